@@ -36,9 +36,8 @@ version = release = lehr.__version__
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "commands"]
 exclude_patterns = ["_ext"]
 root_doc = "index"
-nitpicky = False
 default_role = "code"  # single backquotes in docstrings are code
-numfig = False
+smartquotes = False  # two dashes are those of an option
 
 myst_enable_extensions = ["colon_fence", "deflist", "substitution"]
 myst_heading_anchors = 3

@@ -27,11 +27,12 @@ def described(command: Any, name: str, parent: Any, depth: int) -> Iterator[str]
 
     Args:
         command: of click.
-        name: with all words before it.
+        name: with all words before it, as `lehr recipes list`.
         parent: context of the command above; None for the first.
         depth: of its heading.
     """
-    context = command.make_context(name, [], parent=parent, resilient_parsing=True)
+    word = name.rpartition(" ")[2]
+    context = command.make_context(word, [], parent=parent, resilient_parsing=True)
     yield from (f"{'#' * depth} {name}", "", paragraphs(command.help), "")
     yield from ("```text", command.get_usage(context).removeprefix("Usage: "), "```", "")
     for parameter in command.get_params(context):
