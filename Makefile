@@ -13,7 +13,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-chips bench lint format types docs site dist clean
+.PHONY: help install demo test test-slow test-chips bench lint format types docs models site dist clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -48,8 +48,14 @@ format: $(TEST) ## Let ruff repair what it can
 types: $(TEST) ## Run mypy and pyright, side by side
 	$(BIN)/mypy -n 2 & $(BIN)/pyright; right=$$?; wait $$! && exit $$right
 
-docs: $(RUN) ## Write the page of supported operators anew
+docs: $(RUN) ## Write the pages of supported operators and of trained networks anew
 	$(BIN)/python -c 'from lehr.targets import operators, registry; print(operators.markdown(registry.targets()), end="")' > docs/operators.md
+	$(BIN)/lehr models list --md > docs/models.md
+
+models: $(RUN) ## Train, measure and pack the zoo anew, in hours: make models DATA=DIR, the folder of the data sets
+	$(if $(DATA),,$(error give the folder of the data sets: make models DATA=DIR))
+	$(BIN)/python -m lehr.zoo.pack --data $(DATA) -o dist/models
+	$(MAKE) docs
 
 site: $(TEST) ## Build the documentation's site in build/site; its notebooks are run, in some minutes
 	$(BIN)/python -m sphinx -W --keep-going -b html docs build/site

@@ -1,7 +1,9 @@
-"""Test accuracy of recipes in their three arms: float weights, binarized without annealing, and annealed.
+"""Measure the test accuracy of recipes in their three arms.
 
-    python benchmarks/accuracy.py RECIPE ... --data DIR [--seeds 3] [--arm ARM ...] [--set KEY=VALUE
-    ...]
+They are float weights, binarized without annealing, and annealed.
+
+    python benchmarks/accuracy.py RECIPE ... --data DIR [--seeds 3] [--arm ARM ...]
+        [--set KEY=VALUE ...]
 
 Calls `lehr train` for each arm and prints one line: the accuracy on the test set of what the arm
 leaves behind (the integer network; with float weights the float network), its mean and standard
@@ -46,14 +48,14 @@ def runs(
             *assignments,
         ]
         start = time.perf_counter()
-        told = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+        ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
         seconds = (time.perf_counter() - start) / seeds
-    if told.returncode:
+    if ended.returncode:
         raise SystemExit(
-            f"{' '.join(command)}\nended with exit code {told.returncode}: {told.stdout}"
+            f"{' '.join(command)}\nended with exit code {ended.returncode}: {ended.stdout}"
         )
-    found = [run["accuracy"] for run in json.loads(told.stdout)["runs"]]
-    return [accuracy.get("integer", accuracy["phase A"]) for accuracy in found], seconds
+    accuracies = [run["accuracy"] for run in json.loads(ended.stdout)["runs"]]
+    return [accuracy.get("integer", accuracy["phase A"]) for accuracy in accuracies], seconds
 
 
 def main(
@@ -66,12 +68,12 @@ def main(
     """Train every recipe in every arm and print what it reaches."""
     for recipe in recipes:
         for arm in arms or ["float", "binarized", "annealed"]:
-            found, seconds = runs(recipe, arm, data, seeds, changes or [])
-            spread = f" +- {100 * stdev(found):.2f}" if seeds > 1 else ""
-            each = ", ".join(f"{100 * value:.2f}" for value in found)
+            accuracies, seconds = runs(recipe, arm, data, seeds, changes or [])
+            spread = f" +- {100 * stdev(accuracies):.2f}" if seeds > 1 else ""
+            each = ", ".join(f"{100 * value:.2f}" for value in accuracies)
             typer.echo(
-                f"{recipe:16}{arm:12}{100 * mean(found):6.2f}{spread} % of the test set (seeds: "
-                f"{each}); {seconds / 60:.1f} min a run"
+                f"{recipe:16}{arm:12}{100 * mean(accuracies):6.2f}{spread} % of the test set "
+                f"(seeds: {each}); {seconds / 60:.1f} min a run"
             )
 
 

@@ -1,4 +1,6 @@
-"""What target c costs on a Cortex-M4: instructions, counted by QEMU, so that a run prints the same on every machine.
+"""Measure target c on a Cortex-M4: instructions, counted by QEMU.
+
+A run prints the same on every machine.
 
     python benchmarks/c.py              three ways to sum binary weights, by the rate of spikes
     python benchmarks/c.py --networks   bytes and instructions of whole networks, at 10 % spikes
@@ -58,7 +60,7 @@ def kernels(work: Path, sources: int, outputs: int) -> list[list[int]]:
 
 
 def small() -> Network:
-    """Any network: what its artefact has beside the library runs the kernels."""
+    """Return any network: what its artefact has beside the library runs the kernels."""
     nodes = {
         "fc": Linear(np.ones((1, 1), np.int8)),
         "lif": Neuron(np.ones(1, np.int32), np.zeros(1, np.int32), Arithmetic()),
@@ -68,8 +70,8 @@ def small() -> Network:
 
 def ways() -> None:
     """Instructions of a layer in a step, by way and rate."""
-    with tempfile.TemporaryDirectory() as made:
-        work = Path(made) / "c"
+    with tempfile.TemporaryDirectory() as scratch:
+        work = Path(scratch) / "c"
         C().plan(small(), {}).write(work)
         (work / "main.c").write_bytes(KERNELS.read_bytes())
         for sources, outputs in SHAPES:
@@ -89,13 +91,13 @@ def networks(names: list[str], samples: int) -> None:
     for name in names:
         x = inputs(CASES[name], samples)
         net = fit_state_bits(at_rate(network(CASES[name]), x, 0.1))
-        for rate, how in (("0", "one by one"), ("10", "as chosen")):
+        for rate, events in (("0", "one by one"), ("10", "as chosen")):
             built = build(net, C(), x, {"rate": rate}, measure=True)
             ram = {"RAM": Layout(net, float(rate) / 100).memory.bytes}
             figures = ram | {figure.name: figure.value for figure in built.measured}
-            found = ", ".join(f"{what} {value:,}" for what, value in figures.items())
+            shown = ", ".join(f"{what} {value:,}" for what, value in figures.items())
             spikes = " ".join(f"{100 * value:.1f}" for value in built.rates.values())
-            typer.echo(f"{name}, {net.steps} steps, {spikes} % spikes, {how}: {found}")
+            typer.echo(f"{name}, {net.steps} steps, {spikes} % spikes, {events}: {shown}")
 
 
 def main(

@@ -1,4 +1,6 @@
-"""Networks trained in a chip's own arithmetic: accuracy with float weights, as integers, and on the chip's own tool, on the whole test set.
+"""Measure networks trained in a chip's own arithmetic, on the whole test set.
+
+Accuracy is measured with float weights, as integers, and on the chip's own tool.
 
     python benchmarks/chips.py RECIPE:TARGET ... [--data DIR] [--samples N] [--runs DIR]
 
@@ -40,7 +42,10 @@ SCORES: dict[str, Callable[[Any], Any]] = {
     "membrane_sum_argmax_lowest": lambda output: output.sum(axis=1, dtype=np.int64),
     "membrane_max_argmax_lowest": lambda output: output.max(axis=1),
 }
-"""By readout, what becomes of what the tool shows of the output: its spikes where they are counted, its membranes else; `[N, T, ...]`."""
+"""Score of what the tool shows of the output, by readout.
+
+It shows spikes where they are counted, membranes else; `[N, T, ...]`.
+"""
 
 
 def lehr(*arguments: str) -> Any:
@@ -66,7 +71,10 @@ def trained(run: Path, *arguments: str) -> dict[str, float]:
 
 
 def float_arm(run: Path, source: list[str]) -> float:
-    """Return the accuracy of the arm with float weights, in the arithmetic that a run's recipe has; no target takes such weights."""
+    """Return the accuracy of the arm with float weights, in the arithmetic of a run's recipe.
+
+    No target takes such weights.
+    """
     recipe, into = run.with_name(f"{run.name}-float.toml"), run.with_name(f"{run.name}-float")
     recipe.write_bytes(to_toml(load(str(run / "recipe.toml")).model_copy(update={"target": None})))
     return trained(into, str(recipe), "--set", "network.weights=float", *source)["phase A"]
@@ -75,7 +83,10 @@ def float_arm(run: Path, source: list[str]) -> float:
 def on_chip(
     net: Network, target: str, x: np.ndarray[Any, np.dtype[np.uint8]], labels: np.ndarray[Any, Any]
 ) -> tuple[Comparison, float, str]:
-    """All samples in the target's own tool: what differs, the accuracy there, and whose decision that is."""
+    """Run all samples in the target's own tool.
+
+    Return what differs, the accuracy there, and whose decision that is.
+    """
     chip = registry.get(target)
     runner, right, total = chip.require_runner(), 0, None
     counted = net.readout == "count_argmax_lowest"
@@ -122,7 +133,10 @@ def main(
                 f"{scratch}/model.nir",
                 f"{scratch}/in.npz",
             )
-            accuracies = f"integer {100 * trained(run, recipe, '--target', target, *source)['integer']:.2f} %, "
+            accuracies = (
+                "integer "
+                f"{100 * trained(run, recipe, '--target', target, *source)['integer']:.2f} %, "
+            )
             if arm:
                 accuracies = f"float weights {100 * float_arm(run, source):.2f} %, {accuracies}"
             lehr("export", str(run), "-o", model)

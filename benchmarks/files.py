@@ -1,6 +1,8 @@
-"""What it costs to write, read and refuse `.nir` files, in processor time, that of the process which reads included.
+"""Measure what it costs to write, read and refuse `.nir` files, in processor time.
 
-python benchmarks/files.py [--nodes 5000]
+The time of the process that reads is included.
+
+    python benchmarks/files.py [--nodes 5000]
 """
 
 from __future__ import annotations

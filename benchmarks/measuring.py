@@ -1,4 +1,4 @@
-"""Measuring on a machine that does other things, too: sides take turns, and of each the least counts."""
+"""Measuring on a machine that does other things, too: sides take turns, each one's least counts."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ class Spent(NamedTuple):
 
 
 def spent(run: Callable[[], object]) -> Spent:
-    """What one call takes."""
+    """Return the time that one call takes."""
     clock, processor = time.perf_counter(), time.process_time()
     run()
     return Spent(time.process_time() - processor, time.perf_counter() - clock)
 
 
 def interleaved(sides: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, Spent]:
-    """What each side takes at least, both numbers for themselves."""
-    found: dict[str, list[Spent]] = {name: [] for name in sides}
+    """Return the least time that each side takes, both numbers for themselves."""
+    by_side: dict[str, list[Spent]] = {name: [] for name in sides}
     for _ in range(repeats):
         for name, run in sides.items():
-            found[name].append(spent(run))
+            by_side[name].append(spent(run))
     return {
         name: Spent(min(s.processor for s in each), min(s.clock for s in each))
-        for name, each in found.items()
+        for name, each in by_side.items()
     }
 
 
@@ -59,7 +59,10 @@ def _chain(rounds: int, x: np.uint64) -> np.uint64:
 
 
 def gigahertz() -> float:
-    """Return the clock of the core that this runs on, from a chain of operations that takes six cycles a round."""
+    """Return the clock of the core that this runs on.
+
+    It comes from a chain of operations that takes six cycles a round.
+    """
     rounds = 20_000_000
     _chain(1, np.uint64(1))
     return (

@@ -56,7 +56,7 @@ def network(case: Case) -> Network:
         [INPUT],
         case.input.shape,
     )
-    how = Arithmetic(decay_numerator=case.beta[0], decay_shift=case.beta[1], state_bits=24)
+    arithmetic = Arithmetic(decay_numerator=case.beta[0], decay_shift=case.beta[1], state_bits=24)
 
     def add(name: str, node: Node) -> None:
         nonlocal shape
@@ -71,7 +71,7 @@ def network(case: Case) -> Network:
         add(f"pool{index}", SumPool2d((2, 2), (2, 2)))
         add(
             f"lif{index}",
-            Neuron(np.full(channels, 2**23, np.int32), np.zeros(channels, np.int32), how),
+            Neuron(np.full(channels, 2**23, np.int32), np.zeros(channels, np.int32), arithmetic),
         )
     if case.convolutions:
         add("flat", Flatten())
@@ -79,7 +79,7 @@ def network(case: Case) -> Network:
         add(f"fc{index}", Linear(signs(features, shape[0])))
         add(
             f"lif{index}",
-            Neuron(np.full(features, 2**23, np.int32), np.zeros(features, np.int32), how),
+            Neuron(np.full(features, 2**23, np.int32), np.zeros(features, np.int32), arithmetic),
         )
     return Network(
         nodes, tuple(zip(order, [*order[1:], OUTPUT], strict=True)), case.input, case.steps
@@ -87,14 +87,19 @@ def network(case: Case) -> Network:
 
 
 def at_rate(net: Network, x: Images, rate: float) -> Network:
-    """Return the network with a threshold in each layer at which it spikes at a rate, found by halving."""
+    """Return the network with a threshold in each layer at which it spikes at a rate.
+
+    The threshold is found by halving.
+    """
     for name, neuron in net.neurons.items():
         low, high = 1, 2**20
         while high - low > 1:
             middle = (low + high) // 2
             tried = replace(neuron, threshold=np.full_like(neuron.threshold, middle))
-            made = replace(net, nodes={**net.nodes, name: tried})
-            low, high = (middle, high) if Engine(made).run(x).rates[name] > rate else (low, middle)
+            candidate = replace(net, nodes={**net.nodes, name: tried})
+            low, high = (
+                (middle, high) if Engine(candidate).run(x).rates[name] > rate else (low, middle)
+            )
         net = replace(
             net,
             nodes={
@@ -116,7 +121,10 @@ def inputs(case: Case, samples: int, density: float | None = None) -> Images:
 
 
 def loop(net: Network, binarize: bool) -> Callable[[Images], Tensor]:
-    """Return a loop over time that calls every layer of a chain once a step, its neurons snnTorch's; weights are binarized there, or once."""
+    """Return a loop over time that calls every layer of a chain once a step.
+
+    Its neurons are snnTorch's; weights are binarized there, or once.
+    """
     parts = [_part(net, name) for name in net.order]
 
     def forward(x: Images) -> Tensor:
@@ -152,7 +160,7 @@ def loop(net: Network, binarize: bool) -> Callable[[Images], Tensor]:
 
 
 def _part(net: Network, name: str) -> Any:
-    """What a loop needs of a node."""
+    """Return what a loop needs of a node."""
     node = net.nodes[name]
     if isinstance(node, Neuron):
         shape = (-1, *[1] * (len(net.shapes[name]) - 1))

@@ -66,13 +66,24 @@ def picture(summary: dict[str, Any]) -> str:
     differ = sum(pair["membranes_differ"] + pair["spikes_differ"] for pair in pairs.values())
     if len(values) != 1 or differ:
         raise ValueError("a demo in which something differs is no picture of lehr")
+    tools = " and ".join(title for title in pairs if title in share)
     stations = (
-        ("train", f"float {share['float weights']}", f"annealed {share['annealed and binarized']}", "+-1 weights"),
+        (
+            "train",
+            f"float {share['float weights']}",
+            f"annealed {share['annealed and binarized']}",
+            "+-1 weights",
+        ),
         ("export", f"integer {share['integer']}", "NIR with integer", "thresholds"),
-        ("simulate", f"reference {share['reference simulator']}", "every spike, every", "membrane, bit-exact"),
+        (
+            "simulate",
+            f"reference {share['reference simulator']}",
+            "every spike, every",
+            "membrane, bit-exact",
+        ),
         ("build", "C, ONNX, Verilog", "Xylo, Speck, Loihi,", "ReckOn and others"),
-        ("verify", f"0 of {values.pop():,}", "membranes differ", f"({' and '.join(t for t in pairs if t in share)})"),
-    )  # fmt: skip
+        ("verify", f"0 of {values.pop():,}", "membranes differ", f"({tools})"),
+    )
     drawn = [
         {
             "x": 1 + index * (WIDTH + GAP),

@@ -1,7 +1,7 @@
-"""What bounds a simulation: cycles of programs that do nothing but the operations that a way of computing cannot do without.
+"""Bounds of a simulation: cycles of the operations that a way of computing cannot do without.
 
 Each is a number of operations on vectors, over how many of them a core does in a cycle; memory,
-rounding and neurons cost nothing.
+rounding and neurons cost nothing. Programs that do nothing else measure them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,13 @@ from lehr.simulate.statistics import operations
 
 @dataclass(frozen=True)
 class Way:
-    """A way to compute sums: `count` products or additions take `instructions` instructions, of which a core does `rate` in a cycle."""
+    """Way to compute sums.
+
+    Attributes:
+        count: of products or additions.
+        instructions: that they take.
+        rate: instructions of a core in a cycle.
+    """
 
     what: str
     count: int
@@ -31,7 +37,7 @@ class Way:
 
 
 def ways() -> dict[str, Way]:
-    """What this processor could do at best, for each event or for each weight."""
+    """Return what this processor could do at best, for each event or for each weight."""
     features = {name for name, there in get_host_cpu_features().items() if there}
     if {"avx512vnni", "avx512vpopcntdq"} <= features:
         width, dense, bits = (
@@ -54,19 +60,24 @@ def ways() -> dict[str, Way]:
 
 
 def bounds(net: Network, result: Result, cycles: float, samples: int) -> list[str]:
-    """Cycles per synaptic event of a run that took `cycles`, and of each way; weights that meet a held input, once, do not count."""
+    """Return the cycles per synaptic event of a run that took `cycles`, and of each way.
+
+    Weights that meet a held input, once, do not count.
+    """
     held = {target for source, target in net.edges if source == INPUT and net.input.kind == "u8"}
-    counted = [made for name, made in operations(net, result).items() if name not in held]
-    events, dense = (sum(getattr(made, what) for made in counted) for what in ("events", "dense"))
-    told = [
+    counted = [operation for name, operation in operations(net, result).items() if name not in held]
+    events, dense = (
+        sum(getattr(operation, what) for operation in counted) for what in ("events", "dense")
+    )
+    lines = [
         f"{events / samples:,.0f} synaptic events a sample, of {dense / samples:,.0f} weights "
         "times steps"
     ]
-    told += [f"fast: {cycles / events:.4f} cycles an event"]
+    lines += [f"fast: {cycles / events:.4f} cycles an event"]
     for what, way in ways().items():
         least = (events if "event" in what else dense) / way.per_cycle
         bound = (
             f"{what}: {way.what}, {way.per_cycle:.0f} a cycle: {least / events:.4f} cycles an event"
         )
-        told += [f"{bound}, fast takes {cycles / least:.1f} times that"]
-    return told
+        lines += [f"{bound}, fast takes {cycles / least:.1f} times that"]
+    return lines

@@ -1,6 +1,8 @@
-"""What the schedules of thresholds do to the test accuracy of the `digits` recipe after phase A: the figures of docs/training.md.
+"""Measure what schedules of thresholds do to the test accuracy of the `digits` recipe.
 
-python benchmarks/schedules.py
+The accuracy is that after phase A; these are the figures of docs/training.md.
+
+    python benchmarks/schedules.py
 """
 
 from __future__ import annotations
@@ -37,26 +39,33 @@ VARIANTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "rate-controlled, 0.1 in output": ({**RATE_CONTROLLED, "start": 1.0, "floor": 0.1}, {}),
     "rate-controlled from 0.1": ({**RATE_CONTROLLED, "start": 0.1}, {}),
 }
-"""By name: keys of every layer's threshold, and of the training. A floor is set in the hidden layers alone, unless the name says more."""
+"""Keys of every layer's threshold, and of the training, by name.
+
+A floor is set in the hidden layers alone, unless the name says more.
+"""
 
 
 def variant(threshold: dict[str, Any], training: dict[str, Any], output_floor: bool) -> Recipe:
     """Return the digits recipe, phase A alone, with other thresholds."""
-    told = load("digits").model_dump(mode="json", exclude_none=True)
-    del told["finetune"]
-    told["train"] |= training
-    for layer in told["network"]["layers"]:
+    recipe = load("digits").model_dump(mode="json", exclude_none=True)
+    del recipe["finetune"]
+    recipe["train"] |= training
+    for layer in recipe["network"]["layers"]:
         ends = {key: layer["threshold"][key] for key in ("start", "final")}
         kept = {"start": ends["start"]} if threshold.get("schedule") == "rate-controlled" else ends
         if threshold:
             layer["threshold"] = {**kept, **threshold}
     if not output_floor:
-        told["network"]["layers"][-1]["threshold"].pop("floor", None)
-    return Recipe.model_validate(told)
+        recipe["network"]["layers"][-1]["threshold"].pop("floor", None)
+    return Recipe.model_validate(recipe)
 
 
 def main() -> None:
-    """Train every variant; print its test accuracy, the last threshold of its output, and the epochs in which its output was silent."""
+    """Train every variant, and print what becomes of it.
+
+    It is its test accuracy, the last threshold of its output, and the epochs in which its output
+    was silent.
+    """
     data = load_dataset(load("digits").data, None)
     for name, changes in VARIANTS.items():
         recipe = variant(*changes, output_floor=name.endswith("in output"))

@@ -1,19 +1,26 @@
-"""The fast engine against loops over snnTorch, the training twin and the reference, interleaved in one run.
+"""Measure the fast engine against loops over snnTorch, the training twin and the reference.
+
+They are interleaved in one run.
 
     python benchmarks/simulator.py ratios [NETWORK ...] [--rate 0.1] [--threads 1] [--only fast]
-    python benchmarks/simulator.py trained RUN|MODEL.nir IN.npz      a trained network on its data:
-    `lehr recipes samples` writes IN.npz python benchmarks/simulator.py linear [NETWORK ...]
-    the fast engine from 1 to 50 % spikes python benchmarks/simulator.py roofline [NETWORK ...]
-    cycles per synaptic event, and what bounds them python benchmarks/simulator.py shares [NETWORK
-    ...]              which operation takes which share of the time python benchmarks/simulator.py memory [NETWORK ...]
-    python benchmarks/simulator.py test-set [--threads 2]            10,000 images of 100 steps
+    python benchmarks/simulator.py trained RUN|MODEL.nir IN.npz
+        a trained network on its data; `lehr recipes samples` writes IN.npz
+    python benchmarks/simulator.py linear [NETWORK ...]
+        the fast engine from 1 to 50 % spikes
+    python benchmarks/simulator.py roofline [NETWORK ...]
+        cycles per synaptic event, and what bounds them
+    python benchmarks/simulator.py shares [NETWORK ...]
+        which operation takes which share of the time
+    python benchmarks/simulator.py memory [NETWORK ...]
+    python benchmarks/simulator.py test-set [--threads 2]
+        10,000 images of 100 steps
 
 Random weights and inputs but for `trained`; thresholds are set so that every layer spikes at the
 rate asked for. Of each side the least time of the repeats counts, of the processor, of all threads
-together, and by the clock. `plain` is the loop as such networks are
-usually written: every layer is called once a step and binarizes its weights there. `tidy` has them
-binarized once. Both compute in floats without rounding. `twin` is the training twin, `reference`
-and `fast` are engines of `lehr simulate`.
+together, and by the clock. `plain` is the loop as such networks are usually written: every layer is
+called once a step and binarizes its weights there. `tidy` has them binarized once. Both compute in
+floats without rounding. `twin` is the training twin, `reference` and `fast` are engines of `lehr
+simulate`.
 """
 
 from __future__ import annotations
@@ -86,13 +93,13 @@ def print_ratios(
         if not only or name in only
     }
     with torch.inference_mode():
-        found = interleaved(running, repeats)
+        spent = interleaved(running, repeats)
     typer.echo(
         f"{title}, batch {len(x)}, {net.steps} steps, {described(fast.run(x))}, {threads} thread(s)"
     )
     each = {
         name: [1e6 * seconds / len(parts[name]) for seconds in times]
-        for name, times in found.items()
+        for name, times in spent.items()
     }
     for name, (processor, clock) in each.items():
         ratios = [
@@ -115,7 +122,7 @@ def ratios(
     repeats: int = 3,
     only: Only = None,
 ) -> None:
-    """All sides."""
+    """Measure all sides."""
     for name, wanted in product(names or CASES, rate or [0.1]):
         net, x = prepared(CASES[name], wanted)
         for count in threads or [1]:
@@ -131,7 +138,7 @@ def trained(
     repeats: int = 3,
     only: Only = None,
 ) -> None:
-    """All sides on a trained network and real data."""
+    """Measure all sides on a trained network and real data."""
     net = load_run(model).network if model.is_dir() else nirfile.read(model)
     for count in threads or [1]:
         print_ratios(model.name, net, read_samples(samples)[0][:batch], count, repeats, only)
@@ -139,18 +146,18 @@ def trained(
 
 @app.command()
 def linear(names: Names = None, repeats: int = 5) -> None:
-    """What the fast engine takes as spikes become more."""
+    """Measure what the fast engine takes as spikes become more."""
     for name in names or CASES:
-        made = {rate: prepared(CASES[name], rate, rate) for rate in RATES}
-        engines = {rate: (Engine(net), x) for rate, (net, x) in made.items()}
-        found = interleaved(
+        prepared_at = {rate: prepared(CASES[name], rate, rate) for rate in RATES}
+        engines = {rate: (Engine(net), x) for rate, (net, x) in prepared_at.items()}
+        spent = interleaved(
             {str(rate): partial(engine.run, x) for rate, (engine, x) in engines.items()}, repeats
         )
         for rate, (engine, x) in engines.items():
             spikes = sum(int(layer.spikes.sum()) for layer in engine.run(x).layers.values()) / len(
                 x
             )
-            micro = 1e6 * found[str(rate)].processor / len(x)
+            micro = 1e6 * spent[str(rate)].processor / len(x)
             typer.echo(
                 f"{name}{100 * rate:6.0f} %{spikes:12,.0f} spikes a sample{micro:12,.0f} us of the "
                 "processor"
@@ -159,7 +166,7 @@ def linear(names: Names = None, repeats: int = 5) -> None:
 
 @app.command()
 def roofline(names: Names = None, rate: float = 0.1, repeats: int = 5) -> None:
-    """Cycles per synaptic event, beside those of programs that do nothing but what is necessary."""
+    """Measure cycles per synaptic event beside those of programs that do only the necessary."""
     for name in names or CASES:
         net, x = prepared(CASES[name], rate)
         engine = Engine(net)
@@ -172,13 +179,13 @@ def roofline(names: Names = None, rate: float = 0.1, repeats: int = 5) -> None:
 
 @app.command()
 def shares(names: Names = None, rate: Rates = None, repeats: int = 5) -> None:
-    """Which operation takes which share."""
+    """Measure which operation takes which share."""
     for name, wanted in product(names or CASES, rate or [0.1]):
         net, x = prepared(CASES[name], wanted)
         engine, took = Engine(net), Counter[str]()
         rates = described(engine.run(x))
-        made = engine.plan_for(*check_input(net, x))
-        for op in (*made.before, *(op for stage in made.stages for op in stage.ops)):
+        plan = engine.plan_for(*check_input(net, x))
+        for op in (*plan.before, *(op for stage in plan.stages for op in stage.ops)):
             _watch(op, took)
         whole = sum(spent(partial(engine.run, x)).processor for _ in range(repeats))
         typer.echo(f"{name}, {rates}: {1e6 * whole / repeats / len(x):,.0f} us a sample")
@@ -202,7 +209,10 @@ def _watch(op: Any, took: Counter[str]) -> None:
 def memory(
     names: Names = None, only: Only = None, peak: Annotated[bool, typer.Option(hidden=True)] = False
 ) -> None:
-    """What a run of a batch takes, in a process of its own in which one sample has run before."""
+    """Measure what a run of a batch takes.
+
+    It runs in a process of its own in which one sample has run before.
+    """
     if peak and names and only:
         case = CASES[names[0]]
         net, x = network(case), inputs(case, case.batch)
@@ -235,13 +245,13 @@ def _peak(asked: tuple[str, str]) -> float:
 
 @app.command("test-set")
 def whole_set(threads: int = 2, repeats: int = 3) -> None:
-    """10,000 images of 100 steps."""
+    """Measure 10,000 images of 100 steps."""
     case = CASES["fashion-mnist"]
     x = inputs(case, 10_000)
     engine = Engine(at_rate(network(case), x[:4], 0.1), threads)
-    found = interleaved({"fast": partial(engine.run, x)}, repeats)["fast"]
-    told = f"{found.clock:.2f} s by the clock, {found.processor:.2f} s of the processor"
-    typer.echo(f"10,000 images x 100 steps, {threads} thread(s): {told}")
+    spent = interleaved({"fast": partial(engine.run, x)}, repeats)["fast"]
+    times = f"{spent.clock:.2f} s by the clock, {spent.processor:.2f} s of the processor"
+    typer.echo(f"10,000 images x 100 steps, {threads} thread(s): {times}")
 
 
 if __name__ == "__main__":

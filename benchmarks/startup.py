@@ -1,8 +1,8 @@
-"""How long processes take from start to end, and where that goes.
+"""Measure how long processes take from start to end, and where that goes.
 
     python benchmarks/startup.py [--repeats 5]
 
-`lehr --help` against the imports that it needs and those that it leaves to the commands; `lehr
+`lehr --help` runs against the imports that it needs and those that it leaves to the commands; `lehr
 simulate` on 16 images of 100 steps with an empty and with a full cache of machine code, against
 imports alone. The processes take turns; of each the least time counts, by the clock and of the
 processor.
@@ -57,7 +57,7 @@ def main(repeats: int = 5) -> None:
 
 
 def shown(name: str, clock: float, processor: float) -> None:
-    """A line."""
+    """Print a line."""
     typer.echo(
         f"{name:<28}{clock * 1e3:7.0f} ms by the clock{processor * 1e3:7.0f} ms of the processor"
     )

@@ -1,4 +1,8 @@
-"""The simulator under pytest-benchmark: `make bench`, or `pytest benchmarks --benchmark-enable` and any of its options."""
+"""Benchmarks of the simulator under pytest-benchmark.
+
+make bench
+pytest benchmarks --benchmark-enable    and any of its options
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from lehr.simulate.fast.engine import Engine
 @pytest.mark.parametrize("side", ["plain", "tidy", "twin", "reference", "fast"])
 @pytest.mark.parametrize("name", CASES)
 def test_one_thread_at_ten_percent(benchmark: BenchmarkFixture, name: str, side: str) -> None:
-    """Each side on two samples."""
+    """Measure each side on two samples."""
     torch.set_num_threads(1)
     x = inputs(CASES[name], 2)
     net = at_rate(network(CASES[name]), x, 0.1)

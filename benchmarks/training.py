@@ -1,4 +1,6 @@
-"""A training iteration of phase A against a plain per-step snnTorch loop of the same network, interleaved in one run.
+"""Measure a training iteration of phase A against a plain per-step snnTorch loop.
+
+The network is the same, and both are interleaved in one run.
 
     python benchmarks/training.py [SHAPE ...] [--batch N] [--repeats 3]
 
@@ -70,8 +72,11 @@ CASES = {
 }
 
 
-def made(case: Case) -> tuple[FloatNet, Tensor, Tensor]:
-    """Return the network with thresholds at which every layer fires as it should, an input and its labels."""
+def prepared(case: Case) -> tuple[FloatNet, Tensor, Tensor]:
+    """Return the network with thresholds at which every layer fires as it should.
+
+    With it go an input and its labels.
+    """
     torch.manual_seed(0)
     recipe = NetworkRecipe.model_validate(
         {"steps": case.steps, "beta": case.beta, "slope": 1.0, "layers": case.layers}
@@ -150,7 +155,7 @@ def main(
     torch.set_num_threads(1)
     for name in names or list(CASES):
         case = CASES[name]
-        net, x, y = made(replace(case, batch=batch or case.batch))
+        net, x, y = prepared(replace(case, batch=batch or case.batch))
         forwards: dict[str, Callable[[Tensor], Tensor]] = {"plain": plain(net), "lehr": net}
         if peak_of:
             forget_peak()  # of setting thresholds
@@ -165,9 +170,9 @@ def main(
                 seconds, spikes, gradients = iteration(forward, net, x, y)
                 best[which] = min(best[which], seconds)
                 results[which] = (spikes, [gradient.clone() for gradient in gradients])
-        (expected, right), (found, gradients) = results["plain"], results["lehr"]
+        (expected, right), (output, gradients) = results["plain"], results["lehr"]
         error = max(float((a - b).norm() / b.norm()) for a, b in zip(gradients, right, strict=True))
-        different = int((expected != found).sum())
+        different = int((expected != output).sum())
         memory = {which: peak(name, len(x), which) for which in forwards}
         typer.echo(
             f"{name}, batch {len(x)}, {net.steps} steps: plain {best['plain'] * 1e3:.0f} ms, lehr "

@@ -33,7 +33,7 @@ project = "lehr"
 author = copyright = "The lehr authors"  # noqa: A001 - the name that Sphinx reads
 version = release = lehr.__version__
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "commands"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "lehr_commands"]
 exclude_patterns = ["_ext"]
 root_doc = "index"
 default_role = "code"  # single backquotes in docstrings are code

@@ -1,10 +1,11 @@
-"""Digits in one layer of neurons that update by event, as tinyODIN computes them: integers that are chosen by what they do there.
+"""Recognize digits in one layer of neurons that update by event, as tinyODIN computes them.
 
-lehr has no training for updates by event. The weights begin as those of a logistic regression on
-the pixels; their scale in 4 bits and the threshold are those with which the event network itself is
-right most often on the training samples. A pixel of c is c events.
+    python examples/digits_by_event.py model.nir in.npz
 
-python examples/digits_by_event.py model.nir in.npz
+Its integers are chosen by what they do there: lehr has no training for updates by event. The
+weights begin as those of a logistic regression on the pixels; their scale in 4 bits and the
+threshold are those with which the event network itself is right most often on the training samples.
+A pixel of c is c events.
 """
 
 from collections.abc import Iterator
@@ -51,11 +52,11 @@ def main(model: Path, samples: Path) -> None:
         f"float, without neurons: {line.score(x[cut:].reshape(-1, 64), labels[cut:]):.4f} of "
         f"{len(x) - cut} test samples"
     )
-    found = [
+    candidates = [
         (ENGINES["fast"](net, 1)(x[:cut], ()).accuracy(labels[:cut]), net)
         for net in networks(line.coef_)
     ]
-    trained, net = max(found, key=lambda each: each[0])
+    trained, net = max(candidates, key=lambda each: each[0])
     result = ENGINES["fast"](net, 1)(x[cut:], ())
     print(
         f"event network in integers: {trained:.4f} of the training samples, "

@@ -1,4 +1,6 @@
-"""A snnTorch model of one's own, one time step long, for `lehr export`; run as a script, this writes the images to compare it on.
+"""Export a snnTorch model of one's own, one time step long, with `lehr export`.
+
+Run as a script, this writes the images to compare it on.
 
 python examples/export_own_model.py in.npz
 lehr export examples/export_own_model.py:trained -i in.npz --steps 8 --full-scale 16 -o model.nir
@@ -25,17 +27,17 @@ STEPS, BATCH, EPOCHS = 8, 64, 5
 
 
 def trained() -> nn.Module:
-    """Two binarized layers, trained on 1,497 digits for a few seconds."""
+    """Return two binarized layers, trained on 1,497 digits for a few seconds."""
     torch.manual_seed(0)
     torch.set_num_threads(1)  # with another number, sums come out in another order
     slope: Any = 0.25  # snnTorch's hint is narrower
-    told = {"beta": 0.5, "spike_grad": surrogate.fast_sigmoid(slope=slope), "init_hidden": True}
+    options = {"beta": 0.5, "spike_grad": surrogate.fast_sigmoid(slope=slope), "init_hidden": True}
     layers = (
         nn.Linear(64, 128, bias=False),
-        snn.Leaky(**told),
+        snn.Leaky(**options),
         nn.Dropout(0.1),
         nn.Linear(128, 10, bias=False),
-        snn.Leaky(**told),
+        snn.Leaky(**options),
     )
     hidden, output = (
         Threshold(start=1.0, schedule="linear", final=6.0),

@@ -1,4 +1,4 @@
-"""Binarize a model of one's own, as people write them with snnTorch, and anneal its thresholds while it trains.
+"""Binarize a model of one's own, written with snnTorch, and anneal its thresholds in training.
 
 python examples/own_model.py [EPOCHS]
 """
@@ -44,7 +44,7 @@ class Net(nn.Module):
 
 
 def accuracy(net: nn.Module, x: Tensor, labels: Tensor) -> float:
-    """The share of images whose own class fires most."""
+    """Return the share of images whose own class fires most."""
     net.eval()
     with torch.no_grad():
         return float((net(x).sum(0).argmax(1) == labels).float().mean())
@@ -57,7 +57,10 @@ def train(
     epochs: int,
     annealer: ThresholdAnnealer | None,
 ) -> None:
-    """The usual loop; binarized weights ask for the annealer's step after the optimizer's, and for nothing else."""
+    """Train in the usual loop.
+
+    Binarized weights ask for the annealer's step after the optimizer's, and for nothing else.
+    """
     optimizer = torch.optim.Adam(net.parameters(), 5e-3)
     cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
     for _ in range(epochs):

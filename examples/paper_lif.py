@@ -16,21 +16,8 @@ import nir
 import numpy as np
 import typer
 
-SPIKES = [
-    6,
-    22,
-    27,
-    31,
-    32,
-    35,
-    37,
-    40,
-    41,
-    *range(43, 54),
-    *range(67, 79),
-    84,
-    85,
-]  # each in the first of ten steps
+# each in the first of ten steps
+SPIKES = [6, 22, 27, 31, 32, 35, 37, 40, 41, *range(43, 54), *range(67, 79), 84, 85]
 
 
 def main(graph: Path, samples: Path) -> None:

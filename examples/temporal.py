@@ -1,11 +1,12 @@
-"""The temporal task of Eshraghian & Lu 2022: thresholds of 1 are too coarse for it, thresholds of 50 are dead, annealed ones learn.
+"""Train the temporal task of Eshraghian & Lu 2022, which annealed thresholds learn.
 
-python examples/temporal.py [SEED] [--plot FILE.svg] [--iterations 500]
+Thresholds of 1 are too coarse for it, thresholds of 50 are dead.
+
+    python examples/temporal.py [SEED] [--plot FILE.svg] [--iterations 500]
 
 A fixed Poisson input drives a binarized 100-1000-1 network, whose output membrane is to rise along
-a ramp that crosses the threshold at
-step 75, and to be 0 afterwards: the recipe `temporal`. The loss is the mean square distance from
-the ramp, printed in squares of its top.
+a ramp that crosses the threshold at step 75, and to be 0 afterwards: the recipe `temporal`. The
+loss is the mean square distance from the ramp, printed in squares of its top.
 """
 
 import tempfile

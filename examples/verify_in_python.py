@@ -1,4 +1,4 @@
-"""Run an exported network from Python, build it for a target, and prove that the artefact computes the same.
+"""Run an exported network from Python, build it for a target, and prove that both compute the same.
 
 lehr demo
 python examples/verify_in_python.py lehr-demo/model.nir lehr-demo/in.npz c

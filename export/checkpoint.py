@@ -132,6 +132,28 @@ def check_run_folder(folder: Path) -> None:
     check_replaceable(folder, STATE, _OWN)
 
 
+def read_state(folder: Path) -> dict[str, Any]:
+    """Return what a run's state.json says of training: accuracies, epochs, recipe, digest.
+
+    A float baseline, which has no integer network, says it as well.
+
+    Raises:
+        UsageError: when `folder` holds no run.
+        FileRefused: when its files are not those that it states.
+    """
+    recover(folder)
+    require_marked(folder, STATE, "lehr train")
+    try:
+        state = parse_json(read_bytes(folder / STATE, JSON_BYTES, AGAIN))
+        _check_stated(folder, state)
+        del state["network"]
+    except (ValueError, LookupError, TypeError, AttributeError, OSError) as error:
+        raise FileRefused(
+            f"{folder} is no whole run ({type(error).__name__}: {error}); {AGAIN}"
+        ) from None
+    return dict(state)
+
+
 def load_run(folder: Path) -> Run:
     """Read a run's folder.
 

@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lehr import plot as plot
     from lehr.api import build as build
     from lehr.api import check as check
     from lehr.api import compare as compare
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from lehr.api import quantize as quantize
     from lehr.api import read as read
     from lehr.api import recipes as recipes
+    from lehr.api import report as report
     from lehr.api import simulate as simulate
     from lehr.api import targets as targets
     from lehr.api import train as train
@@ -39,19 +41,22 @@ __all__ = [
     "quantize",
     "read",
     "recipes",
+    "report",
     "simulate",
     "targets",
     "train",
     "verify",
     "write",
 ]
-_PACKAGES = ("export", "simulate", "targets", "train")
+_PACKAGES = ("export", "report", "simulate", "targets", "train")
 """Names that are packages as well; they are called as the functions of these names (lehr.callable)."""
+_MODULES = ("plot",)
+"""Packages that are no functions, beside those."""
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used."""
-    if name in _PACKAGES:
+    if name in (*_PACKAGES, *_MODULES):
         return import_module(f"lehr.{name}")
     if name in __all__:
         return getattr(import_module("lehr.api"), name)
@@ -62,4 +67,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """List the public names, whether or not they were used."""
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_MODULES})

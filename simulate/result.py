@@ -323,6 +323,24 @@ class Recorder:
         )
 
 
+def predicted(net: Network, trace: Trace) -> npt.NDArray[np.int64]:
+    """Return the class of each sample, `[N]`, by what a trace holds of the output.
+
+    It is empty where the trace lacks what the readout takes.
+    """
+    output, counting = net.output, net.readout == "count_argmax_lowest"
+    taken = trace.spikes if counting else trace.membranes
+    if output not in taken:
+        return np.zeros(0, np.int64)
+    samples, steps = taken[output].shape[:2]
+    recorder = Recorder(net, samples, steps, ())
+    if counting:
+        recorder.add_counts(0, trace.spikes[output].sum(axis=1, dtype=np.int64))
+    else:
+        recorder.add_steps(0, 0, {}, trace.membranes)
+    return recorder.result().prediction
+
+
 def feeder(
     net: Network,
     samples: int,

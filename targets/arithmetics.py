@@ -1,4 +1,4 @@
-"""What a machine computes of updates in fields, as its target states it, and what of a network that leaves out."""
+"""Statement of what a machine computes of updates in fields, and refusal of what it does not."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class Problem:
 
 @dataclass(frozen=True)
 class Arithmetics:
-    """The arithmetics a machine computes: for each field of `Arithmetic` the values it has. What is not stated is not computed.
+    """Arithmetics that a machine computes: the values that it has for each field of `Arithmetic`.
 
-    The values hold for the synapse state of a neuron too, where the machine has one (`synapse`);
-    `bias_to` is that state's alone. A machine that takes only networks whose states stay within
-    their widths, because its own are wider, or it does something else at the
-    ends, says so with `to_the_rails`: `overflow` and `state_bits` are then what such a network may
-    say, and mean nothing.
+    What is not stated is not computed. The values hold for the synapse state of a neuron too, where
+    the machine has one (`synapse`); `bias_to` is that state's alone. A machine that takes only
+    networks whose states stay within their widths, because its own are wider, or it does something
+    else at the ends, says so with `to_the_rails`: `overflow` and `state_bits` are then what such a
+    network may say, and mean nothing.
     """
 
     decay_form: tuple[DecayForm, ...]
@@ -71,7 +71,7 @@ class Arithmetics:
 
     @classmethod
     def every(cls) -> Arithmetics:
-        """Those of a machine that computes all that `Arithmetic` and `Synapse` can say."""
+        """Return those of a machine that computes all that `Arithmetic` and `Synapse` can say."""
         return cls(
             get_args(DecayForm),
             get_args(Rounding),
@@ -87,11 +87,11 @@ class Arithmetics:
         )
 
     def problems(self, node: str, neuron: Neuron) -> list[Problem]:
-        """What of the arithmetic of layer `node` this machine does not compute."""
-        found = self._problems(node, neuron.fields, self.CHOICES, "")
+        """Return what of the arithmetic of layer `node` this machine does not compute."""
+        refusals = self._problems(node, neuron.fields, self.CHOICES, "")
         if neuron.synapse is not None and not self.synapse:
             return [
-                *found,
+                *refusals,
                 Problem(
                     node,
                     "its neurons have a synapse state, the machine has membranes alone",
@@ -99,20 +99,20 @@ class Arithmetics:
                 ),
             ]
         if neuron.synapse is not None:
-            found += self._problems(
+            refusals += self._problems(
                 node, neuron.synapse, ("decay_form", "rounding", "overflow", "bias_to"), "synapse "
             )
-        return found
+        return refusals
 
     def _problems(
-        self, node: str, how: Arithmetic | Synapse, choices: tuple[str, ...], owner: str
+        self, node: str, state: Arithmetic | Synapse, choices: tuple[str, ...], owner: str
     ) -> list[Problem]:
-        found = []
+        refusals = []
         for name in choices:
-            value, allowed = getattr(how, name), getattr(self, name)
+            value, allowed = getattr(state, name), getattr(self, name)
             if value not in allowed:
                 listed = " or ".join(f"'{a}'" for a in allowed)
-                found.append(
+                refusals.append(
                     Problem(
                         node,
                         f"{owner}{name} is '{value}', the machine has {listed}",
@@ -123,13 +123,13 @@ class Arithmetics:
             ("fraction_bits", self.max_fraction_bits),
             ("state_bits", self.max_state_bits),
         ):
-            value = getattr(how, name, 0)
+            value = getattr(state, name, 0)
             if value > highest:
-                found.append(
+                refusals.append(
                     Problem(
                         node,
                         f"{owner}{name} is {value}, the machine has {highest}",
                         f"export with at most {highest}",
                     )
                 )
-        return found
+        return refusals

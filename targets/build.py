@@ -1,4 +1,4 @@
-"""Building an artefact: the same function for every target, as `verify` is, which checks a built one.
+"""Build of an artefact: one function for every target, as is `verify`, which checks the artefact.
 
 OUT/  the target's own files
       model.nir            the network it was built from
@@ -44,7 +44,10 @@ _SEED = 0
 
 
 def synthetic_input(net: Network, samples: int) -> npt.NDArray[np.uint8]:
-    """Inputs for golden vectors where no real ones are given: uniform pixels held, or spikes at a rate of 1/4; always the same."""
+    """Return inputs for golden vectors where no real ones are given, always the same.
+
+    They are uniform pixels that are held, or spikes at a rate of 1/4.
+    """
     rng = np.random.default_rng(_SEED)
     if net.input.kind == "u8":
         return rng.integers(0, 256, (samples, *net.input.shape), np.uint8)
@@ -59,7 +62,7 @@ def with_input(net: Network, ran: Result, x: npt.NDArray[np.uint8]) -> dict[str,
 
 @dataclass(frozen=True, repr=False)
 class Built(Shown):
-    """All files of an artefact, and what is known of it.
+    """Built artefact: all its files, and what is known of it.
 
     Attributes:
         plan: the files.
@@ -121,9 +124,8 @@ def build(
     golden_input = synthetic_input(net, samples) if x is None else x
     target.require_steps(net, check_input(net, golden_input)[1])
     ran = simulate(net, golden_input, trace=net.neurons)
-    model = nirfile.to_bytes(
-        net, approximate=net.neurons
-    )  # lehr alone is to read it, and takes the exact side
+    # lehr alone is to read it, and takes the exact side
+    model = nirfile.to_bytes(net, approximate=net.neurons)
     cost = target.estimate(net, with_input(net, ran, golden_input), options)
     common = BuildPlan(
         {
@@ -161,7 +163,7 @@ def build(
 
 
 def _measured(plan: BuildPlan, target: Target) -> tuple[Figure, ...]:
-    """What the tools of this machine tell of a plan's files."""
+    """Return what the tools of this machine measure of a plan's files."""
     with tempfile.TemporaryDirectory(prefix="lehr-") as scratch:
         folder = Path(scratch) / target.name
         plan.write(folder)
@@ -175,14 +177,23 @@ def _measured(plan: BuildPlan, target: Target) -> tuple[Figure, ...]:
 
 READOUTS: Mapping[Readout, str] = {
     "count_argmax_lowest": "the spikes of {} are counted, and the highest count wins.",
-    "membrane_last_argmax_lowest": "the membranes of {} after the last step are read out, and the highest wins.",
-    "membrane_sum_argmax_lowest": "the membranes of {} are summed over all steps, and the highest sum wins.",
-    "membrane_max_argmax_lowest": "the membranes of {} are read out in every step, and the highest ever wins.",
+    "membrane_last_argmax_lowest": (
+        "the membranes of {} after the last step are read out, and the highest wins."
+    ),
+    "membrane_sum_argmax_lowest": (
+        "the membranes of {} are summed over all steps, and the highest sum wins."
+    ),
+    "membrane_max_argmax_lowest": (
+        "the membranes of {} are read out in every step, and the highest ever wins."
+    ),
 }
 
 
 def _states(neuron: Neuron, text: str) -> str:
-    """`text` of the membrane and, where there is one, of the synapse state; a program is told below."""
+    """Return `text` of the membrane and, where there is one, of the synapse state.
+
+    A program is shown below the table.
+    """
     if isinstance(neuron.arithmetic, Program):
         return "as its update"
     states = [neuron.fields] if neuron.synapse is None else [neuron.fields, neuron.synapse]
@@ -228,7 +239,7 @@ def _card(
         f"| {figure.name} | {figure.value:,} | {figure.unit} | {figure.source} |\n"
         for figure in measured
     )
-    found = (
+    measurements = (
         f"\n| measured | value | unit | source |\n| --- | --- | --- | --- |\n{figures}"
         if measured
         else ""
@@ -237,7 +248,8 @@ def _card(
     return f"""# Model card
 
 Built for **{target.name}** ({target.summary}) by lehr {lehr.__version__}.
-Network `{net.digest[:16]}`: input {"x".join(map(str, net.input.shape))} ({net.input.kind}), {net.steps} steps;
+Network `{net.digest[:16]}`: input {"x".join(map(str, net.input.shape))} ({net.input.kind}), \
+{net.steps} steps;
 {READOUTS[net.readout].format(f"`{net.output}`")}
 
 | layer | shape | threshold | decay | state bits | membrane bounds | spike rate |
@@ -248,6 +260,8 @@ Network `{net.digest[:16]}`: input {"x".join(map(str, net.input.shape))} ({net.i
 | --- | --- | --- | --- |
 {weights}
 
-Spike rates are per neuron and step, over {inputs} in `golden/`. Membrane bounds are proven for any input.
-`lehr verify` runs this folder in the target's own tool and compares every spike and membrane with the reference simulator.
-{found}"""
+Spike rates are per neuron and step, over {inputs} in `golden/`. Membrane bounds are proven for \
+any input.
+`lehr verify` runs this folder in the target's own tool and compares every spike and membrane with \
+the reference simulator.
+{measurements}"""

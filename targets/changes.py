@@ -1,4 +1,7 @@
-"""The shortest list of changes with which a network would map: what `check` of a target says, each way out once."""
+"""Shortest list of changes with which a network would map, each way out once.
+
+`check` of a target shows it.
+"""
 
 from __future__ import annotations
 

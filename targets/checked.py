@@ -1,4 +1,7 @@
-"""Targets that only check: machines that lehr knows well enough to say what of a network they cannot hold, and writes nothing for."""
+"""Targets that only check: machines known well enough to say what they cannot hold.
+
+Nothing is written for them.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,16 @@ from lehr.targets.contract import Estimate, Options, Problem, Target
 
 
 class CheckedTarget(Target):
-    """A machine without an artefact: `no_artefact` says why, and is the last reason of every check, so that nothing maps."""
+    """Machine without an artefact.
+
+    `no_artefact` says why, and is the last reason of every check, so that nothing maps.
+    """
 
     def check(self, net: Network) -> tuple[Problem, ...]:
-        """All reasons why `net` does not map; the last one is that nothing is written for the machine."""
+        """Return all reasons why `net` does not map.
+
+        The last one is that nothing is written for the machine.
+        """
         return (
             *super().check(net),
             Problem(net.output, self.no_artefact, "build for another target"),
@@ -37,5 +46,5 @@ class CheckedTarget(Target):
         return Estimate(())
 
     def runner(self) -> None:
-        """There is nothing to run."""
+        """Return None: there is nothing to run."""
         return

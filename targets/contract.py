@@ -7,9 +7,8 @@ of one's own does the same in its pyproject.toml):
     mychip = "lehr.targets.mychip:MyChip"
 
 The conformance suite (lehr.targets.conformance) then runs over it: no test has to be written.
-`check`, `plan` and
-`estimate` are pure functions of the network: no disk, no clock, no tool. Tools are called in the
-runner and in `measure` alone.
+`check`, `plan` and `estimate` are pure functions of the network: no disk, no clock, no tool. Tools
+are called in the runner and in `measure` alone.
 """
 
 from __future__ import annotations
@@ -69,14 +68,14 @@ class Figure:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a network costs on a machine."""
+    """Costs of a network on a machine."""
 
     figures: tuple[Figure, ...]
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of a report: its title, the names of its columns, and a value for each of them in every row."""
+    """Table of a report: its title, the names of its columns, and a value for each in every row."""
 
     title: str
     columns: tuple[str, ...]
@@ -105,15 +104,19 @@ class Runner(Protocol):
     """
 
     def missing(self) -> str | None:
-        """Why this machine cannot run it (the tool that is not there and how to install it), or None."""
+        """Return why this machine cannot run it, or None.
+
+        It lacks a tool, then; the sentence says how to install it.
+        """
 
     def run(self, folder: Path, x: npt.NDArray[np.uint8]) -> Trace:
-        """Spikes and membranes of every neuron layer, `[N, T, *shape]`, for inputs as `simulate` takes them.
+        """Run an artefact: spikes and membranes of every neuron layer, `[N, T, *shape]`.
 
-        `folder` is a built artefact and is not written to; what `plan` put there is all that is
-        used. It is run, so it is one's own: `lehr verify` gives a folder that was planned just now,
-        and ends this process and all that it has started when its time is up. A machine that
-        decides by itself, or whose tool tells figures, returns a `MachineTrace`.
+        Inputs are as `simulate` takes them. `folder` is a built artefact and is not written to;
+        what `plan` put there is all that is used. It is run, so it is one's own: `lehr verify`
+        gives a folder that was planned just now, and ends this process and all that it has started
+        when its time is up. A machine that decides by itself, or whose tool shows figures, returns
+        a `MachineTrace`.
 
         Raises:
             ToolMissing: when the tool is not there.
@@ -122,7 +125,7 @@ class Runner(Protocol):
 
 
 def shown_by(runner: Runner) -> tuple[Quantity, ...]:
-    """What a runner's tool shows of every neuron: spikes and membranes, if it does not say."""
+    """Return what a runner's tool shows of every neuron; spikes and membranes if it is silent."""
     shown: tuple[Quantity, ...] = getattr(runner, "shows", QUANTITIES)
     return shown
 
@@ -179,7 +182,7 @@ class Target(ABC):
     no_artefact: ClassVar[str] = ""
 
     def check(self, net: Network) -> tuple[Problem, ...]:
-        """All reasons why `net` does not map, at once; empty means that `plan` works."""
+        """Return all reasons why `net` does not map, at once; none means that `plan` works."""
         if unknown := (
             *self._unknown_nodes(net),
             *self._unknown_programs(net),
@@ -200,12 +203,12 @@ class Target(ABC):
             if node.kind not in self.weights
         ]
         if net.readout not in self.readouts:
-            told = " or ".join(f"'{readout}'" for readout in self.readouts)
+            readouts = " or ".join(f"'{readout}'" for readout in self.readouts)
             fields.append(
                 Problem(
                     net.output,
-                    f"readout is '{net.readout}', the machine has {told}",
-                    f"export with readout {told}",
+                    f"readout is '{net.readout}', the machine has {readouts}",
+                    f"export with readout {readouts}",
                 )
             )
         sums = [
@@ -241,10 +244,13 @@ class Target(ABC):
         )
 
     def _differing(self, net: Network) -> Iterator[Problem]:
-        """What differs within a channel, or a delay, that the machine has but one of."""
+        """Yield what differs within a channel, or a delay, that the machine has but one of."""
         for name, node in net.nodes.items():
             if isinstance(node, Neuron) and node.per_neuron and "parameters" not in self.by_neuron:
-                reason = f"its {' and '.join(node.per_neuron)} differ within a channel, the machine has one for each"
+                reason = (
+                    f"its {' and '.join(node.per_neuron)} differ within a channel, the machine "
+                    "has one for each"
+                )
                 yield Problem(name, reason, "use one for each channel")
             if (
                 isinstance(node, Delay)
@@ -258,7 +264,7 @@ class Target(ABC):
                 )
 
     def neuron_problems(self, name: str, neuron: Neuron) -> list[Problem]:
-        """What of the update of layer `name` the machine does not compute."""
+        """Return what of the update of layer `name` the machine does not compute."""
         if not isinstance(neuron.arithmetic, Program):
             return self.arithmetics.problems(name, neuron)
         lacking = dict.fromkeys(
@@ -284,12 +290,18 @@ class Target(ABC):
             )
 
     def require_steps(self, net: Network, steps: int) -> None:
-        """Raise FileRefused where an input has so many steps that nothing is shown of the machine's states any more."""
+        """Raise FileRefused where an input has too many steps.
+
+        Nothing is then shown of the machine's states any more.
+        """
         if not self.own_steps or steps <= net.steps:
             return
         for name, layer in analyse(net).layers.items():
             if not layer.settled:
-                shown = f"that the states of {name} stay within the widths of {self.name} is shown for {net.steps}"
+                shown = (
+                    f"that the states of {name} stay within the widths of {self.name} is shown "
+                    f"for {net.steps}"
+                )
                 raise FileRefused(
                     f"input has {steps} steps, but {shown}; give at most {net.steps}, or export "
                     "the network with more steps"
@@ -315,7 +327,10 @@ class Target(ABC):
 
     @abstractmethod
     def limits(self, net: Network) -> tuple[Problem, ...]:
-        """Return the reasons that are not about a field of `Arithmetic`: sizes, kinds of node, topology. Asked only if all sums fit int32."""
+        """Return the reasons that are not about a field of `Arithmetic`.
+
+        They are sizes, kinds of node, topology. Asked only if all sums fit int32.
+        """
 
     @abstractmethod
     def plan(self, net: Network, options: Options) -> BuildPlan:
@@ -325,7 +340,7 @@ class Target(ABC):
     def estimate(
         self, net: Network, rates: Mapping[str, float], options: Options | None = None
     ) -> Estimate:
-        """What the network costs, built with `options`.
+        """Estimate what the network costs, built with `options`.
 
         Args:
             net: the network.
@@ -335,7 +350,10 @@ class Target(ABC):
         """
 
     def names(self, net: Network) -> Mapping[str, str]:
-        """What the artefact calls each node, where that is not the node's own name; the manifest tells."""
+        """Return the artefact's names of nodes, where they are not the nodes' own.
+
+        The manifest lists them.
+        """
         del net
         return {}
 
@@ -345,7 +363,9 @@ class Target(ABC):
         return ()
 
     def measure(self, folder: Path) -> tuple[Figure, ...]:
-        """What tools on this machine tell of a built artefact, which is not written to; nothing where none is installed.
+        """Measure a built artefact with tools on this machine; nothing where none is installed.
+
+        The artefact is not written to.
 
         Raises:
             NotBitExact: when a tool fails on it.
@@ -354,9 +374,12 @@ class Target(ABC):
         return ()
 
     def version(self) -> str:
-        """Version of the tool that runs its artefacts, as this machine has it; empty where there is none, or it tells none."""
+        """Return the version of the tool that runs its artefacts, as this machine has it.
+
+        It is empty where there is no tool, or the tool does not say.
+        """
         return next((version for each in self.environments if (version := each.version())), "")
 
     @abstractmethod
     def runner(self) -> Runner | None:
-        """How to run the artefact in its own tool; None where no tool exists."""
+        """Return what runs the artefact in its own tool; None where no tool exists."""

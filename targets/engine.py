@@ -1,4 +1,7 @@
-"""A target's own tool as a simulation engine: the same result as the reference, computed by the artefact."""
+"""Simulation engine that is a target's own tool.
+
+The result is the reference's, computed by the artefact.
+"""
 
 from __future__ import annotations
 

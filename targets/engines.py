@@ -1,4 +1,4 @@
-"""What simulates a network, by name: an engine of lehr's own, or a target whose tool runs it."""
+"""Engines by name: one of lehr's own, or a target whose tool runs the network."""
 
 from __future__ import annotations
 

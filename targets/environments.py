@@ -1,4 +1,4 @@
-"""Tools of others in Python environments of their own: where they are, which version, how to install them, how to run a script in one.
+"""Tools of others in Python environments of their own: place, version, installation, calls.
 
 A vendor's simulator pins packages, and some need an older Python than lehr: each lives in an
 environment of its own under `$LEHR_TOOLS`, or else the user's data folder. Nothing of it is
@@ -52,7 +52,7 @@ class Environment:
 
     @property
     def folder(self) -> Path | None:
-        """Where it is, or would be; None for a user without a home."""
+        """Folder where it is, or would be; None for a user without a home."""
         base = os.environ.get("LEHR_TOOLS")
         return (
             Path(base).absolute() / self.name
@@ -62,7 +62,10 @@ class Environment:
 
     @property
     def interpreter(self) -> Path | None:
-        """Its Python; None where it is not installed as `steps` say, or where others could have put something into it."""
+        """Python of the environment; None where it is not installed as `steps` say.
+
+        It is None as well where others could have put something into it.
+        """
         folder = self.folder
         if (
             folder is None
@@ -82,10 +85,13 @@ class Environment:
         return "".join(f"pip install {' '.join(step)}\n" for step in self.steps)
 
     def missing(self) -> str | None:
-        """Return the sentence that says so where it is not installed, with what installs it; None where it is."""
+        """Return how to install it, in a sentence, where it is not installed; else None."""
         if self.interpreter is not None:
             return None
-        return f"{self.name} is not on this machine; install it with 'lehr doctor --install {self.name}'"
+        return (
+            f"{self.name} is not on this machine; install it with 'lehr doctor --install "
+            f"{self.name}'"
+        )
 
     def version(self) -> str:
         """Return the installed version of its package; empty where it is not installed."""
@@ -95,7 +101,10 @@ class Environment:
         return _version(python, self.package)
 
     def base(self) -> str | None:
-        """Return the Python that the environment is made with; None where this machine has none of its version."""
+        """Return the Python that the environment is made with.
+
+        It is None where this machine has none of its version.
+        """
         if not self.python or sys.version.startswith(f"{self.python}."):
             return sys.executable
         return next(pythons(self.python), None)
@@ -131,9 +140,10 @@ class Environment:
         ]
 
     def install(self) -> Generator[str, None, None]:
-        """Run the commands of `plan`, each of which is told before it runs; where it is installed as `steps` say, nothing is done.
+        """Run the commands of `plan`, each of which is yielded before it runs.
 
-        What was there before is put back where a command fails, or nobody asks for the rest.
+        Where it is installed as `steps` say, nothing is done. What was there before is put back
+        where a command fails, or nobody asks for the rest.
 
         Raises:
             ToolMissing: as `plan`, and with the last lines of a command that fails.
@@ -143,9 +153,8 @@ class Environment:
         if self.missing() is None:
             return
         before = folder.with_name(f"{folder.name}.before")
-        if (
-            folder.exists() and not before.exists()
-        ):  # else one that was interrupted left it, and the folder is half made
+        # else one that was interrupted left it, and the folder is half made
+        if folder.exists() and not before.exists():
             folder.rename(before)
         try:
             for command in commands:
@@ -245,7 +254,7 @@ def _version(python: Path, package: str) -> str:
 
 
 def pythons(version: str) -> Iterator[str]:
-    """Yield the interpreters of a version on this machine: on PATH, and those that pyenv has installed."""
+    """Yield the interpreters of a version on this machine: on PATH, and installed by pyenv."""
     if on_path := shutil.which(f"python{version}"):
         done = subprocess.run(
             [on_path, "-c", "import sys; print(sys.version)"],
@@ -253,9 +262,8 @@ def pythons(version: str) -> Iterator[str]:
             text=True,
             check=False,
         )
-        if done.stdout.startswith(
-            f"{version}."
-        ):  # a shim of pyenv is there for versions that are not chosen, and fails
+        # a shim of pyenv is there for versions that are not chosen, and fails
+        if done.stdout.startswith(f"{version}."):
             yield on_path
     root = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()
     yield from (

@@ -1,4 +1,4 @@
-"""Programs in the form of a machine: whether a neuron's update is the machine's own, and with which numbers.
+"""Programs in the form of a machine: whether an update is the machine's, and with which numbers.
 
 A form is the machine's program as text, with holes: `{shift}` stands for a number, `{du:name}` for
 a number or a parameter's name. A line that starts with `?` may be missing.
@@ -17,10 +17,10 @@ _HOLE = re.compile(r"\{([a-z_]+)(:name)?\}")
 
 
 def matched(program: Program, form: str) -> dict[str, str] | str:
-    """What stands in the holes of a form, by their names; or the sentence that says where the program differs from it.
+    """Return what stands in the holes of a form, by their names.
 
-    A hole whose line is missing is not among them; one that comes twice must stand for the same
-    twice.
+    Where the program differs from it, return the sentence that says where. A hole whose line is
+    missing is left out; one that comes twice must stand for the same twice.
     """
     lines, patterns = lines_of(program), _patterns(form)
     values = _match(lines, patterns, {})

@@ -1,9 +1,11 @@
-"""Golden vectors: inputs and the reference's every spike and membrane, in raw files that any language reads.
+"""Golden vectors: inputs, and every spike and membrane of the reference, in raw files.
 
-golden/golden.json                 samples, steps, and for each layer its file stem and shape
-golden/input.u8                    uint8  [samples, steps, *input shape]
-golden/00_conv1.spikes.u8          uint8  [samples, steps, *layer shape]
-golden/00_conv1.membrane.i32       int32, little-endian, the same shape
+Any language reads them:
+
+    golden/golden.json                 samples, steps, and each layer's file stem and shape
+    golden/input.u8                    uint8  [samples, steps, *input shape]
+    golden/00_conv1.spikes.u8          uint8  [samples, steps, *layer shape]
+    golden/00_conv1.membrane.i32       int32, little-endian, the same shape
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ _TRACE_BYTES = 5
 
 
 def stem(net: Network, layer: str) -> str:
-    """Where the vectors of a neuron layer are, without their endings."""
+    """Return the path of the vectors of a neuron layer, without their endings."""
     return f"{FOLDER}/{list(net.neurons).index(layer):02d}_{layer[:64]}"
 
 
@@ -68,10 +70,10 @@ def lay_down(net: Network, x: npt.NDArray[np.uint8], trace: Trace) -> BuildPlan:
 def read_golden(
     net: Network, folder: Path, limit: int | None = None
 ) -> tuple[npt.NDArray[np.uint8], Trace]:
-    """Inputs and expected trace of the first `limit` samples in a built artefact.
+    """Return inputs and expected trace of the first `limit` samples in a built artefact.
 
     Raises:
-        FileRefused: when a file is missing or has not the size that golden.json tells, or they take
+        FileRefused: when a file is missing or has not the size that golden.json says, or they take
             too much memory together.
     """
     lead = _lead(folder / FOLDER / "golden.json")
@@ -97,7 +99,7 @@ def read_golden(
 
 
 def _lead(path: Path) -> tuple[int, int]:
-    """Samples and steps that a golden.json tells."""
+    """Return the samples and steps that a golden.json names."""
     facts = read_json(path, AGAIN)
     lead = [facts.get(name) if isinstance(facts, dict) else None for name in ("samples", "steps")]
     if not all(type(count) is int and count > 0 for count in lead):

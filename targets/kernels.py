@@ -1,4 +1,7 @@
-"""Kernels of machines that have less than `Conv2d`: no dilation, no groups, no pooling behind a convolution; exact, in whole numbers."""
+"""Kernels of machines that have less than `Conv2d`; exact, in whole numbers.
+
+They have no dilation, no groups, and no pooling behind a convolution.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,10 @@ from lehr.nodes import Conv2d, Pair
 
 
 def undilated(conv: Conv2d) -> Int64:
-    """Return the kernel of a convolution, `[out, in / groups, height, width]`, with zeros where its dilation leaves places out."""
+    """Return the kernel of a convolution, with zeros where its dilation leaves places out.
+
+    The kernel is `[out, in / groups, height, width]`.
+    """
     out, into, height, width = conv.weight.shape
     rows, columns = conv.dilation
     kernel = np.zeros((out, into, (height - 1) * rows + 1, (width - 1) * columns + 1), np.int64)
@@ -18,7 +24,10 @@ def undilated(conv: Conv2d) -> Int64:
 
 
 def ungrouped(kernel: Int64, groups: int) -> Int64:
-    """Return a kernel `[out, in / groups, height, width]` as one of all inputs, `[out, in, height, width]`, with zeros between groups."""
+    """Return a kernel in groups as one of all inputs, with zeros between groups.
+
+    `[out, in / groups, height, width]` becomes `[out, in, height, width]`.
+    """
     out, into, height, width = kernel.shape
     whole, each = np.zeros((out, into * groups, height, width), np.int64), out // groups
     for group in range(groups):
@@ -28,7 +37,9 @@ def ungrouped(kernel: Int64, groups: int) -> Int64:
 
 
 def pooled(kernel: Int64, window: Pair, stride: Pair) -> Int64:
-    """Return the kernel that sums windows of places of a convolution at once; its stride is the product of both strides.
+    """Return the kernel that sums windows of places of a convolution at once.
+
+    Its stride is the product of both strides.
 
     Args:
         kernel: of the convolution, not dilated.

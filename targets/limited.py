@@ -1,9 +1,9 @@
-"""A function of lehr in a process of its own: when its time is up it ends, with whatever it has started.
+"""Calls of a function of lehr in a process of its own, which ends when its time is up.
 
-Compilers, simulators and what they compile run for as long as they like, and some of them within
-Python's own process. So the function
-runs in another one, in a session of its own: every process that it starts is in its group, and the
-group is killed whatever happens. Arguments and result travel as JSON.
+Whatever it has started ends with it. Compilers, simulators and what they compile run for as long as
+they like, and some of them within Python's own process. So the function runs in another one, in a
+session of its own: every process that it starts is in its group, and the group is killed whatever
+happens. Arguments and result travel as JSON.
 """
 
 from __future__ import annotations
@@ -34,17 +34,18 @@ _START = (
 
 
 class TimeIsUp(Exception):
-    """The function took longer than it may."""
+    """Error of a function that took longer than it may."""
 
 
 class NoAnswer(Exception):
-    """The process ended without an answer; the message is how."""
+    """Error of a process that ended without an answer; the message says in what way."""
 
 
 def call_within(seconds: float, function: str, arguments: Mapping[str, Any]) -> Any:
-    """Call a function in a process of its own, and end that and all its descendants at the latest after some time.
+    """Call a function in a process of its own, which ends at the latest after some time.
 
-    What the function prints goes to stderr. Its temporary files are removed, however it ends.
+    All its descendants end with it. What the function prints goes to stderr. Its temporary files
+    are removed, however it ends.
 
     Args:
         seconds: how long it may take.
@@ -59,9 +60,8 @@ def call_within(seconds: float, function: str, arguments: Mapping[str, Any]) -> 
     """
     source = Path(errors.__file__).resolve().parents[1]  # the folder from which lehr is imported
     places = [str(source), *(place for place in sys.path if os.path.isabs(place))]  # noqa: PTH117
-    alive, held = (
-        os.pipe()
-    )  # closed by the system when this process ends, even if it is killed: the other one ends then, too
+    # closed by the system when this process ends, even if it is killed: the other ends then, too
+    alive, held = os.pipe()
     command = [
         sys.executable,
         "-I",
@@ -91,7 +91,7 @@ def call_within(seconds: float, function: str, arguments: Mapping[str, Any]) -> 
 
 
 def _answer(process: subprocess.Popen[bytes], seconds: float) -> bytes:
-    """What the process writes; it and its group have ended when this returns or raises."""
+    """Return what the process writes; it and its group have ended on return, and on an error."""
     try:
         return process.communicate(timeout=seconds)[0]
     except BaseException as error:  # an interrupt is ours to pass on
@@ -129,9 +129,8 @@ def main(alive: str, function: str, arguments: str) -> None:
     answer = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     threading.Thread(target=_end_with_parent, args=(int(alive),), daemon=True).start()
-    signal.signal(
-        signal.SIGTERM, signal.default_int_handler
-    )  # so that everything on the way out is undone
+    # so that everything on the way out is undone
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     module, _, name = function.partition(":")
     try:
         reply = {"result": getattr(import_module(module), name)(**json.loads(arguments))}

@@ -15,18 +15,18 @@ def identifiers(names: Iterable[str]) -> Mapping[str, str]:
     a number. Names that stay as they are go first, so that no other name takes theirs.
     """
     names = tuple(names)
-    made = {
+    chosen = {
         name: name
         for name in names
         if re.fullmatch(r"\w+", name, re.ASCII) and len(name) <= LONGEST
     }
-    taken = set(made.values())
+    taken = set(chosen.values())
     for name in names:
-        if name not in made:
+        if name not in chosen:
             stem = re.sub(r"\W", "_", name, flags=re.ASCII)[:LONGEST]
             candidate, number = stem, 2
             while candidate in taken:
                 candidate, number = f"{stem}_{number}", number + 1
-            made[name] = candidate
+            chosen[name] = candidate
             taken.add(candidate)
-    return {name: made[name] for name in names}
+    return {name: chosen[name] for name in names}

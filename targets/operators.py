@@ -1,4 +1,7 @@
-"""Which operators a target takes: small networks, each with one thing in it, put to the target's own `check`."""
+"""Operators that a target takes, found by small networks that are put to its own `check`.
+
+Each network has one thing in it.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,11 @@ _FIELDS = {
 
 
 def support(targets: Iterable[Target]) -> dict[str, dict[str, bool]]:
-    """For every operator, kind of weights, value of a field of `Arithmetic`, synapse state and readout: which targets (by name) map it."""
+    """Return for every operator which targets (by name) map it.
+
+    Operators are nodes, kinds of weights, values of a field of `Arithmetic`, synapse states and
+    readouts.
+    """
     targets = with_artefacts(targets)
     return {
         name: {target.name: not target.check(net) for target in targets}
@@ -62,7 +69,7 @@ def support(targets: Iterable[Target]) -> dict[str, dict[str, bool]]:
 
 
 def with_artefacts(targets: Iterable[Target]) -> tuple[Target, ...]:
-    """Those that something is written for: of the others there is nothing to tell but no."""
+    """Return the targets that something is written for: the others take nothing."""
     return tuple(target for target in targets if not target.no_artefact)
 
 
@@ -78,15 +85,18 @@ def markdown(targets: Iterable[Target]) -> str:
         "| " + " | ".join(row) + " |"
         for row in (["operator", *names], ["---"] * (len(names) + 1), *rows)
     ]
-    head = "# What each target takes\n\nWritten by `make docs`, by asking each target's own check. By hand nothing is changed here.\n\n"
+    head = (
+        "# What each target takes\n\nWritten by `make docs`, by asking each target's own check. "
+        "By hand nothing is changed here.\n\n"
+    )
     return head + "\n".join(lines) + "\n"
 
 
 def probes() -> dict[str, Network]:
-    """One network for each thing that a target may or may not take."""
+    """Return one network for each thing that a target may or may not take."""
     image: Shape = (2, 6, 6)
     by_value = np.arange(72, dtype=np.int32).reshape(image)
-    found = {
+    networks = {
         "Linear": _chain((4,), fc=Linear(_ones(3, 4))),
         "Conv2d": _chain(image, conv=Conv2d(_ones(3, 2, 3, 3))),
         "Conv2d, stride 2, padding 1": _chain(
@@ -110,28 +120,28 @@ def probes() -> dict[str, Network]:
         "recurrence": _recurrent(),
         "pixels as input": replace(_chain((4,), fc=Linear(_ones(3, 4))), input=Input((4,), "u8")),
     }
-    found |= {f"weights {kind}": _chain((4,), fc=Linear(_ones(3, 4), kind)) for kind in KINDS}
+    networks |= {f"weights {kind}": _chain((4,), fc=Linear(_ones(3, 4), kind)) for kind in KINDS}
     for field, values in _FIELDS.items():
         for value in get_args(values):
             needed = {"event": {"reset_timing": "same_step"}, "never": {"reset": "none"}}.get(
                 value, {}
             )
-            how = replace(_BASE, **{field: value, **needed})
-            found[f"{field} {value}"] = _chain((4,), how, fc=Linear(_ones(3, 4)))
+            arithmetic = replace(_BASE, **{field: value, **needed})
+            networks[f"{field} {value}"] = _chain((4,), arithmetic, fc=Linear(_ones(3, 4)))
     plain = _chain((4,), fc=Linear(_ones(3, 4)))
     for to in get_args(BiasTo):
         two_states = replace(
             plain.neurons["lif"],
             synapse=Synapse(decay_numerator=3, decay_shift=2, state_bits=16, bias_to=to),
         )
-        found[f"synapse state, bias to the {to}"] = replace(
+        networks[f"synapse state, bias to the {to}"] = replace(
             plain, nodes={**plain.nodes, "lif": two_states}
         )
-    found |= {
+    networks |= {
         f"readout {readout}": replace(plain, readout=readout) for readout in get_args(Readout)
     }
     return (
-        found
+        networks
         | _by_neuron()
         | {f"update of {name}": _machine(program) for name, program in MACHINES.items()}
     )
@@ -172,13 +182,13 @@ def _ones(*shape: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int8]]:
     return np.ones(shape, np.int8)
 
 
-def _chain(shape: Shape, how: Arithmetic = _BASE, **nodes: Node) -> Network:
+def _chain(shape: Shape, arithmetic: Arithmetic = _BASE, **nodes: Node) -> Network:
     channels = shape[0]
     for node in nodes.values():
         channels = node.weight.shape[0] if isinstance(node, (Conv2d, Linear)) else channels
-    never = how.fires == "never"
+    never = arithmetic.fires == "never"
     neuron = Neuron(
-        np.full(channels, 0 if never else 9, np.int32), np.ones(channels, np.int32), how
+        np.full(channels, 0 if never else 9, np.int32), np.ones(channels, np.int32), arithmetic
     )
     path = [INPUT, *nodes, "lif", OUTPUT]
     readout: Readout = "membrane_last_argmax_lowest" if never else "count_argmax_lowest"

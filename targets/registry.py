@@ -1,4 +1,4 @@
-"""The one list of targets: the entry points of group `lehr.targets`, lehr's own and everybody else's."""
+"""Registry of targets: the entry points of group `lehr.targets`, of lehr and everybody else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from lehr.targets.declared import GROUP, declared
 
 @dataclass(frozen=True)
 class Entry:
-    """A registered target: loaded, or broken with the reason, which may be that a package of others is missing."""
+    """Registered target: loaded, or broken with the reason.
+
+    The reason may be that a package of others is missing.
+    """
 
     name: str
     target: Target | None
@@ -25,7 +28,7 @@ class Entry:
 
 @cache
 def entries() -> tuple[Entry, ...]:
-    """All registered targets, by name."""
+    """Return all registered targets, by name."""
     values: dict[str, set[str]] = {}
     for point in declared():
         values.setdefault(point.name, set()).add(point.value)
@@ -37,22 +40,25 @@ def _load(name: str, values: list[str]) -> Entry:
         return Entry(name, None, f"it is registered more than once: {', '.join(values)}")
     point = EntryPoint(name, values[0], GROUP)
     try:
-        made = point.load()()
-    except Exception as error:  # a plug-in of somebody else may fail in any way, and must not take the others with it
+        loaded = point.load()()
+    except Exception as error:  # a plug-in may fail in any way, and must not take others with it
         return Entry(point.name, None, f"{type(error).__name__}: {error}", _of_others(error, point))
-    if not isinstance(made, Target):
+    if not isinstance(loaded, Target):
         return Entry(point.name, None, f"{point.value} is no lehr.targets.contract.Target")
-    if made.name != point.name:
+    if loaded.name != point.name:
         return Entry(
             point.name,
             None,
-            f"{point.value} calls itself {made.name!r}, but is registered as {point.name!r}",
+            f"{point.value} calls itself {loaded.name!r}, but is registered as {point.name!r}",
         )
-    return Entry(point.name, made)
+    return Entry(point.name, loaded)
 
 
 def _of_others(error: Exception, point: EntryPoint) -> ImportError | None:
-    """Return an error that says that a package is missing which neither lehr nor the target itself is."""
+    """Return an error for a missing package that neither lehr nor the target itself is.
+
+    Where it is none, return None.
+    """
     own = {"", "lehr", point.module.partition(".")[0]}
     return (
         error
@@ -73,18 +79,20 @@ def get(name: str) -> Target:
         UsageError: when there is none, or it did not load.
         ToolMissing: when a package that it needs is missing.
     """
-    found = next((entry for entry in entries() if entry.name == name), None)
-    if found is None:
+    registered = next((entry for entry in entries() if entry.name == name), None)
+    if registered is None:
         raise UsageError(
             f"no target is called {name!r}; {one_of(name, (target.name for target in targets()))}"
         )
-    if found.missing is not None:
-        raise ToolMissing(missing_package(found.missing, f"target {name}") or found.reason)
-    if found.target is None:
-        raise UsageError(
-            f"target {name} is broken ({found.reason}); reinstall the package that brings it"
+    if registered.missing is not None:
+        raise ToolMissing(
+            missing_package(registered.missing, f"target {name}") or registered.reason
         )
-    return found.target
+    if registered.target is None:
+        raise UsageError(
+            f"target {name} is broken ({registered.reason}); reinstall the package that brings it"
+        )
+    return registered.target
 
 
 def environments() -> dict[str, Environment]:

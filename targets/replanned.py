@@ -1,4 +1,7 @@
-"""A built artefact that may be anybody's: what lehr itself makes of the network in it, compared byte for byte with what is there."""
+"""Comparison of a built artefact, which may be anybody's, with what lehr makes of its network.
+
+All files are compared byte for byte.
+"""
 
 from __future__ import annotations
 
@@ -100,7 +103,7 @@ def _options(manifest: dict[str, Any], target: Target, folder: Path) -> Options:
 
 
 def _holds(path: Path, data: bytes) -> bool:
-    """Whether a file has these contents."""
+    """Return whether a file has these contents."""
     if not path.exists():
         return False
     with open_regular(path, AGAIN) as file:
@@ -110,8 +113,14 @@ def _holds(path: Path, data: bytes) -> bool:
 def _of_another_make(folder: Path, manifest: dict[str, Any], names: list[str]) -> str:
     version = manifest.get("lehr")
     if version != lehr.__version__:
-        return f"{folder} was built by lehr {version}, whose {listed(names)} differ from those of lehr {lehr.__version__}; {AGAIN}"
-    return f"{folder} was not built by lehr {version} from its {MODEL}: {listed(names)} would be others; {AGAIN}"
+        return (
+            f"{folder} was built by lehr {version}, whose {listed(names)} differ from those of "
+            f"lehr {lehr.__version__}; {AGAIN}"
+        )
+    return (
+        f"{folder} was not built by lehr {version} from its {MODEL}: {listed(names)} would be "
+        f"others; {AGAIN}"
+    )
 
 
 def listed(names: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""The tables of a built artefact: what the build estimated, and what the target's own tools have written beside it since."""
+"""Tables of a built artefact: the build's estimate, and what the target's tools measured since."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 from lehr.artifact import AGAIN, changed_files, read_manifest
 from lehr.errors import FileRefused
 from lehr.reading import JSON_BYTES, parse_json, read_bytes
-from lehr.targets.contract import Table
+from lehr.targets.contract import Figure, Table
 from lehr.targets.replanned import listed, target_of
 
 FOLDER = "report"
 
 
 def tables(folder: Path) -> list[Table]:
-    """All tables of the artefact in `folder`.
+    """Return all tables of the artefact in `folder`.
 
     Raises:
         UsageError: when `folder` is no artefact.
@@ -25,11 +25,9 @@ def tables(folder: Path) -> list[Table]:
     manifest = read_manifest(folder)
     target = target_of(manifest, folder)
     try:
-        figures, widths = (
-            _read(folder / FOLDER / name) for name in ("estimate.json", "widths.json")
-        )
-        made = [
-            _figures("estimate", figures),
+        widths = _read(folder / FOLDER / "widths.json")
+        result = [
+            _figures("estimate", folder / FOLDER / "estimate.json"),
             Table(
                 "widths",
                 ("layer", "membrane", "bits"),
@@ -38,8 +36,8 @@ def tables(folder: Path) -> list[Table]:
         ]
         measured = folder / FOLDER / "measured.json"
         if measured.exists():
-            made.append(_figures("measured at the build", _read(measured)))
-        made += [table for table in target.report(folder) if table.rows]
+            result.append(_figures("measured at the build", measured))
+        result += [table for table in target.report(folder) if table.rows]
     except (OSError, ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
         raise FileRefused(
             f"the report in {folder / FOLDER} cannot be read ({error}); {AGAIN}"
@@ -51,7 +49,7 @@ def tables(folder: Path) -> list[Table]:
         raise FileRefused(
             f"{listed(changed)} in {folder} changed since the artefact was built; {AGAIN}"
         )
-    return made
+    return result
 
 
 def _read(path: Path) -> Any:
@@ -61,15 +59,25 @@ def _read(path: Path) -> Any:
         raise ValueError(f"{path.name}: {error}") from None
 
 
-def _figures(title: str, figures: list[dict[str, Any]]) -> Table:
-    return Table(title, ("figure", "value", "unit", "source"), tuple(map(_figure, figures)))
+def figures_of(path: Path) -> tuple[Figure, ...]:
+    """Return the figures in a file of a report.
+
+    Raises:
+        ValueError, LookupError, TypeError: when they are none.
+    """
+    return tuple(map(_figure, _read(path)))
 
 
-def _figure(figure: dict[str, Any]) -> tuple[object, ...]:
+def _figures(title: str, path: Path) -> Table:
+    rows = tuple((f.name, number(f.value), f.unit, f.source) for f in figures_of(path))
+    return Table(title, ("figure", "value", "unit", "source"), rows)
+
+
+def _figure(figure: dict[str, Any]) -> Figure:
     value = figure["value"]
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{value!r} is no number")
-    return str(figure["name"]), number(float(value)), str(figure["unit"]), str(figure["source"])
+    return Figure(str(figure["name"]), float(value), str(figure["unit"]), str(figure["source"]))
 
 
 def _span(bounds: list[int]) -> str:

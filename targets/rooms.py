@@ -1,10 +1,11 @@
-"""States of fixed width: the proof that a machine's register never leaves its range, or leaves it as the network's own does.
+"""Rooms for states of fixed width: the proof that a machine's register never leaves its range.
 
-A machine adds synapse by synapse and may saturate, wrap or be undefined on the way; the network's
-program adds the whole sum at once. Where all that a program writes, partial sums included, stays
-within the machine's range, and within the program's own, neither does
-anything at its ends, and the order of adding does not count: inputs are not negative, so that a
-part of a sum is the sum of a part of the input, which the bounds hold for as well.
+Or it leaves it as the network's own does. A machine adds synapse by synapse and may saturate, wrap
+or be undefined on the way; the network's program adds the whole sum at once. Where all that a
+program writes, partial sums included, stays within the machine's range, and within the program's
+own, neither does anything at its ends, and the order of adding does not count: inputs are not
+negative, so that a part of a sum is the sum of a part of the input, which the bounds hold for as
+well.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ Range = tuple[int, int]
 def outside(
     net: Network, name: str, ranges: Mapping[str, Range], same_rails: bool = False
 ) -> list[Problem]:
-    """Why registers of a layer could do something at the ends of a range that another machine does not.
+    """Return why registers of a layer could do something else at the ends of a machine's range.
 
     Args:
         net: the network.
@@ -30,7 +31,7 @@ def outside(
         ranges: by register of its program, the lowest and highest value that the machine holds.
         same_rails: whether the machine brings a register into its range exactly where the program
             does, and nowhere else: then one whose Bounds have the machine's range, for all neurons
-                of the layer, may leave it.
+            of the layer, may leave it.
     """
     neuron, layer, problems = net.neurons[name], analyse(net).layers[name], []
     for x, (low, high) in ranges.items():
@@ -44,7 +45,10 @@ def outside(
         least, most = max({low} | lows), min({high} | highs)
         lowest, highest = layer.written[x]
         if lowest < least or highest > most:
-            reason = f"its {x} reaches {lowest:,}..{highest:,}, partial sums included, and must stay within {least:,}..{most:,}"
+            reason = (
+                f"its {x} reaches {lowest:,}..{highest:,}, partial sums included, and must stay "
+                f"within {least:,}..{most:,}"
+            )
             problems.append(
                 Problem(
                     name,
@@ -56,7 +60,7 @@ def outside(
 
 
 def _values(neuron: Neuron, ends: list[Source]) -> set[int]:
-    """All that numbers and parameters are, for any neuron of a layer."""
+    """Return all that numbers and parameters are, for any neuron of a layer."""
     return {
         value
         for end in ends

@@ -1,4 +1,7 @@
-"""samna, SynSense's Python package for its chips: the last version that has its modules, which needs an older Python."""
+"""samna, SynSense's Python package for its chips, in the last version that has its modules.
+
+It needs an older Python.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Simulators that are compiled from others' sources: built once, and kept by the digest of all that they are made of."""
+"""Simulators compiled from others' sources, once, and kept by the digest of all that went in."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BUILT = "built"
 
 
 def simulator(
-    files: Files, build: Callable[[Path], Sequence[str]], made_with: str, scratch: Path
+    files: Files, build: Callable[[Path], Sequence[str]], compiler: str, scratch: Path
 ) -> list[str]:
     """Return the command that runs a compiled simulator, absolute in its first word.
 
@@ -30,11 +30,11 @@ def simulator(
         files: its sources by name, which may lie in folders.
         build: compiles what is in a folder, and returns the command that runs it there, its first
             word relative to the folder.
-        made_with: the compiler's version and switches; others build anew.
+        compiler: the compiler's version and switches; others build anew.
         scratch: an empty folder.
     """
     parts = [
-        made_with,
+        compiler,
         *(f"{name}:{hashlib.sha256(data).hexdigest()}" for name, data in sorted(files.items())),
     ]
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
@@ -42,25 +42,23 @@ def simulator(
     if place is not None and (command := _kept(place)):
         return command
     if place is None or not _prepared(place):
-        return _made(scratch, files, build)
-    with tempfile.TemporaryDirectory(prefix="lehr-simulator-") as made:
-        command = _made(Path(made), files, build)
-        name = Path(command[0]).relative_to(made)
+        return _built(scratch, files, build)
+    with tempfile.TemporaryDirectory(prefix="lehr-simulator-") as building:
+        command = _built(Path(building), files, build)
+        name = Path(command[0]).relative_to(building)
         try:
             with writing_folder(place) as part:
                 (part / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(command[0], part / name)
                 (part / _BUILT).write_text("\n".join([str(name), *command[1:]]), "utf-8")
-        except (
-            LehrError,
-            OSError,
-        ):  # a full disk, or another process that was sooner: the next run looks again
-            shutil.copytree(made, scratch, dirs_exist_ok=True)
+        except (LehrError, OSError):
+            # a full disk, or another process that was sooner: the next run looks again
+            shutil.copytree(building, scratch, dirs_exist_ok=True)
             return [str(scratch / name), *command[1:]]
-    return _kept(place) or _made(scratch, files, build)
+    return _kept(place) or _built(scratch, files, build)
 
 
-def _made(folder: Path, files: Files, build: Callable[[Path], Sequence[str]]) -> list[str]:
+def _built(folder: Path, files: Files, build: Callable[[Path], Sequence[str]]) -> list[str]:
     for name, data in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
@@ -69,7 +67,7 @@ def _made(folder: Path, files: Files, build: Callable[[Path], Sequence[str]]) ->
 
 
 def _prepared(place: Path) -> bool:
-    """Whether the folder above is there and nobody else can write to it."""
+    """Return whether the folder above is there and nobody else can write to it."""
     with suppress(OSError):
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
         return ownership.only_ours(place.parent.resolve())

@@ -11,7 +11,7 @@ from lehr.errors import FileRefused
 def stepped(
     x: npt.NDArray[np.uint8], shape: tuple[int, ...], steps: int, highest: int = 255
 ) -> npt.NDArray[np.uint8]:
-    """Inputs `[N, T, *shape]`; those that are held for all steps, `[N, *shape]`, are repeated.
+    """Return inputs `[N, T, *shape]`; held ones, `[N, *shape]`, are repeated for all steps.
 
     Args:
         x: inputs.

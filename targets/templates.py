@@ -29,11 +29,12 @@ _COMPILED = _Compiled()
 
 
 def environment(folder: Path, **known: Any) -> Environment:
-    """Templates `*.j2` in a folder, to which `known` are known by name; a name that is not is an error.
+    """Return the environment of the templates `*.j2` in a folder.
 
-    Lines with nothing but a tag leave no line behind.
+    The names in `known` are known to them; a name that is not is an error. Lines with nothing but a
+    tag leave no line behind.
     """
-    made = Environment(
+    templates = Environment(
         loader=FileSystemLoader(folder),
         bytecode_cache=_COMPILED,
         autoescape=select_autoescape(),
@@ -42,5 +43,5 @@ def environment(folder: Path, **known: Any) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.globals.update(known)
-    return made
+    templates.globals.update(known)
+    return templates

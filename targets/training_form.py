@@ -1,4 +1,4 @@
-"""What a target's machine asks of training: `lehr train RECIPE --target NAME` brings a recipe into this form."""
+"""Forms that machines ask of training: `lehr train RECIPE --target NAME` trains in one."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from lehr.machines import MACHINES
 from lehr.network import Network
 
 Share = Literal["channel", "pair", "layer", "network"]
-"""Whose threshold is one: each channel's, that of channels 2i and 2i + 1, each layer's, all the network's."""
+"""Neurons that share a threshold: a channel, channels 2i and 2i + 1, a layer, all the network."""
 
 
 @dataclass(frozen=True)
 class TrainingForm:
-    """How a network must be trained so that it maps. What a form leaves out is as the recipe says.
+    """Form in which a network must be trained so that it maps.
 
-    A recipe that says something else is refused with what to change, but for `parameters` and
-    `fraction_bits`: there the recipe goes first, and the target's own `check` has the last word, on
-    a network of the recipe's shape, before training starts.
+    What a form leaves out is as the recipe says. A recipe that says something else is refused with
+    what to change, but for `parameters` and `fraction_bits`: there the recipe goes first, and the
+    target's own `check` has the last word, on a network of the recipe's shape, before training
+    starts.
 
     Attributes:
         machine: the update, a name in `lehr.machines.MACHINES`; None where fields say it.
         arithmetic: fields of `lehr.arithmetic.Arithmetic` by name, beside a machine none.
             `decay_numerator` and `decay_shift` are for a machine with one decay alone; with others
             the recipe's `network.beta` is the decay.
-        parameters: what a machine's parameters are where neither the recipe nor, for the membrane's
-            decay, its `network.beta` says them.
+        parameters: a machine's parameters where neither the recipe nor, for the membrane's decay,
+            its `network.beta` says them.
         share: which neurons have one threshold.
         multiple: thresholds are multiples of it, in integers.
         highest: the greatest threshold, in integers; None for any.
@@ -39,7 +40,7 @@ class TrainingForm:
             is fewer than the machine's; None where it is not.
         then: the machine that the trained network is said by before it maps, of the same parameters
             (`said_by`): one that takes events one by one, say, which training cannot; accuracy is
-                then measured again. None where it maps as it was trained.
+            then measured again. None where it maps as it was trained.
     """
 
     machine: str | None = None
@@ -55,7 +56,9 @@ class TrainingForm:
 
 
 def said_by(net: Network, machine: str, other: str) -> Network:
-    """Return a network whose layers of one machine compute another machine's update with the same parameters; it is another network.
+    """Return another network, whose layers of one machine compute another machine's update.
+
+    The parameters are the same.
 
     Args:
         net: any network; layers that compute something else stay as they are.

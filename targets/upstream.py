@@ -1,4 +1,7 @@
-"""Sources of others that are not part of lehr: where a variable says that they are, and simulators that are compiled from them."""
+"""Sources of others that are not part of lehr, and simulators compiled from them.
+
+A variable says where the sources are.
+"""
 
 from __future__ import annotations
 
@@ -36,8 +39,8 @@ class Upstream:
 
     def missing(self) -> str | None:
         """Return the sentence that says what is not there and how to get it, or None."""
-        found = self._found()
-        return found if isinstance(found, str) else None
+        place = self._place()
+        return place if isinstance(place, str) else None
 
     def folder(self) -> Path:
         """Return the folder in which the needed files are.
@@ -45,12 +48,12 @@ class Upstream:
         Raises:
             ToolMissing: when there is none.
         """
-        found = self._found()
-        if isinstance(found, str):
-            raise ToolMissing(found)
-        return found
+        place = self._place()
+        if isinstance(place, str):
+            raise ToolMissing(place)
+        return place
 
-    def _found(self) -> Path | str:
+    def _place(self) -> Path | str:
         named = os.environ.get(self.variable)
         if not named:
             return f"{self.subject} is not known here; {self.get}"
@@ -74,7 +77,9 @@ class Upstream:
 def verilated(
     sources: Upstream, bench: str, text: bytes, work: Path, switches: Sequence[str] = ()
 ) -> list[str]:
-    """Return the command of Verilog of others under Verilator, built once for it, for the testbench and for the switches.
+    """Return the command of Verilog of others under Verilator.
+
+    It is built once for the Verilog, for the testbench and for the switches.
 
     Args:
         sources: of which the needed files are compiled.
@@ -93,10 +98,10 @@ def verilated(
     place = work / "simulator"
     place.mkdir()
     version = call([command("verilator"), "--version"], work, "has no simulator").strip()
-    made_with = " ".join((version, *VERILATE, *switches))
+    version_and_switches = " ".join((version, *VERILATE, *switches))
     return simulator(
         files,
         lambda there: verilate(there, Path(bench).stem, sorted(files), switches),
-        made_with,
+        version_and_switches,
         place,
     )

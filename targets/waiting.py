@@ -1,4 +1,4 @@
-"""Layers that run late, and spikes that wait: for machines that can hold a spike back for some steps.
+"""Layers that run late, and spikes that wait, on machines that can hold a spike back.
 
 A spike of a layer is taken in by others some steps, a hop, after it left. Where the network says
 that it comes later, it waits. Where the network says that it comes earlier, the layer that takes it
@@ -15,23 +15,24 @@ from lehr.targets.wiring import Connection, connections
 
 
 def least_lags(net: Network, hops: Mapping[str, int]) -> Mapping[str, int] | tuple[Problem, ...]:
-    """By how many steps each layer runs late, the least that there are; or the layers whose spikes come back to them too soon.
+    """Return the least number of steps by which each layer can run late.
 
-    A connection asks for lag(target) + delay >= lag(source) + hop(source).
+    Where there is none, return the layers whose spikes come back to them too soon. A connection
+    asks for lag(target) + delay >= lag(source) + hop(source).
 
     Args:
         net: the network.
         hops: steps from a spike of each layer to the machine's own step that takes it in.
     """
-    found = dict.fromkeys(net.neurons, 0)
+    lags = dict.fromkeys(net.neurons, 0)
     late = inner = [each for each in connections(net) if each.source != INPUT]
-    for _ in range(len(found) + 1):
-        late = [each for each in inner if wait(each, found, hops) < 0]
+    for _ in range(len(lags) + 1):
+        late = [each for each in inner if wait(each, lags, hops) < 0]
         if not late:
-            return found
+            return lags
         for each in late:
-            found[each.target] = max(
-                found[each.target], found[each.source] + hops[each.source] - each.delay
+            lags[each.target] = max(
+                lags[each.target], lags[each.source] + hops[each.source] - each.delay
             )
     reason = (
         "its spikes run in a circle in fewer steps than the machine takes, which is one a layer"
@@ -43,7 +44,7 @@ def least_lags(net: Network, hops: Mapping[str, int]) -> Mapping[str, int] | tup
 
 
 def wait(each: Connection, late: Mapping[str, int], hops: Mapping[str, int]) -> int:
-    """How many steps spikes wait on a connection; negative where they come too late."""
+    """Return how many steps spikes wait on a connection; negative where they come too late."""
     if each.source == INPUT:
         return late[each.target] + each.delay
     return late[each.target] + each.delay - late[each.source] - hops[each.source]

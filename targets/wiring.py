@@ -1,8 +1,8 @@
-"""A network as neurons and the synapses between them: what machines hold that know no convolution, no pooling and no delay line.
+"""Wiring of a network: its neurons and the synapses between them.
 
-Spikes of most machines arrive one step after they left. `lags` finds by how many steps each layer
-runs late then, so that the machine computes what the network says; where there is no such number,
-the network does not map.
+Machines hold that which know no convolution, no pooling and no delay line. Spikes of most machines
+arrive one step after they left. `lags` finds by how many steps each layer runs late then, so that
+the machine computes what the network says; where there is no such number, the network does not map.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lehr.targets.arithmetics import Problem
 
 @dataclass(frozen=True)
 class Connection:
-    """All synapses from one layer, or the input, to a layer of neurons that are equally late.
+    """Synapses from one layer, or the input, to a layer of neurons, all equally late.
 
     Attributes:
         source: a neuron layer or `input`.
@@ -40,22 +40,27 @@ class Connection:
 
     @property
     def synapses(self) -> int:
-        """How many weights are not 0."""
+        """Number of weights that are not 0."""
         return int(np.count_nonzero(self.weights))
 
 
 def connections(net: Network) -> tuple[Connection, ...]:
-    """All connections of a network, by target in order of evaluation; delays of one number a node."""
-    found: dict[tuple[str, str, int], Int64] = {}
+    """Return all connections of a network, by target in order of evaluation.
+
+    Delays are of one number a node.
+    """
+    weights_by_way: dict[tuple[str, str, int], Int64] = {}
     for name in net.neurons:
         for source, delay, weights in _resolved(net, name):
             key = source, name, delay
-            found[key] = found[key] + weights if key in found else weights
-    return tuple(Connection(*key, weights) for key, weights in found.items())
+            weights_by_way[key] = (
+                weights_by_way[key] + weights if key in weights_by_way else weights
+            )
+    return tuple(Connection(*key, weights) for key, weights in weights_by_way.items())
 
 
 def _resolved(net: Network, name: str) -> list[tuple[str, int, Int64]]:
-    """What arrives at a node from neurons and the input, through the delays between."""
+    """Return what arrives at a node from neurons and the input, through the delays between."""
     ways: list[tuple[str, int, Int64]] = []
     for source, late, matrix in synapses(net, name):
         node = None if source == INPUT else net.nodes[source]
@@ -71,7 +76,9 @@ def _resolved(net: Network, name: str) -> list[tuple[str, int, Int64]]:
 
 
 def lags(net: Network, input_hop: int) -> dict[str, int] | tuple[Problem, ...]:
-    """By how many steps each layer, and the input, runs late on a machine whose spikes take one step from layer to layer.
+    """Return by how many steps each layer, and the input, runs late.
+
+    That is on a machine whose spikes take one step from layer to layer.
 
     An edge from u to v with a delay of d steps asks for lag(v) = lag(u) + 1 - d; none is negative,
     and the least is 0.
@@ -102,7 +109,10 @@ def lags(net: Network, input_hop: int) -> dict[str, int] | tuple[Problem, ...]:
                     else ("the others", known[each.target] - lag)
                 )
                 apart = f"{by} step{'s' if by > 1 else ''}"
-                reason = f"spikes of {here} reach it {apart} apart from the others, as each hop takes a step"
+                reason = (
+                    f"spikes of {here} reach it {apart} apart from the others, as each hop "
+                    "takes a step"
+                )
                 problems.append(
                     Problem(
                         each.target,
@@ -126,7 +136,7 @@ def late(
 
 
 def sizes(net: Network) -> Mapping[str, int]:
-    """How many neurons each layer has, in order of evaluation."""
+    """Return how many neurons each layer has, in order of evaluation."""
     return {name: math.prod(net.shapes[name]) for name in net.neurons}
 
 

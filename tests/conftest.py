@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 os.environ.setdefault(
@@ -17,13 +16,13 @@ import pytest
 import tiers
 import torch
 from commands import Lehr, run
-from filled import fill
 from hypothesis import HealthCheck, settings
 from tiny import tiny_toml
 
 pytest_plugins = [
-    "lehr.targets.conformance.plugin"
-]  # a checkout that is not installed declares no plugin of pytest
+    "lehr.targets.conformance.plugin",  # a checkout that is not installed declares no plugin
+    "filled",
+]
 
 settings.register_profile(
     "lehr", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
@@ -58,6 +57,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def _no_data_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     """A command gets data by --data, or by what the test itself puts into LEHR_DATA."""
     monkeypatch.delenv("LEHR_DATA", raising=False)
+    monkeypatch.setenv("COLUMNS", "80")  # so that it is taken back if a command sets it
+    monkeypatch.delenv("COLUMNS")
 
 
 @pytest.fixture
@@ -78,21 +79,4 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         ran = run(*command)
         assert ran.code == 0, ran.err
-    return folder
-
-
-@pytest.fixture(scope="session")
-def filled(line: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with every file that the examples of the help pages name; not to be written to."""
-    folder = tmp_path_factory.mktemp("filled")
-    fill(folder, line)
-    return folder
-
-
-@pytest.fixture
-def here(filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of it, in which the test runs."""
-    folder = tmp_path / "here"
-    shutil.copytree(filled, folder)
-    monkeypatch.chdir(folder)
     return folder

@@ -1,4 +1,4 @@
-"""A folder with every file that the examples of the help pages name."""
+"""A folder with every file that the examples of the help pages name, as fixtures."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nir
 import numpy as np
+import pytest
 from commands import run
 from nir_graphs import chain
 
@@ -55,3 +56,20 @@ def _images(folder: Path, rng: np.random.Generator) -> None:
             head = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
             data = gzip.compress(head + array.tobytes())
             (folder / f"{part}-{kind}-ubyte.gz").write_bytes(data)
+
+
+@pytest.fixture(scope="session")
+def filled(line: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with every file that the examples of the help pages name; not to be written to."""
+    folder = tmp_path_factory.mktemp("filled")
+    fill(folder, line)
+    return folder
+
+
+@pytest.fixture
+def here(filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, in which the test runs."""
+    folder = tmp_path / "here"
+    shutil.copytree(filled, folder)
+    monkeypatch.chdir(folder)
+    return folder

@@ -16,7 +16,7 @@ from lehr.nodes import Node
 from lehr.targets import registry
 from lehr.targets.conformance.building import Images
 
-HOW = Arithmetic(
+ARITHMETIC = Arithmetic(
     decay_numerator=15,
     decay_shift=4,
     reset="zero",
@@ -29,10 +29,14 @@ LOIHI = registry.get("loihi")
 
 
 def neuron(
-    size: int, threshold: int, bias: Any = 0, how: Arithmetic = HOW, synapse: Synapse | None = None
+    size: int,
+    threshold: int,
+    bias: Any = 0,
+    arithmetic: Arithmetic = ARITHMETIC,
+    synapse: Synapse | None = None,
 ) -> Neuron:
     biases = np.broadcast_to(np.asarray(bias, np.int32), size).copy()
-    return Neuron(np.full(size, threshold, np.int32), biases, how, synapse)
+    return Neuron(np.full(size, threshold, np.int32), biases, arithmetic, synapse)
 
 
 def binary(rng: np.random.Generator, *shape: int) -> Any:
@@ -74,7 +78,7 @@ def maps() -> tuple[Network, Images]:
     return net, (rng.random((4, 16, 2, 8, 7)) < 0.35).astype(np.uint8)
 
 
-MADE: dict[str, Callable[[], tuple[Network, Images]]] = {
+NETWORKS: dict[str, Callable[[], tuple[Network, Images]]] = {
     "dense with biases": dense,
     "recurrent": lambda: dense(recurrent=True, biased=False),
     "maps": maps,

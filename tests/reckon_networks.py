@@ -40,7 +40,7 @@ LAST: Readout = "membrane_last_argmax_lowest"
 
 def chain(
     *sizes: int,
-    how: Arithmetic = FIRES,
+    arithmetic: Arithmetic = FIRES,
     last: Arithmetic | None = None,
     biases: int = 6,
     spread: int = 3,
@@ -51,7 +51,7 @@ def chain(
     nodes: dict[str, Node] = {}
     layers = list(pairwise(sizes))
     for number, (before, after) in enumerate(layers, 1):
-        own = last if last is not None and number == len(layers) else how
+        own = last if last is not None and number == len(layers) else arithmetic
         theta = (
             rng.choice(np.array([12, 20, 33, 40, 51])[:spread], after)
             if own.fires != "never"

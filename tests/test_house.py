@@ -20,14 +20,20 @@ MAY_IMPORT = {
     "export": {"lehr", "simulate"},
     "targets": {"lehr", "simulate"},
     "train": {"lehr", "simulate", "export", "targets"},
-    "api": {"lehr", "simulate", "export", "targets", "train"},
-    "cli": {"lehr", "simulate", "export", "targets", "train", "api"},
+    "plot": {"lehr", "simulate", "export", "targets"},
+    "report": {"lehr", "simulate", "export", "targets", "plot"},
+    "api": {"lehr", "simulate", "export", "targets", "train", "report"},
+    "cli": {"lehr", "simulate", "export", "targets", "train", "report", "api"},
 }
-"""Imports point one way: lehr <- simulate <- export, targets <- train <- api <- cli."""
-INSIDE = ("api", "cli")
+"""Imports point one way: lehr <- simulate <- export, targets <- train <- api <- cli.
+
+plot and report read what these return.
+"""
+INSIDE = ("api", "cli", "plot", "report")
 """Folders of lehr/ itself; the others are beside it, and linked."""
 EXCEPT = {
     ("lehr/__main__.py", "lehr.cli"): "`python -m lehr` is the command line",
+    ("lehr/__init__.py", "lehr.plot"): "`import lehr` offers it",
     ("lehr/__init__.py", "lehr.api"): "`import lehr` offers what lehr.api holds",
 }
 """Imports that point another way, by file and module, and why."""

@@ -16,6 +16,7 @@ import pytest
 from checkouts import FOLDERS, ROOT, copy_checkout, run, succeed
 
 SETTINGS: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+ZOO = "lehr/zoo/models/digits/model.nir"
 PACKAGES: list[str] = SETTINGS["tool"]["setuptools"]["packages"]
 
 
@@ -173,7 +174,7 @@ def test_the_wheel_works_and_holds_the_package_alone(
     }
     for package in PACKAGES:
         assert f"{package.replace('.', '/')}/__init__.py" in names
-    assert {"lehr/py.typed", "lehr/train/recipes/digits.toml"} <= set(names)
+    assert {"lehr/py.typed", "lehr/train/recipes/digits.toml", ZOO} <= set(names)
     with tarfile.open(archive) as opened:
         inside = {name.partition("/")[2] for name in opened.getnames()}
     assert {
@@ -182,6 +183,7 @@ def test_the_wheel_works_and_holds_the_package_alone(
         "pyproject.toml",
         "simulate/reference.py",
         "train/recipes/digits.toml",
+        ZOO,
     } <= inside
     assert not any(name.startswith("tests") for name in inside)
     install(venv, wheel)

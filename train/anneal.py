@@ -1,4 +1,4 @@
-"""Threshold annealing: firing thresholds start low, so that spikes flow, and are raised while the weights learn.
+"""Threshold annealing: thresholds start low, so that spikes flow, and rise while the weights learn.
 
 A binarized neuron sums many +-1 weights, and needs a high threshold to tell them apart; set high
 from the start, nothing fires and nothing learns. Every schedule says where a layer's threshold
@@ -25,16 +25,24 @@ from lehr.train.recipe import Training
 from lehr.train.threshold import Threshold
 
 FLOOR = 0.1
-"""Spikes per neuron and step above which `rate-controlled` annealing raises a layer, where the recipe tells none; for the output it is
-the mean rate that the loss asks of it, because a threshold that presses below works against the
-loss (measured: docs/training.md)."""
+"""Spikes per neuron and step above which `rate-controlled` annealing raises a layer, if not given.
+
+For the output it is the mean rate that the loss asks of it, because a threshold that presses below
+works against the loss (measured: docs/training.md).
+"""
 
 GROWTH = 0.01
-"""By how much of itself a batch raises a `rate-controlled` threshold, where the recipe tells nothing: it doubles in 70 batches."""
+"""The share of itself by which a batch raises a `rate-controlled` threshold, if none is given.
+
+It doubles in 70 batches.
+"""
 
 UNTIL = 0.5
-"""The share of phase A, or of a cycle, in which a threshold arrives, where the recipe tells none: the weights need the other half, and
-its learning rate, to settle around it (measured: docs/training.md)."""
+"""The share of phase A, or of a cycle, in which a threshold arrives, if none is given.
+
+The weights need the other half, and its learning rate, to settle around it (measured:
+docs/training.md).
+"""
 
 
 @dataclass(frozen=True)
@@ -55,10 +63,15 @@ class Moment:
     rate: float = 0.0
     floor: float = FLOOR
 
-    def position(self, told: Threshold) -> float:
-        """How much of the way is gone, 0..1: all of it from the share `until` of phase A, or of each cycle, on."""
-        cycles = self.cycles if told.schedule == "restarts" else 1
-        return min(1.0, cycle_position(self.batch, self.batches, cycles) / (told.until or UNTIL))
+    def position(self, schedule: Threshold) -> float:
+        """Return how much of the way is gone, 0..1.
+
+        All of it is from the share `until` of phase A, or of each cycle, on.
+        """
+        cycles = self.cycles if schedule.schedule == "restarts" else 1
+        return min(
+            1.0, cycle_position(self.batch, self.batches, cycles) / (schedule.until or UNTIL)
+        )
 
 
 def cycle_position(batch: int, batches: int, cycles: int) -> float:
@@ -82,33 +95,41 @@ def relax(threshold: Tensor, final: float, rate: float) -> None:
     threshold += rate * (final - threshold)
 
 
-def control(threshold: Tensor, told: Threshold, at: Moment) -> None:
-    """One step of rate-controlled annealing, in place: a layer that fires more than its floor is raised, any other is left alone."""
-    if at.rate > (told.floor or at.floor):
-        threshold *= 1 + (GROWTH if told.rate is None else told.rate)
-        threshold.clamp_(max=math.inf if told.final is None else told.final)
+def control(threshold: Tensor, schedule: Threshold, at: Moment) -> None:
+    """Take one step of rate-controlled annealing, in place.
+
+    A layer that fires more than its floor is raised, any other is left alone.
+    """
+    if at.rate > (schedule.floor or at.floor):
+        threshold *= 1 + (GROWTH if schedule.rate is None else schedule.rate)
+        threshold.clamp_(max=math.inf if schedule.final is None else schedule.final)
 
 
-def _gone(told: Threshold, position: float) -> float:
+def _gone(schedule: Threshold, position: float) -> float:
     """Return the share of the gap from `start` to `final` that is closed at a position."""
-    if told.schedule == "step":
-        stages = told.stages or 1
+    if schedule.schedule == "step":
+        stages = schedule.stages or 1
         return math.floor(position * stages) / stages
-    return position if told.schedule == "linear" else cosine(position)
+    return position if schedule.schedule == "linear" else cosine(position)
 
 
-def move(threshold: Tensor, told: Threshold, at: Moment) -> None:
+def move(threshold: Tensor, schedule: Threshold, at: Moment) -> None:
     """Bring a layer's threshold, in place, to where its schedule wants it at a moment."""
-    if told.schedule == "rate-controlled":
-        control(threshold, told, at)
-    elif told.final is not None and told.schedule == "exponential":
-        relax(threshold, told.final, told.rate or 0.0)
-    elif told.final is not None:
-        threshold.fill_(told.start + (told.final - told.start) * _gone(told, at.position(told)))
+    if schedule.schedule == "rate-controlled":
+        control(threshold, schedule, at)
+    elif schedule.final is not None and schedule.schedule == "exponential":
+        relax(threshold, schedule.final, schedule.rate or 0.0)
+    elif schedule.final is not None:
+        threshold.fill_(
+            schedule.start
+            + (schedule.final - schedule.start) * _gone(schedule, at.position(schedule))
+        )
 
 
 class Annealer:
-    """Moves the thresholds of all layers after every batch of phase A, or holds them where an arm of the comparison wants them.
+    """Moves the thresholds of all layers after every batch of phase A.
+
+    Or it holds them where an arm of the comparison wants them.
 
     Attributes:
         batch: batches trained so far; with the thresholds, all that a run which is taken up again
@@ -135,25 +156,25 @@ class Annealer:
         self._layers = list(zip(thresholds, schedules, strict=True))
         self._training, self._batches, self.batch = training, batches, 0
         if training.thresholds == "final":
-            for threshold, told in self._layers:
-                threshold.fill_(told.start if told.final is None else told.final)
+            for threshold, schedule in self._layers:
+                threshold.fill_(schedule.start if schedule.final is None else schedule.final)
 
     def step(self, rates: Sequence[float]) -> None:
-        """One batch has been trained, in which the layers fired `rates` spikes per neuron and step."""
+        """Go on by a batch, in which the layers fired `rates` spikes per neuron and step."""
         self.batch += 1
         if self._training.thresholds == "annealed":
-            for (threshold, told), rate, floor in zip(
+            for (threshold, schedule), rate, floor in zip(
                 self._layers, rates, self._floors, strict=True
             ):
                 move(
                     threshold,
-                    told,
+                    schedule,
                     Moment(self.batch, self._batches, self._training.cycles, rate, floor),
                 )
 
 
 def learning_rate(optimizer: Optimizer, training: Training, batches: int) -> LRScheduler:
-    """Return the learning rate's schedule over the `batches` batches of phase A, to be stepped after every one."""
+    """Return the learning rate's schedule over phase A, to be stepped after each of its batches."""
     if training.lr_schedule == "cosine":
         return CosineAnnealingLR(optimizer, batches)
     if training.lr_schedule == "constant":

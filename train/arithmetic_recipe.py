@@ -1,4 +1,4 @@
-"""`[network.arithmetic]` of a recipe: how neurons compute, in fields or as a machine of `lehr.machines`."""
+"""`[network.arithmetic]` of a recipe: how neurons compute, in fields or as a machine."""
 
 from __future__ import annotations
 
@@ -20,11 +20,14 @@ from lehr.spelling import one_of
 from lehr.train.strict import Strict
 
 FIELDS = ("decay_form", "rounding", "reset", "reset_timing", "fires", "overflow", "state_bits")
-"""The fields of `lehr.arithmetic.Arithmetic` that stand here; the decay is `network.beta`, fraction bits are each layer's."""
+"""The fields of `lehr.arithmetic.Arithmetic` that stand here.
+
+The decay is `network.beta`, fraction bits are each layer's.
+"""
 
 
 class ArithmeticRecipe(Strict):
-    """How neurons compute: fields of `lehr.arithmetic.Arithmetic`, or a machine, whose program says all of them.
+    """How neurons compute: fields of `lehr.arithmetic.Arithmetic`, or a machine that sets them all.
 
     Phase A computes the same update in floats, without rounding and bounds.
 
@@ -78,5 +81,8 @@ class ArithmeticRecipe(Strict):
 
     @property
     def keeps_widths(self) -> bool:
-        """Whether registers have the widths that are said here, and not the least that hold what training leaves."""
+        """Whether registers have the widths that are stated here.
+
+        Else they have the least that hold what training leaves.
+        """
         return self.machine is not None or self.state_bits is not None

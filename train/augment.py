@@ -1,4 +1,6 @@
-"""Augmentation: training images are moved and mirrored at random, so that no epoch shows the network the same ones.
+"""Augmentation: training images are moved and mirrored at random.
+
+No epoch shows the network the same ones.
 
 Pixels stay the integers that they are, and nothing is interpolated. Validation and test images are
 never touched.
@@ -39,26 +41,26 @@ class Augment(BaseModel):
         return self
 
 
-def augmented(x: Values, told: Augment, random: np.random.Generator) -> Values:
+def augmented(x: Values, augment: Augment, random: np.random.Generator) -> Values:
     """Images as `told` wants them; a sample of several steps moves as a whole.
 
     Args:
         x: uint8 `[N, ..., rows, columns]`; it stays as it is.
-        told: what may happen.
+        augment: what may happen.
         random: where the chances come from, drawn sample by sample.
     """
-    made = x
-    if told.mirror:
-        turned = random.random(len(x)) < told.mirror
-        made = np.where(turned.reshape(-1, *[1] * (x.ndim - 1)), made[..., ::-1], made)
-    if told.shift:
-        room = [(0, 0)] * (x.ndim - 2) + [(told.shift, told.shift)] * 2
-        wide, (rows, columns) = np.pad(made, room), x.shape[-2:]
-        corners = random.integers(0, 2 * told.shift + 1, (len(x), 2))
-        made = np.stack(
+    images = x
+    if augment.mirror:
+        turned = random.random(len(x)) < augment.mirror
+        images = np.where(turned.reshape(-1, *[1] * (x.ndim - 1)), images[..., ::-1], images)
+    if augment.shift:
+        room = [(0, 0)] * (x.ndim - 2) + [(augment.shift, augment.shift)] * 2
+        wide, (rows, columns) = np.pad(images, room), x.shape[-2:]
+        corners = random.integers(0, 2 * augment.shift + 1, (len(x), 2))
+        images = np.stack(
             [
                 image[..., top : top + rows, left : left + columns]
                 for image, (top, left) in zip(wide, corners, strict=True)
             ]
         )
-    return made
+    return images

@@ -1,4 +1,7 @@
-"""What a recipe's network asks for that its neurons, or thresholds that are shared, do not hold: all of it, before anything is trained."""
+"""What a recipe's network asks for that its neurons or shared thresholds do not hold.
+
+All of it is found before anything is trained.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,8 @@ from lehr.update import Program
 
 def contradictions(net: NetworkRecipe) -> list[str]:
     """Sentences, "key is value, but ...; what to change"."""
-    found = [*_of_machine(net), *_of_biases(net), *_of_shares(net)]
-    return found or [*_of_updates(net)]
+    sentences = [*_of_machine(net), *_of_biases(net), *_of_shares(net)]
+    return sentences or [*_of_updates(net)]
 
 
 # -------------------------------------------------------------------- how neurons compute
@@ -30,17 +33,26 @@ def _of_machine(net: NetworkRecipe) -> Iterator[str]:
     if given.machine is None:
         for name in ("parameters", "output_spikes"):
             if getattr(given, name):
-                yield f"{key}.{name} is {getattr(given, name)}, but fields of an arithmetic have none; name a machine, or leave it out"
+                yield (
+                    f"{key}.{name} is {getattr(given, name)}, but fields of an arithmetic have "
+                    "none; name a machine, or leave it out"
+                )
         return
     program, named = MACHINES[given.machine], f"machine '{given.machine}'"
     for name, value in given.fields.items():
         yield f"{key}.{name} is {value!r}, but {named} says that itself; leave one out"
     if program.loop is not None:
         once = ", ".join(name for name, other in MACHINES.items() if other.loop is None)
-        yield f"{key}.machine is '{given.machine}', which updates by event, and training updates once a step; use one of {once}"
+        yield (
+            f"{key}.machine is '{given.machine}', which updates by event, and training updates "
+            f"once a step; use one of {once}"
+        )
         return
     if net.integrator is not None:
-        yield f"network.layers.{len(net.layers) - 1} integrates, but {named} fires; use a linear layer with a threshold, or fields"
+        yield (
+            f"network.layers.{len(net.layers) - 1} integrates, but {named} fires; use a linear "
+            "layer with a threshold, or fields"
+        )
     yield from _of_parameters(net, given, program)
 
 
@@ -49,11 +61,20 @@ def _of_parameters(net: NetworkRecipe, given: ArithmeticRecipe, program: Program
     for name, value in given.parameters.items():
         if name not in read:
             takes = f"reads {' and '.join(read)}" if read else "reads none"
-            yield f"{key}.{name} is {value}, but machine '{given.machine}' {takes}; {nearest(name, read) or 'leave it out'}"
+            yield (
+                f"{key}.{name} is {value}, but machine '{given.machine}' {takes}; "
+                f"{nearest(name, read) or 'leave it out'}"
+            )
         elif isinstance(value, tuple) and len(value) != len(net.layers):
-            yield f"{key}.{name} has {len(value)} values for {len(net.layers)} layers; give one for each, or one for all"
+            yield (
+                f"{key}.{name} has {len(value)} values for {len(net.layers)} layers; give one for "
+                "each, or one for all"
+            )
         elif name in by_beta and net.beta is not None:
-            yield f"{key}.{name} is {value}, and network.beta is '{net.beta}': both set the membrane's decay; leave one out"
+            yield (
+                f"{key}.{name} is {value}, and network.beta is '{net.beta}': both set the "
+                "membrane's decay; leave one out"
+            )
     for name in read:
         if name not in given.parameters and not (name in by_beta and net.beta is not None):
             other = " or set network.beta" if name in by_beta else ""
@@ -61,24 +82,26 @@ def _of_parameters(net: NetworkRecipe, given: ArithmeticRecipe, program: Program
 
 
 def _of_updates(net: NetworkRecipe) -> Iterator[str]:
-    """What the classes of the integer network refuse, layer by layer, each sentence once."""
-    told: dict[str, None] = {}
+    """Yield what the classes of the integer network refuse, layer by layer, each sentence once."""
+    refusals: dict[str, None] = {}
     for number in range(len(net.layers)):
         try:
             update = update_of(net, number)
-            if isinstance(update.how, Program):
+            if isinstance(update.arithmetic, Program):
                 one = {name: np.array([value]) for name, value in update.parameters.items()}
-                reads = update.how.parameters
+                reads = update.arithmetic.parameters
                 Neuron(
                     np.array([1 if "threshold" in reads else 0]),
                     np.zeros(1, int),
-                    update.how,
+                    update.arithmetic,
                     parameters=one,
                 )
         except FileRefused as error:
             machine = None if net.arithmetic is None else net.arithmetic.machine
-            told[f"network.arithmetic: {f'machine {machine!r}: ' if machine else ''}{error}"] = None
-    yield from told
+            refusals[
+                f"network.arithmetic: {f'machine {machine!r}: ' if machine else ''}{error}"
+            ] = None
+    yield from refusals
 
 
 # -------------------------------------------------------------------- biases
@@ -92,7 +115,10 @@ def _of_biases(net: NetworkRecipe) -> Iterator[str]:
         if layer.bias:
             yield f"network.layers.{number}.bias is true, but {why}; leave it out"
         if getattr(layer, "batch_norm", False):
-            yield f"network.layers.{number}.batch_norm is true, but {why}, and batch norm leaves one in each channel; leave it out"
+            yield (
+                f"network.layers.{number}.batch_norm is true, but {why}, and batch norm leaves one "
+                "in each channel; leave it out"
+            )
 
 
 # -------------------------------------------------------------------- thresholds that are shared
@@ -120,7 +146,10 @@ def _of_shares(net: NetworkRecipe) -> Iterator[str]:
 
 
 def _of_one_threshold(net: NetworkRecipe) -> Iterator[str]:
-    """What makes the thresholds of two layers differ: in a unit of their own, or on the way of annealing."""
+    """Say what makes the thresholds of two layers differ.
+
+    They do in a unit of their own, or on the way of annealing.
+    """
     key = "network.thresholds.share is 'network'"
     firing = {
         number: layer
@@ -136,17 +165,26 @@ def _of_one_threshold(net: NetworkRecipe) -> Iterator[str]:
         if not layer.threshold.held and layer.threshold.final is None
     ]
     for number in open_ended:
-        yield f"{key}, but network.layers.{number}.threshold has no 'final' that all layers could share; give all the same"
+        yield (
+            f"{key}, but network.layers.{number}.threshold has no 'final' that all layers could "
+            "share; give all the same"
+        )
     if len(set(ends.values())) > 1 and not open_ended:
-        told = ", ".join(f"{end:g}" for end in ends.values())
-        yield f"{key}, but the layers' thresholds end at {told}; give all the same 'final'"
+        listed = ", ".join(f"{end:g}" for end in ends.values())
+        yield f"{key}, but the layers' thresholds end at {listed}; give all the same 'final'"
     bits = {number: layer.fraction_bits for number, layer in firing.items()}
     by_machine = net.arithmetic is not None and net.arithmetic.machine is not None
     if len(set(bits.values())) > 1 or (None in bits.values() and not by_machine):
-        told = ", ".join("none" if value is None else str(value) for value in bits.values())
-        yield f"{key}, but the layers' fraction_bits are {told}; give all the same"
+        listed = ", ".join("none" if value is None else str(value) for value in bits.values())
+        yield f"{key}, but the layers' fraction_bits are {listed}; give all the same"
     for number, layer in firing.items():
         if isinstance(layer, Conv) and layer.pool > 1:
-            yield f"{key}, but network.layers.{number}.pool is {layer.pool}, which scales its threshold; use stride instead"
+            yield (
+                f"{key}, but network.layers.{number}.pool is {layer.pool}, which scales its "
+                "threshold; use stride instead"
+            )
     if net.weights.startswith("int"):
-        yield f"{key}, but network.weights is '{net.weights}', of which each layer's are worth something else; use 'binarized' or 'ternary'"
+        yield (
+            f"{key}, but network.weights is '{net.weights}', of which each layer's are worth "
+            "something else; use 'binarized' or 'ternary'"
+        )

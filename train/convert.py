@@ -123,22 +123,24 @@ def convert(model: FloatNet, recipe: Recipe, shape: Shape, kind: InputKind) -> C
     edges: tuple[Edge, ...] = tuple(zip(path, [*path[1:], OUTPUT], strict=True))
     net = Network(nodes, edges, Input(shape, kind), recipe.network.steps, _readout(recipe))
     analyse(net).require_float32()
-    told = recipe.network
-    in_thresholds = told.slope_in == "thresholds"
+    net_recipe = recipe.network
+    in_thresholds = net_recipe.slope_in == "thresholds"
     twin = Twin(
         net,
         latents=latents,
         units=units,
-        slope=told.slope,
+        slope=net_recipe.slope,
         slope_in_thresholds=in_thresholds,
         shares=shares,
-        biases=told.biases,
+        biases=net_recipe.biases,
     )
     return Converted(twin, folds)
 
 
 def finished(twin: Twin, recipe: Recipe) -> Network:
-    """Return the integer network that training leaves, its registers as wide as the recipe says, or else as what they hold asks for.
+    """Return the integer network that training leaves.
+
+    Its registers are as wide as the recipe says, or else as what they hold asks for.
 
     Raises:
         NotMappable: when a register needs more than 32 bits.
@@ -168,26 +170,26 @@ def _neurons(
     thresholds = shares.shared(
         {name: layer.threshold for name, layer in firing.items()}, THRESHOLD_MAX
     )
-    made = {}
+    neurons = {}
     for name, fold in folds.items():
-        how, layer = updates[name].how, fold.layer
-        if isinstance(how, Arithmetic):
-            how = replace(how, fraction_bits=layer.fraction_bits)
+        arithmetic, layer = updates[name].arithmetic, fold.layer
+        if isinstance(arithmetic, Arithmetic):
+            arithmetic = replace(arithmetic, fraction_bits=layer.fraction_bits)
         parameters = {
             which: np.full(len(layer.bias), value, np.int32)
             for which, value in updates[name].parameters.items()
         }
-        made[name] = Neuron(
+        neurons[name] = Neuron(
             thresholds.get(name, np.zeros_like(layer.threshold)),
             layer.bias,
-            how,
+            arithmetic,
             parameters=parameters,
         )
-    return made
+    return neurons
 
 
 def _readout(recipe: Recipe) -> Readout:
-    """What the network takes from its last layer."""
+    """Return what the network takes from its last layer."""
     integrator = recipe.network.integrator
     return (
         "count_argmax_lowest"
@@ -197,7 +199,10 @@ def _readout(recipe: Recipe) -> Readout:
 
 
 def _flip(latent: Tensor, signs: Tensor) -> Tensor:
-    """Negate the channels where `signs` is -1, and their levels with them: a latent 0, whose sign is +1, turns just negative."""
+    """Negate the channels where `signs` is -1, and their levels with them.
+
+    A latent 0, whose sign is +1, turns just negative.
+    """
     negated = torch.where(latent == 0, -torch.finfo(latent.dtype).tiny, -latent)
     return torch.where(signs.view(-1, *[1] * (latent.ndim - 1)) < 0, negated, latent)
 
@@ -211,6 +216,6 @@ def _affine(block: Block) -> Affine:
         )
     assert norm.running_mean is not None
     assert norm.running_var is not None
-    told = (norm.weight, norm.bias, norm.running_mean, norm.running_var)
-    weight, bias, mean, variance = (value.detach().double().numpy() for value in told)
+    parameters = (norm.weight, norm.bias, norm.running_mean, norm.running_var)
+    weight, bias, mean, variance = (value.detach().double().numpy() for value in parameters)
     return Affine.batch_norm(weight, bias, mean, variance, norm.eps)

@@ -1,4 +1,4 @@
-"""The device a run computes on, set up so that integers stay exact and a run gives the same bits again."""
+"""The device a run computes on, set up so that integers stay exact and bits come out again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import torch
 from lehr.errors import UsageError
 
 CUBLAS_WORKSPACE = ":4096:8"
-"""Without a workspace of fixed size, matrix products on a GPU may differ from run to run (cuBLAS, "Results reproducibility")."""
+"""A workspace of fixed size for matrix products on a GPU.
+
+Without, they may differ from run to run (cuBLAS, "Results reproducibility").
+"""
 
 
 def prepared(name: str) -> torch.device:
@@ -24,13 +27,13 @@ def prepared(name: str) -> torch.device:
     Raises:
         UsageError: when there is no such device.
     """
-    found = torch.cuda.is_available()
-    if name == "cuda" and not found:
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
         raise UsageError(
             "train.device: cuda, but torch finds no CUDA device; use cpu or auto, or install a "
             "torch that is built for CUDA"
         )
-    if name == "cpu" or not found:
+    if name == "cpu" or not available:
         return torch.device("cpu")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", CUBLAS_WORKSPACE)
     torch.backends.cuda.matmul.allow_tf32 = False

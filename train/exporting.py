@@ -1,4 +1,4 @@
-"""The network of a training run, written as a `.nir` file that was verified against the twin that was trained.
+"""A training run's network as a `.nir` file, verified against the twin that was trained.
 
 export_run(load_run(Path("run")), samples, Path("model.nir"))
 """
@@ -57,7 +57,7 @@ class VerifiedRun(Shown):
 def export_run(
     run: Run, x: npt.NDArray[np.uint8], path: Path, reader: str | None = None
 ) -> VerifiedRun:
-    """Write a run's network, and compare every spike and membrane of the file with the twin that was trained.
+    """Write a run's network, and compare every spike and membrane of the file with the twin's.
 
     Args:
         run: from `lehr.export.checkpoint.load_run`.

@@ -31,7 +31,7 @@ def require_finite(layers: Mapping[str, Tensors], when: str) -> None:
 
 
 def by_layer(model: nn.Module) -> dict[str, Tensors]:
-    """What training sets in all modules of a model, by "name (Class)".
+    """Return what training sets in all modules of a model, by "name (Class)".
 
     What stands behind a parametrization is its layer's.
     """

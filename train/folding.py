@@ -1,4 +1,6 @@
-"""Folding a trained layer for the twin, which computes in float32 and so has a limit of its own for thresholds.
+"""Folding a trained layer for the twin.
+
+It computes in float32, and so has a limit of its own for thresholds.
 
 Float32 holds every integer up to 2**24. A channel whose gain is near 0 would have a threshold that
 leaves nothing of that range for its sums; its gain is raised until the threshold is THRESHOLD_MAX,
@@ -66,5 +68,5 @@ def fold_for_twin(
 
 
 def choose_fraction_bits(threshold: float) -> int:
-    """Return the least F with which rounding moves a threshold, in weights, by at most THRESHOLD_ERROR."""
+    """Return the least F by whose rounding no threshold, in weights, moves over THRESHOLD_ERROR."""
     return min(MAX_FRACTION_BITS, max(0, math.ceil(math.log2(0.5 / (THRESHOLD_ERROR * threshold)))))

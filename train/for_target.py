@@ -1,4 +1,6 @@
-"""A recipe in the form that a target's machine asks for, refused before training where a network of it would not map.
+"""A recipe in the form that a target's machine asks for.
+
+It is refused before training where a network of it would not map.
 
 recipe = for_target(load("digits"), registry.get("mychip"), data)
 trained = train(recipe, data)
@@ -30,7 +32,9 @@ _COARSER: tuple[Share, ...] = get_args(Share)
 
 
 def for_target(recipe: Recipe, target: Target, data: Dataset) -> Recipe:
-    """Return the recipe with what the target's `TrainingForm` says, and with the target's name in it; a recipe in the form comes back equal.
+    """Return the recipe with what the target's `TrainingForm` says, and the target's name in it.
+
+    A recipe in the form comes back equal.
 
     Args:
         recipe: of the run.
@@ -42,26 +46,26 @@ def for_target(recipe: Recipe, target: Target, data: Dataset) -> Recipe:
             recipe's shape: everything that does.
         UsageError: when the network does not fit the data.
     """
-    told = recipe.model_dump(exclude_unset=True) | {"target": target.name}
-    problems = [] if target.training is None else list(_apply(told["network"], target.training))
+    tables = recipe.model_dump(exclude_unset=True) | {"target": target.name}
+    problems = [] if target.training is None else list(_apply(tables["network"], target.training))
     if recipe.network.kind is None:
         problems.append(
             f"network.weights is '{recipe.network.weights}', which is not exported; leave it out"
         )
-    elif "weights" not in told["network"] and "binary" not in target.weights:
-        told["network"]["weights"] = target.weights[0]
-    made, refused = _validated(told)
+    elif "weights" not in tables["network"] and "binary" not in target.weights:
+        tables["network"]["weights"] = target.weights[0]
+    formed, refused = _validated(tables)
     problems += refused
-    if made is not None and made.network.kind is not None:
+    if formed is not None and formed.network.kind is not None:
         try:
-            problems += map(str, target.check(_then(stand_in(made, data), target.training)))
+            problems += map(str, target.check(_then(stand_in(formed, data), target.training)))
         except NotMappable as error:
             problems += map(str, error.args)
-    if made is None or problems:
+    if formed is None or problems:
         raise NotMappable(*problems).about(
             f"recipe {recipe.name} does not train for target {target.name}: "
         )
-    return made
+    return formed
 
 
 def target_of(recipe: Recipe, name: str | None) -> Target | None:
@@ -84,7 +88,7 @@ def target_of(recipe: Recipe, name: str | None) -> Target | None:
 
 
 def _then(net: Network, form: TrainingForm | None) -> Network:
-    """What of a trained network is shown to the target."""
+    """Return what of a trained network is shown to the target."""
     return (
         net
         if form is None or form.machine is None or form.then is None
@@ -92,26 +96,32 @@ def _then(net: Network, form: TrainingForm | None) -> Network:
     )
 
 
-def _validated(told: dict[str, Any]) -> tuple[Recipe | None, list[str]]:
-    """Return the recipe, and what is wrong with it; where that is biases and batch norms alone, a recipe without them, to see what else is."""
+def _validated(tables: dict[str, Any]) -> tuple[Recipe | None, list[str]]:
+    """Return the recipe, and what is wrong with it.
+
+    Where that is biases and batch norms alone, it is a recipe without them, to see what else is.
+    """
     try:
-        return Recipe.model_validate(told), []
+        return Recipe.model_validate(tables), []
     except ValidationError as error:
         sentences = mistakes(error, Recipe)
-    layers = [{**layer, "bias": False} for layer in told["network"]["layers"]]
+    layers = [{**layer, "bias": False} for layer in tables["network"]["layers"]]
     layers = [
         {**layer, "batch_norm": False} if "batch_norm" in layer else layer for layer in layers
     ]
     try:
         return Recipe.model_validate(
-            {**told, "network": {**told["network"], "layers": layers}}
+            {**tables, "network": {**tables["network"], "layers": layers}}
         ), sentences
     except ValidationError:
         return None, sentences
 
 
 def _apply(network: dict[str, Any], form: TrainingForm) -> Iterator[str]:
-    """Put what the form says into a network's table, in place; what the table says against it comes out in sentences."""
+    """Put what the form says into a network's table, in place.
+
+    What the table says against it comes out in sentences.
+    """
     network.setdefault("slope_in", "thresholds")
     yield from _apply_arithmetic(network, form)
     yield from _apply_thresholds(network.setdefault("thresholds", {}), form)
@@ -132,13 +142,22 @@ def _apply_arithmetic(network: dict[str, Any], form: TrainingForm) -> Iterator[s
     asked |= {} if form.machine is None else {"machine": form.machine}
     for name, value in asked.items():
         if given.get(name) not in (None, value):
-            yield f"network.arithmetic.{name} is {given[name]!r}, but the machine asks for {value!r}; leave it out"
+            yield (
+                f"network.arithmetic.{name} is {given[name]!r}, but the machine asks for "
+                f"{value!r}; leave it out"
+            )
     if form.machine is None and given.get("machine") is not None:
-        yield f"network.arithmetic.machine is {given['machine']!r}, but the machine asks for fields of an arithmetic; leave it out"
+        yield (
+            f"network.arithmetic.machine is {given['machine']!r}, but the machine asks for fields "
+            "of an arithmetic; leave it out"
+        )
         given = {}
     if form.output_spikes is not None:
         if (given.get("output_spikes") or 0) > form.output_spikes:
-            yield f"network.arithmetic.output_spikes is {given['output_spikes']}, but the machine has {form.output_spikes}; lower it"
+            yield (
+                f"network.arithmetic.output_spikes is {given['output_spikes']}, but the machine "
+                f"has {form.output_spikes}; lower it"
+            )
         asked["output_spikes"] = min(
             given.get("output_spikes") or form.output_spikes, form.output_spikes
         )
@@ -153,8 +172,8 @@ def _apply_arithmetic(network: dict[str, Any], form: TrainingForm) -> Iterator[s
             **{name: value for name, value in form.parameters.items() if name not in by_beta},
             **given.get("parameters", {}),
         }
-    if made := {**given, **asked}:
-        network["arithmetic"] = made
+    if arithmetic := {**given, **asked}:
+        network["arithmetic"] = arithmetic
 
 
 def _apply_decay(network: dict[str, Any], form: TrainingForm) -> Iterator[str]:
@@ -164,19 +183,31 @@ def _apply_decay(network: dict[str, Any], form: TrainingForm) -> Iterator[str]:
         int(form.arithmetic["decay_numerator"]), 1 << int(form.arithmetic["decay_shift"])
     )
     if network.get("beta") is not None and Fraction(network["beta"]) != beta:
-        yield f"network.beta is '{network['beta']}', but the machine decays by '{beta}' alone; set it to '{beta}'"
+        yield (
+            f"network.beta is '{network['beta']}', but the machine decays by '{beta}' alone; set "
+            f"it to '{beta}'"
+        )
     network["beta"] = str(beta)
 
 
 def _apply_thresholds(given: dict[str, Any], form: TrainingForm) -> Iterator[str]:
     key = "network.thresholds"
     if _COARSER.index(given.setdefault("share", form.share)) < _COARSER.index(form.share):
-        yield f"{key}.share is '{given['share']}', but the machine has one threshold for each {form.share}; leave it out"
+        yield (
+            f"{key}.share is '{given['share']}', but the machine has one threshold for each "
+            f"{form.share}; leave it out"
+        )
         given["share"] = form.share
     if given.setdefault("multiple", form.multiple) % form.multiple:
-        yield f"{key}.multiple is {given['multiple']}, but the machine's thresholds are multiples of {form.multiple}; leave it out"
+        yield (
+            f"{key}.multiple is {given['multiple']}, but the machine's thresholds are multiples of "
+            f"{form.multiple}; leave it out"
+        )
         given["multiple"] = form.multiple
     if form.highest is not None:
         if (given.get("highest") or 0) > form.highest:
-            yield f"{key}.highest is {given['highest']}, but the machine's greatest threshold is {form.highest}; lower it"
+            yield (
+                f"{key}.highest is {given['highest']}, but the machine's greatest threshold is "
+                f"{form.highest}; lower it"
+            )
         given["highest"] = min(given.get("highest") or form.highest, form.highest)

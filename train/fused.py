@@ -1,4 +1,7 @@
-"""Which programs the fused loops of `lehr.train.lif` compute: those that fields of `Arithmetic` say, without a second state."""
+"""Which programs the fused loops of `lehr.train.lif` compute.
+
+Those that fields of `Arithmetic` say, without a second state.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ from lehr.update import INPUT, Add, Bound, Decay, Fire, Leak, Program
 
 @cache
 def fields_of(program: Program) -> Arithmetic | None:
-    """Return the fields whose program is equal to this one, update 'step', no synapse state; None where there are none."""
+    """Return the fields whose program equals this one, or None where there are none.
+
+    They have update 'step' and no synapse state.
+    """
     statements = program.statements
     takes = [s for s in statements if isinstance(s, Add) and s.source == INPUT]
     bounds = [
@@ -38,9 +44,9 @@ def fields_of(program: Program) -> Arithmetic | None:
     # is
     for reset, timing in product(get_args(Reset), get_args(ResetTiming)):
         try:
-            how = Arithmetic(**read, reset=reset, reset_timing=timing)
+            fields = Arithmetic(**read, reset=reset, reset_timing=timing)
         except FileRefused:  # a field that is no number, or out of its range
             continue
-        if program_of(how) == program:
-            return how
+        if program_of(fields) == program:
+            return fields
     return None

@@ -24,7 +24,7 @@ class QuantizedConv2d(nn.Conv2d):
         self.quantizer = quantizer
 
     def forward(self, x: Tensor) -> Tensor:
-        """Current `[N, out channels, H, W]` for `[N, in channels, H, W]`."""
+        """Return the current `[N, out channels, H, W]` for `[N, in channels, H, W]`."""
         levels = self.quantizer.levels(self.weight)
         return self.quantizer.scaled(
             functional.conv2d(x, levels, None, self.stride, self.padding), self.weight
@@ -39,7 +39,7 @@ class QuantizedLinear(nn.Linear):
         self.quantizer = quantizer
 
     def forward(self, x: Tensor) -> Tensor:
-        """Current `[N, out features]` for `[N, in features]`."""
+        """Return the current `[N, out features]` for `[N, in features]`."""
         return self.quantizer.scaled(
             functional.linear(x, self.quantizer.levels(self.weight)), self.weight
         )

@@ -30,34 +30,41 @@ def float_rule(
     beta: float,
     slope: float,
     dtype: torch.dtype,
-    how: Arithmetic = _LEAKY,
+    arithmetic: Arithmetic = _LEAKY,
     *,
     in_thresholds: bool = False,
 ) -> Rule:
-    """Return a neuron in floats, without rounding and bounds; without `how` it is snnTorch's Leaky, V = beta V + I - threshold (last spikes).
+    """Return a neuron in floats, without rounding and bounds.
+
+    Without `how` it is snnTorch's Leaky, V = beta V + I - threshold (last spikes).
 
     Args:
         beta: what the membrane decays by, in either form.
         slope: of the surrogate gradient.
         dtype: of the tensors.
-        how: its reset, and its comparison.
+        arithmetic: its reset, and its comparison.
         in_thresholds: as in `Rule`.
     """
     codes = (
         kernels.NO_ROUNDING,
         kernels.TOWARD_ZERO,
-        _RESETS.index(how.reset),
+        _RESETS.index(arithmetic.reset),
         kernels.UNBOUNDED,
-        how.reset_timing == "same_step",
+        arithmetic.reset_timing == "same_step",
     )
     offset = (
-        torch.finfo(dtype).tiny if how.fires == "ge" else 0
+        torch.finfo(dtype).tiny if arithmetic.fires == "ge" else 0
     )  # a difference of 0, and none below it, is above 0 by that
     return _rule(dtype, codes, (beta, 1 - beta, 1, 0, 0, 1, 1, offset, slope), in_thresholds)
 
 
 def integer_rule(
-    how: Arithmetic, unit: float, slope: float, dtype: torch.dtype, *, in_thresholds: bool = False
+    arithmetic: Arithmetic,
+    unit: float,
+    slope: float,
+    dtype: torch.dtype,
+    *,
+    in_thresholds: bool = False,
 ) -> Rule:
     """Return an integer neuron.
 
@@ -65,7 +72,7 @@ def integer_rule(
     would not be exact in any case, which `lehr.widths` rules out.
 
     Args:
-        how: its arithmetic.
+        arithmetic: of the neuron.
         unit: what one step of the membrane is worth to the surrogate gradient.
         slope: of the surrogate gradient.
         dtype: of the tensors.
@@ -73,29 +80,37 @@ def integer_rule(
     """
     leak = (
         kernels.SHIFT
-        if how.decay_form == "shift"
+        if arithmetic.decay_form == "shift"
         else kernels.MULTIPLY
-        if how.decay_shift
+        if arithmetic.decay_shift
         else kernels.NO_ROUNDING
     )
     exact = round(-np.log2(torch.finfo(dtype).eps)) + 1
-    bounded = kernels.SATURATE if how.overflow == "saturate" else kernels.WRAP
+    bounded = kernels.SATURATE if arithmetic.overflow == "saturate" else kernels.WRAP
     codes = (
         leak,
-        ("toward_zero", "floor", "nearest_even").index(how.rounding),
-        _RESETS.index(how.reset),
-        bounded if how.state_bits <= exact + 1 else kernels.UNBOUNDED,
-        how.reset_timing == "same_step",
+        ("toward_zero", "floor", "nearest_even").index(arithmetic.rounding),
+        _RESETS.index(arithmetic.reset),
+        bounded if arithmetic.state_bits <= exact + 1 else kernels.UNBOUNDED,
+        arithmetic.reset_timing == "same_step",
     )
-    span = 2.0**how.state_bits
+    span = 2.0**arithmetic.state_bits
     offset = (
-        0.5 if how.fires == "ge" else 0.0
+        0.5 if arithmetic.fires == "ge" else 0.0
     )  # on integers V >= threshold is V - threshold + 0.5 > 0
-    bounds = (how.lowest, how.highest, span)
+    bounds = (arithmetic.lowest, arithmetic.highest, span)
     return _rule(
         dtype,
         codes,
-        (how.beta, 2.0**-how.decay_shift, 2.0**how.fraction_bits, *bounds, unit, offset, slope),
+        (
+            arithmetic.beta,
+            2.0**-arithmetic.decay_shift,
+            2.0**arithmetic.fraction_bits,
+            *bounds,
+            unit,
+            offset,
+            slope,
+        ),
         in_thresholds,
     )
 
@@ -144,8 +159,8 @@ def scan(
         value.to(current.dtype).reshape(size).expand(shape).flatten() for value, size in sizes
     )
     membrane, spike = state or (torch.zeros_like(current[0]),) * 2
-    made = _Scan.apply(current, *features, membrane, spike, steps, rule)  # type: ignore[no-untyped-call]
-    return cast(tuple[Tensor, Tensor], made)
+    scanned = _Scan.apply(current, *features, membrane, spike, steps, rule)  # type: ignore[no-untyped-call]
+    return cast(tuple[Tensor, Tensor], scanned)
 
 
 class _Scan(torch.autograd.Function):
@@ -203,7 +218,11 @@ class _Scan(torch.autograd.Function):
 
 
 def _room(like: Tensor, size: Sequence[int]) -> Tensor:
-    """Return a tensor to fill. On the host it is numpy's, which asks the system for huge pages: a large tensor meets fewer page faults."""
+    """Return a tensor to fill.
+
+    On the host it is numpy's, which asks the system for huge pages: a large tensor meets fewer page
+    faults.
+    """
     return (
         torch.from_numpy(np.empty(size, like.numpy(force=True).dtype))
         if like.is_cpu
@@ -222,7 +241,7 @@ def _run(
     tensors: tuple[Any, ...],
     rule: Rule,
 ) -> None:
-    """The loop for the device that the tensors, of which the second is one, are on."""
+    """Return the loop for the device that the tensors, of which the second is one, are on."""
     if tensors[1].is_cpu:
         compiled(*_arrays(tensors), rule)
     else:
@@ -237,5 +256,8 @@ def _arrays(tensors: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _over_samples(gradient: Tensor) -> Tensor:
-    """Summed sample by sample on the host; torch's order of summing depends on its version and its threads."""
+    """Sum sample by sample on the host.
+
+    Torch's order of summing depends on its version and its threads.
+    """
     return torch.from_numpy(gradient.numpy().sum(0)) if gradient.is_cpu else gradient.sum(0)

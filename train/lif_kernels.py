@@ -21,7 +21,10 @@ State = tuple[Floats, Floats]
 F = TypeVar("F", bound=Callable[..., Any])
 
 BLOCK = 1024
-"""Neurons that go through time together: some 4 KiB each of membranes, spikes, thresholds and gradients."""
+"""Neurons that go through time together.
+
+They have some 4 KiB each of membranes, spikes, thresholds and gradients.
+"""
 
 NO_ROUNDING, MULTIPLY, SHIFT = range(3)
 TOWARD_ZERO, FLOOR, NEAREST_EVEN = range(3)
@@ -30,7 +33,7 @@ UNBOUNDED, SATURATE, WRAP = range(3)
 
 
 class Rule(NamedTuple):
-    """How the neurons of a layer compute; those from `beta` to `slope` are scalars of the arrays' type.
+    """How the neurons of a layer compute; `beta` to `slope` are scalars of the arrays' type.
 
     Attributes:
         leak: NO_ROUNDING is beta * V, MULTIPLY round(beta * V) with the product in double, SHIFT V
@@ -92,7 +95,7 @@ def _bound(x: Any, rule: Rule) -> Any:
 
 @_compiled
 def _copy(into: Floats, x: Floats) -> None:
-    """What assigning a slice does, which takes longer to compile and to run."""
+    """Do what assigning a slice does, which takes longer to compile and to run."""
     for i in range(into.size):
         into[i] = x[i]
 
@@ -146,7 +149,9 @@ def forward(
     membranes: Floats,
     rule: Rule,
 ) -> None:
-    """Fill `spikes`, `membranes`, and `raw`: the membranes before bound and reset of the step, which may be the same array.
+    """Fill `spikes`, `membranes`, and `raw`.
+
+    The latter are the membranes before bound and reset of the step; it may be the same array.
 
     Args:
         current: `[steps or 1, samples, neurons]`; one step is held for all.

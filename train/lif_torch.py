@@ -1,4 +1,4 @@
-"""The loops of `lehr.train.lif_kernels` in torch operations, for tensors on devices that those are not compiled for.
+"""The loops of `lehr.train.lif_kernels` in torch operations, for tensors on other devices.
 
 The same operations in the same order, one after another over all neurons: on one device, in float32
 or float64, every result is the kernels' to the last bit.
@@ -35,7 +35,7 @@ def forward(
     membranes: Tensor,
     rule: Rule,
 ) -> None:
-    """What `lif_kernels.forward` does, on tensors of the same shapes."""
+    """Do what `lif_kernels.forward` does, on tensors of the same shapes."""
     v, s = before
     for t in range(len(spikes)):
         v = _decayed(v, rule)
@@ -62,7 +62,7 @@ def backward(
     sums: tuple[Tensor, Tensor, Tensor],
     rule: Rule,
 ) -> None:
-    """What `lif_kernels.backward` does, on tensors of the same shapes."""
+    """Do what `lif_kernels.backward` does, on tensors of the same shapes."""
     spikes, before = fired
     of_spikes, of_membranes = given
     g_theta, g_bias, g = sums

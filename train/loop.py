@@ -1,4 +1,7 @@
-"""The training run: phase A, folding, phases B and C (`lehr.train.phases`), with metrics and a checkpoint at the end."""
+"""The training run: phase A, folding, phases B and C (`lehr.train.phases`).
+
+It has metrics, and a checkpoint at the end.
+"""
 
 from __future__ import annotations
 
@@ -150,7 +153,7 @@ class _Run:
         return model
 
     def phases_b_and_c(self, twin: Twin, model: FloatNet) -> Twin:
-        """Return the twin after the epoch that was chosen, and leave `twin` as it is after the last one."""
+        """Return the twin after the chosen epoch, and leave `twin` as it is after the last one."""
         tuning = self.recipe.finetune
         if tuning is None:
             twin.freeze_thresholds()
@@ -166,7 +169,7 @@ class _Run:
         )
 
     def _train(self, phase: Phase[Model]) -> Model:
-        """Train the epochs of a phase, less those that lie behind, and return the model that goes on."""
+        """Train the epochs of a phase that do not lie behind, and return the model that goes on."""
         if self.progress.passed(phase.name):
             return phase.model
         for epoch in range(1 + self._gotensors(phase), phase.epochs + 1):

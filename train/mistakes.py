@@ -1,4 +1,4 @@
-"""What is wrong with a recipe, in sentences: every mistake, where it stands, and what would be right."""
+"""What is wrong with a recipe, in sentences: each mistake, where it is, what would be right."""
 
 from __future__ import annotations
 
@@ -88,7 +88,10 @@ def _sentence(error: ErrorDetails, recipe: type[BaseModel]) -> str:
                     or remedy
                 )
             return f"'{where}' is {given!r}; {remedy}"
-    return f"'{where or 'recipe'}' is {given!r}: {error['msg'].removeprefix('Value error, ')}; correct it"
+    return (
+        f"'{where or 'recipe'}' is {given!r}: {error['msg'].removeprefix('Value error, ')}; "
+        "correct it"
+    )
 
 
 def _plain(value: Any) -> Any:
@@ -98,7 +101,7 @@ def _plain(value: Any) -> Any:
 def _walk(
     location: tuple[int | str, ...], recipe: type[BaseModel]
 ) -> tuple[list[type[BaseModel]], list[str]]:
-    """Follow pydantic's location: the classes that the last key stands in, and the keys as one writes them.
+    """Follow pydantic's location: the classes the last key is in, and the keys as one writes them.
 
     Between them pydantic names the member of a union that it took, which is no key.
     """
@@ -141,7 +144,7 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def _other_key(parts: list[str], models: list[type[BaseModel]], recipe: type[BaseModel]) -> str:
-    """Return the key that was probably meant: a similar one beside it, or the same one elsewhere."""
+    """Return the key that was probably meant: a similar one beside it, or the same elsewhere."""
     prefix = "".join(f"{part}." for part in parts[:-1])
     similar = nearest(parts[-1], [name for model in models for name in model.model_fields], prefix)
     elsewhere = [path for path in keys(recipe) if path.rpartition(".")[2] == parts[-1]]

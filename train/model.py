@@ -1,4 +1,6 @@
-"""The network of phase A: quantized (or float) weights, float batch norm, neurons with annealed thresholds.
+"""The network of phase A.
+
+It has quantized (or float) weights, float batch norm, neurons with annealed thresholds.
 
 Tensors carry time first: `[T, N, ...]`. The net is feed-forward, so that each layer runs over all
 steps at once, with time folded into the batch; an input that is held for all steps stays `[1, N,
@@ -30,11 +32,14 @@ FULL_SCALE = 255
 
 
 GAIN = 2.0
-"""Of an integrator's gain at the start, times the root of its fan-in: scores differ by a few units then, as a softmax wants them."""
+"""Of an integrator's gain at the start, times the root of its fan-in.
+
+Scores differ by a few units then, as a softmax wants them.
+"""
 
 
 class Block(nn.Module):
-    """One layer: weights, average pooling, batch norm, neurons, in the order of Eshraghian & Lu's code.
+    """One layer: weights, average pooling, batch norm, neurons, in Eshraghian & Lu's order.
 
     Attributes:
         shape: of its output, without time and batch.
@@ -142,18 +147,23 @@ class Block(nn.Module):
                 self.dropout(current.expand(steps, *current.shape[1:])),
                 torch.zeros_like(bias),
             )
-        how, beta = self.update.how, self.beta
-        if isinstance(how, Program):
-            return self._stepped(how, current, bias, steps)
+        arithmetic, beta = self.update.arithmetic, self.beta
+        if isinstance(arithmetic, Program):
+            return self._stepped(arithmetic, current, bias, steps)
         assert beta is not None, "fields have a decay"
         in_thresholds = self.in_thresholds and not self.integrates  # whose threshold is infinite
-        rule = lif.float_rule(beta, self.slope, current.dtype, how, in_thresholds=in_thresholds)
+        rule = lif.float_rule(
+            beta, self.slope, current.dtype, arithmetic, in_thresholds=in_thresholds
+        )
         return lif.scan(current, self.threshold, bias, rule, steps)
 
     def _stepped(
         self, program: Program, current: Tensor, bias: Tensor, steps: int
     ) -> tuple[Tensor, Tensor]:
-        """Return a program's update, statement by statement, its registers in units of 2**-fraction_bits as in the integers."""
+        """Run a program's update, statement by statement.
+
+        Its registers are in units of 2**-fraction_bits, as in the integers.
+        """
         assert self.update.fraction_bits is not None, "a program shifts its input"
         one = 2.0**self.update.fraction_bits
         given = {
@@ -207,25 +217,36 @@ class FloatNet(nn.Module):
         return [block.weight for block in self.layers if isinstance(block.weight, Quantized)]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Spikes of the last layer that fires, `[T, N, ...]`, for inputs `[N, *shape]`, held for all steps, or `[N, T, *shape]`."""
+        """Return the spikes of the last layer that fires, `[T, N, ...]`.
+
+        Inputs are `[N, *shape]`, held for all steps, or `[N, T, *shape]`.
+        """
         return self.run(x)[0][-1]
 
     def run(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Spikes of every layer that fires, `[T, N, ...]` each, and the output's membranes, `[T, N, classes]`."""
+        """Return spikes of every layer that fires, `[T, N, ...]`, and membranes `[T, N, classes]`.
+
+        The membranes are the output's.
+        """
         x = x / self.full_scale
         held = x.ndim == len(self.shape) + 1
         steps = self.steps if held else x.shape[1]
         x = x.unsqueeze(0) if held else x.transpose(0, 1)
-        found, membrane = [], x
+        outputs, membrane = [], x
         for block in self.layers:
             x, membrane = block(x, steps)
-            found.append(x)
+            outputs.append(x)
         return [
-            spikes for block, spikes in zip(self.layers, found, strict=True) if not block.integrates
+            spikes
+            for block, spikes in zip(self.layers, outputs, strict=True)
+            if not block.integrates
         ], membrane
 
     def trained(self) -> dict[str, list[tuple[str, Tensor]]]:
-        """All numbers that training sets, named, by layer; the thresholds of integrators are none."""
+        """Return all numbers that training sets, named, by layer.
+
+        The thresholds of integrators are none.
+        """
         return {
             f"layer {number}": [
                 *(
@@ -242,7 +263,10 @@ class FloatNet(nn.Module):
         }
 
     def reestimate_batch_norm(self, batches: Iterable[Tensor]) -> None:
-        """Replace the running statistics, which remember the last batches best, by the mean over all `batches`."""
+        """Replace the running statistics by the mean over all `batches`.
+
+        They remember the last batches best.
+        """
         norms = [m for m in self.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
         for norm in norms:
             norm.reset_running_stats()

@@ -1,4 +1,7 @@
-"""A user's own torch model with snnTorch neurons, binarized: the same modules in the same places, other weights and thresholds."""
+"""A user's own torch model with snnTorch neurons, binarized.
+
+The modules are the same, in the same places, with other weights and thresholds.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +25,16 @@ from lehr.train.threshold import Threshold
 Model = TypeVar("Model", bound=nn.Module)
 
 WEIGHTS = (nn.Linear, nn.Conv2d)
-"""The classes whose weights are binarized; not classes derived from them, whose forward pass may do anything."""
+"""The classes whose weights are binarized.
+
+Classes derived from them are not: their forward pass may do anything.
+"""
 
 
 class QuantizedWeight(nn.Module):
-    """torch's parametrization by which whoever reads `layer.weight` sees -1 and +1, or what else the quantizer makes of the latents.
+    """torch's parametrization, by which whoever reads `layer.weight` sees -1 and +1.
+
+    Or what else the quantizer makes of the latents.
 
     The latents, which the optimiser trains, are `layer.parametrizations.weight.original`.
 
@@ -50,7 +58,9 @@ def binarize(
     skip: Iterable[str] = (),
     quantizer: Callable[[], Quantizer] = Signs,
 ) -> Model:
-    """Return a copy of a model in which every Linear and Conv2d has binarized weights, and every snntorch.Leaky an annealed threshold.
+    """Return a copy of a model with binarized weights and annealed thresholds.
+
+    Those of every Linear and Conv2d, and of every snntorch.Leaky.
 
     The real weights stay as what is trained, biases and batch norms as they are. Modules without
     weights pass. Weights that the forward pass takes from anywhere else than a module's parameters
@@ -89,11 +99,11 @@ def binarize(
     }
     if isinstance(thresholds, Threshold):
         thresholds = dict.fromkeys(neurons, thresholds)
-    told = {
+    schedules = {
         id(neurons[name]): thresholds[name] for name in _known("thresholds", thresholds, neurons)
     }
     taken = {name: module for name, module in model.named_modules() if id(module) not in left}
-    _require_possible(taken, left | told.keys(), {id(module) for module in names.values()})
+    _require_possible(taken, left | schedules.keys(), {id(module) for module in names.values()})
 
     result = _copy(model)
     for name, module in list(result.named_modules()):
@@ -103,7 +113,7 @@ def binarize(
                 module, "weight", QuantizedWeight(quantizer().to(weight))
             )
         elif name in taken and type(module) is snn.Leaky:
-            AnnealedLeaky.adopt(module, told[id(taken[name])])
+            AnnealedLeaky.adopt(module, schedules[id(taken[name])])
     return result
 
 
@@ -167,7 +177,10 @@ def _place(name: str, module: nn.Module) -> str:
 
 
 def _defects(module: nn.Module) -> Iterator[str]:
-    """Why a module, without what is in it, is nothing to go on from: what else its call runs, and numbers that are none."""
+    """Say why a module, without what is in it, is nothing to go on from.
+
+    What else its call runs, and numbers that are none.
+    """
     if is_compiled(module):
         yield "torch.compile has made it; binarize the model itself, and compile what that gives"
     yield from call_problems(module)
@@ -186,9 +199,15 @@ def _problem(module: nn.Module, settled: set[int], registered: set[int]) -> str 
     if parametrize.is_parametrized(module) or (
         type(module) in WEIGHTS and "weight" not in module._parameters
     ):
-        return "its weight is computed from others (parametrization, weight norm, pruning, or binarized already); remove that before"
+        return (
+            "its weight is computed from others (parametrization, weight norm, pruning, or "
+            "binarized already); remove that before"
+        )
     if type(module) is snn.Leaky and isinstance(module.threshold, nn.Parameter):
-        return "its threshold is learnt, which annealing would overwrite; build it without learn_threshold"
+        return (
+            "its threshold is learnt, which annealing would overwrite; build it without "
+            "learn_threshold"
+        )
     if type(module) is snn.Leaky and id(module) not in settled:
         return "it has no schedule; name it in thresholds"
     if type(module) in (*WEIGHTS, snn.Leaky) or isinstance(module, _BatchNorm):
@@ -202,12 +221,18 @@ def _problem(module: nn.Module, settled: set[int], registered: set[int]) -> str 
         for name, value in vars(module).items()
         if name not in vars(nn.Module()) and _hides(value, registered)
     ]:
-        return f"its {', '.join(hidden)} hides weights from torch; make it an nn.ModuleList, nn.ModuleDict or nn.Parameter"
+        return (
+            f"its {', '.join(hidden)} hides weights from torch; make it an nn.ModuleList, "
+            "nn.ModuleDict or nn.Parameter"
+        )
     return None
 
 
 def _held(module: nn.Module) -> dict[str, Tensor]:
-    """Float parameters and buffers of a module of no kind that is known here: what computes with them cannot be seen."""
+    """Name float parameters and buffers of a module of no kind that is known here.
+
+    What computes with them cannot be seen.
+    """
     if type(module) in WEIGHTS or isinstance(
         module, _BatchNorm | snn.SpikingNeuron | LazyModuleMixin | parametrize.ParametrizationList
     ):
@@ -221,7 +246,10 @@ def _held(module: nn.Module) -> dict[str, Tensor]:
 
 
 def _hides(value: Any, registered: set[int]) -> bool:
-    """Whether a plain attribute is a tensor to be trained, or a container of modules of which torch knows nothing."""
+    """Whether a plain attribute is a tensor to be trained, or hides modules from torch.
+
+    A container of which torch knows nothing hides them.
+    """
     if isinstance(value, Tensor):
         return value.is_leaf and value.requires_grad
     inner = (
@@ -235,7 +263,10 @@ def _hides(value: Any, registered: set[int]) -> bool:
 
 
 def _copy(model: Model) -> Model:
-    """Return a deep copy, in which membranes, and what else a run has left, stand without the run's graph."""
+    """Return a deep copy without the run's graph.
+
+    Membranes, and what else a run has left, stand without it.
+    """
     values = [
         value
         for module in model.modules()

@@ -74,7 +74,7 @@ class Linear(_Spiking):
 
 
 class Integrator(_Layer):
-    """The last layer where membranes are read out and no output spikes: fully connected leaky integrators, which never fire.
+    """The last layer where membranes are read out: fully connected integrators, which never fire.
 
     It has no batch norm: a gain for each class would be lost in the integers, whose membranes count
     in weights.
@@ -194,7 +194,7 @@ class NetworkRecipe(Strict):
 
     @property
     def kind(self) -> WeightKind | None:
-        """What the integer network declares its weights to be, before pruning; None for float weights."""
+        """What the integer network declares its weights to be, before pruning; None for floats."""
         return (
             None
             if self.weights == "float"
@@ -215,7 +215,10 @@ class NetworkRecipe(Strict):
 
     @property
     def trained_beta(self) -> float | None:
-        """What phase A decays by: beta, or `float_beta` where the weights are float; None where a machine's parameters say it."""
+        """What phase A decays by: beta, or `float_beta` where the weights are float.
+
+        It is None where a machine's parameters say it.
+        """
         if self.float_beta is not None and self.weights == "float":
             return self.float_beta
         return None if self.decay is None else float(self.decay)

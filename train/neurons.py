@@ -1,4 +1,4 @@
-"""snnTorch's Leaky neurons with annealed thresholds, and the annealer that moves those of a whole model after every batch."""
+"""snnTorch's Leaky neurons with annealed thresholds, and the annealer of a whole model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lehr.train.threshold import Threshold
 
 
 class AnnealedLeaky(snn.Leaky):  # type: ignore[misc]  # snnTorch has no types
-    """snntorch.Leaky whose threshold follows a schedule, and which counts its spikes while it trains.
+    """snntorch.Leaky whose threshold follows a schedule, and which counts its spikes in training.
 
     Attributes:
         schedule: of the threshold.
@@ -28,26 +28,28 @@ class AnnealedLeaky(snn.Leaky):  # type: ignore[misc]  # snnTorch has no types
     _seen: int
 
     @classmethod
-    def adopt(cls, neuron: Any, told: Threshold) -> None:
-        """Turn an snntorch.Leaky, whose threshold goes to where the schedule starts, into this class in all places that share it.
+    def adopt(cls, neuron: Any, schedule: Threshold) -> None:
+        """Turn an snntorch.Leaky into this class, in all places that share it.
+
+        Its threshold goes to where the schedule starts.
 
         Its class changes, as in torch's parametrizations: hooks, shared decays and bound state
         functions stay what they are.
         """
         old = neuron.threshold
         neuron.__class__ = cls
-        neuron.schedule, neuron._fired, neuron._seen = told, 0, 0
+        neuron.schedule, neuron._fired, neuron._seen = schedule, 0, 0
         # a buffer of its own: snnTorch keeps a tensor that two neurons were given as one, and 1 as
         # an integer
         neuron.threshold = torch.full_like(
             old,
-            told.start,
+            schedule.start,
             dtype=old.dtype if old.is_floating_point() else torch.get_default_dtype(),
         )
         cls.instances.append(neuron)
 
     def forward(self, input_: Tensor, mem: Tensor | None = None) -> Any:
-        """What snntorch.Leaky returns: spikes, or spikes and membranes."""
+        """Return what snntorch.Leaky returns: spikes, or spikes and membranes."""
         result = super().forward(input_, mem)
         if self.training:
             spikes = result[0] if isinstance(result, tuple) else result
@@ -58,23 +60,28 @@ class AnnealedLeaky(snn.Leaky):  # type: ignore[misc]  # snnTorch has no types
         return result
 
     def firing_rate(self) -> float | None:
-        """Spikes per neuron and step since the last call, 0..1; None if it has not run in training mode since."""
+        """Return spikes per neuron and step since the last call, 0..1.
+
+        None if it has not run in training mode since.
+        """
         rate = float(self._fired) / self._seen if self._seen else None
         self._fired, self._seen = 0, 0
         return rate
 
     def __getstate__(self) -> dict[str, Any]:
-        """For a copy: the membrane without the graph that computed it, which torch refuses to copy."""
+        """Leave the graph that computed the membrane out of a copy: torch refuses to copy it."""
         return {**vars(self), "_buffers": {**self._buffers, "mem": self.mem.detach()}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """A copy enters the list by which snnTorch resets membranes, as a neuron that is built does."""
+        """Enter the list by which snnTorch resets membranes, as a neuron that is built does."""
         super().__setstate__(state)
         self.instances.append(self)
 
 
 class ThresholdAnnealer:
-    """Moves all annealed thresholds of a model: call `step()` after every batch, as one does with a learning rate's schedule.
+    """Moves all annealed thresholds of a model: call `step()` after every batch.
+
+    It is used as a learning rate's schedule is.
 
     Attributes:
         batch: batches trained so far; with the model's state, all that a run which is taken up
@@ -84,7 +91,9 @@ class ThresholdAnnealer:
     """
 
     def __init__(self, model: nn.Module, batches: int, cycles: int = 1) -> None:
-        """Anneal a model that `binarize` has made over `batches` batches, which `restarts` divides into `cycles` equal cycles.
+        """Anneal a model that `binarize` has made over `batches` batches.
+
+        `restarts` divides them into `cycles` equal cycles.
 
         Raises:
             UsageError: when nothing is to be annealed, or `batches` or `cycles` do not go with the
@@ -110,7 +119,7 @@ class ThresholdAnnealer:
         self.rates: dict[str, float | None] = {}
 
     def step(self) -> None:
-        """One batch has been trained; a loss that still has to be differentiated cannot be any more.
+        """Go on by a batch; a loss that still has to be differentiated cannot be any more.
 
         Raises:
             UsageError: when a rate-controlled neuron has not run in training mode since the last

@@ -31,7 +31,10 @@ TOLERANCE = 5
 """By how many steps a spike may miss its own."""
 
 TOP = 1.1
-"""Of a ramp, in final thresholds: high enough that the membrane crosses the threshold at the ramp's end, and not much earlier."""
+"""Of a ramp, in final thresholds.
+
+It is high enough that the membrane crosses the threshold at the ramp's end, and not much earlier.
+"""
 
 
 class Objective(ABC):
@@ -47,7 +50,7 @@ class Objective(ABC):
 
     @abstractmethod
     def loss(self, spikes: Sequence[Tensor], membranes: Tensor, labels: Tensor) -> Tensor:
-        """What is to become small, a scalar."""
+        """Return what is to become small, a scalar."""
 
     @abstractmethod
     def right(self, spikes: Sequence[Tensor], membranes: Tensor, labels: Tensor) -> Tensor:
@@ -102,7 +105,10 @@ class Membrane(Classes):
         self.readout = readout
 
     def loss(self, spikes: Sequence[Tensor], membranes: Tensor, labels: Tensor) -> Tensor:
-        """Cross-entropy of the scores; of sums the means, so that a gain means the same for any number of steps."""
+        """Return the cross-entropy of the scores.
+
+        Of sums it takes the means, so that a gain means the same for any number of steps.
+        """
         scores = self.scores(spikes, membranes).flatten(1)
         return torch.nn.functional.cross_entropy(
             (scores / len(membranes) if self.readout == "sum" else scores).to(membranes.dtype),
@@ -110,7 +116,7 @@ class Membrane(Classes):
         )
 
     def scores(self, spikes: Sequence[Tensor], membranes: Tensor) -> Tensor:  # noqa: ARG002
-        """What the readout takes, in double, which holds every sum of integers."""
+        """Return what the readout takes, in double, which holds every sum of integers."""
         wide = membranes.double()
         return (
             wide[-1]

@@ -77,7 +77,10 @@ class Phase(ABC, Generic[Model]):
         return {self.key: self.model, **self._beside, **best}
 
     def keep_best(self) -> Model:
-        """Copy the model, as the best one so far; a twin's integer network never changes, and is shared."""
+        """Copy the model, as the best one so far.
+
+        A twin's integer network never changes, and is shared.
+        """
         shared = {id(self.model.net): self.model.net} if isinstance(self.model, Twin) else None
         self.best = copy.deepcopy(self.model, shared)
         return self.best
@@ -97,7 +100,7 @@ class Phase(ABC, Generic[Model]):
 
     @abstractmethod
     def after_batch(self, rates: Sequence[float]) -> None:
-        """A batch has been trained, in which the layers fired `rates` spikes per neuron and step."""
+        """Go on by a batch, in which the layers fired `rates` spikes per neuron and step."""
 
     @abstractmethod
     def thresholds(self) -> list[float]:
@@ -156,7 +159,7 @@ class PhaseA(Phase[FloatNet]):
 
 
 class _TwinPhase(Phase[Twin], ABC):
-    """A phase that trains the twin; the model of phase A is kept beside it, as a run returns both."""
+    """A phase that trains the twin; it keeps phase A's model, which a run returns as well."""
 
     key = "twin"
 

@@ -1,4 +1,6 @@
-"""An unfinished run on disk: its state after a whole epoch, from which `--resume` goes on to the very same weights.
+"""An unfinished run on disk: its state after a whole epoch.
+
+From it `--resume` goes on to the very same weights.
 
     RUN.unfinished/progress.safetensors    model, twin, the best of the phase so far, optimiser,
                                            torch's random generator
@@ -43,7 +45,10 @@ PHASES = "ABC"
 SHARE = 0.1
 _ANEW = "remove it and train anew"
 _JSON_BYTES, _MAX_BYTES = 1 << 26, 1 << 34
-"""Of the metrics of all epochs, and of the tensors: a billion weights, their best values and an optimiser's two averages."""
+"""Of the metrics of all epochs, and of the tensors.
+
+The latter hold a billion weights, their best values and an optimiser's two averages.
+"""
 
 
 def progress_folder(run: Path) -> Path:
@@ -60,7 +65,7 @@ class Progress:
         recipe: of the run.
         phase: of the epoch that was found kept.
         epoch: its number, from 1; 0 before the first.
-        told: the rest of progress.json.
+        rest: the rest of progress.json.
         tensors: by name: `model.`, `twin.`, `best.`, `optimizer.`, `random`.
     """
 
@@ -68,7 +73,7 @@ class Progress:
     recipe: Recipe
     phase: str = "A"
     epoch: int = 0
-    told: dict[str, Any] = field(default_factory=dict)
+    rest: dict[str, Any] = field(default_factory=dict)
     tensors: dict[str, Tensor] = field(default_factory=dict)
     _due: float = -math.inf
 
@@ -81,18 +86,18 @@ class Progress:
                 recipe.
             FileRefused: when it is damaged.
         """
-        made = cls(folder, recipe)
+        progress = cls(folder, recipe)
         sweep(folder)
         if not folder.exists():
-            return made
+            return progress
         if not (folder / STATE).exists():
             raise UsageError(
                 f"{folder} is not the progress of a run (no {STATE}); choose another output folder "
                 "or remove it"
             )
         try:
-            made.told = parse_json(read_bytes(folder / STATE, _JSON_BYTES, _ANEW))
-            schema = made.told["schema"]
+            progress.rest = parse_json(read_bytes(folder / STATE, _JSON_BYTES, _ANEW))
+            schema = progress.rest["schema"]
             if schema == WITHOUT_SUMS:
                 raise FileRefused(
                     f"{folder} is an older lehr's ({schema}) and states no {SUMS}; go on with that "
@@ -100,18 +105,21 @@ class Progress:
                 )
             if schema != SCHEMA:
                 raise ValueError(f"schema is not {SCHEMA}")
-            check_sums(folder, STATE, made.told, (TENSORS, RECIPE), "remove it and train anew")
-            del made.told["schema"]
-            made.phase, made.epoch = str(made.told.pop("phase")), int(made.told.pop("epoch"))
-            lacking = {"metrics", "optimizer", "schedule", "shuffle"} - made.told.keys()
-            if made.phase not in [*PHASES] or lacking:
+            check_sums(folder, STATE, progress.rest, (TENSORS, RECIPE), "remove it and train anew")
+            del progress.rest["schema"]
+            progress.phase = str(progress.rest.pop("phase"))
+            progress.epoch = int(progress.rest.pop("epoch"))
+            lacking = {"metrics", "optimizer", "schedule", "shuffle"} - progress.rest.keys()
+            if progress.phase not in [*PHASES] or lacking:
                 raise ValueError(f"it lacks {min(lacking, default='a phase')}")
-            last = made.metrics[-1]
-            if (last["phase"], last["epoch"]) != (made.phase, made.epoch) or not all(
-                "candidate" in entry for entry in made.metrics
+            last = progress.metrics[-1]
+            if (last["phase"], last["epoch"]) != (progress.phase, progress.epoch) or not all(
+                "candidate" in entry for entry in progress.metrics
             ):
                 raise ValueError("its metrics are of other epochs")
-            made.tensors = safetensors.torch.load(read_bytes(folder / TENSORS, _MAX_BYTES, _ANEW))
+            progress.tensors = safetensors.torch.load(
+                read_bytes(folder / TENSORS, _MAX_BYTES, _ANEW)
+            )
             same = read_bytes(folder / RECIPE, RECIPE_BYTES, _ANEW) == to_toml(recipe)
         except (
             OSError,
@@ -127,20 +135,20 @@ class Progress:
             ) from None
         if not resume:
             raise UsageError(
-                f"{folder} holds epoch {made.epoch} of phase {made.phase} of an unfinished run; "
-                "add --resume to go on, or remove it"
+                f"{folder} holds epoch {progress.epoch} of phase {progress.phase} of an unfinished "
+                "run; add --resume to go on, or remove it"
             )
         if not same:
             raise UsageError(
                 f"{folder} was trained with another recipe; resume it with its own "
                 f"({folder / RECIPE}), or remove it"
             )
-        return made
+        return progress
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
         """The entries of all epochs so far."""
-        return list(self.told.get("metrics", []))
+        return list(self.rest.get("metrics", []))
 
     def passed(self, phase: str) -> bool:
         """Whether `phase` lies behind."""
@@ -175,10 +183,10 @@ class Progress:
                     _, index, name = key.split(".")
                     state.setdefault(int(index), {})[name] = value
             schedule.optimizer.load_state_dict(
-                {"state": state, "param_groups": self.told["optimizer"]}
+                {"state": state, "param_groups": self.rest["optimizer"]}
             )
-            schedule.load_state_dict(self.told["schedule"])
-            shuffle.bit_generator.state = self.told["shuffle"]
+            schedule.load_state_dict(self.rest["schedule"])
+            shuffle.bit_generator.state = self.rest["shuffle"]
             torch.set_rng_state(self.tensors["random"])
             if "random_cuda" in self.tensors and torch.cuda.is_available():
                 torch.cuda.set_rng_state(self.tensors["random_cuda"])
@@ -225,7 +233,7 @@ class Progress:
             for key, value in schedule.state_dict().items()
             if isinstance(value, (bool, int, float, list))
         }
-        told = {
+        state = {
             "schema": SCHEMA,
             "phase": phase,
             "epoch": epoch,
@@ -235,7 +243,7 @@ class Progress:
             "shuffle": shuffle.bit_generator.state,
         }
         files = with_sums(
-            STATE, told, {TENSORS: safetensors.torch.save(tensors), RECIPE: to_toml(self.recipe)}
+            STATE, state, {TENSORS: safetensors.torch.save(tensors), RECIPE: to_toml(self.recipe)}
         )
         BuildPlan(files).write(
             self.folder, STATE, own=("*",)
@@ -244,6 +252,6 @@ class Progress:
         self._due = end + (end - start) * (1 / SHARE - 1)
 
     def finish(self) -> None:
-        """The run is written: its progress is not needed any more."""
+        """Remove the progress: the run is written, and does not need it any more."""
         if self.folder is not None:
             remove_whole(self.folder)

@@ -1,4 +1,4 @@
-"""Magnitude pruning: in every layer a growing share of the weights, the smallest ones, becomes 0 and stays so.
+"""Magnitude pruning: a growing share of every layer's smallest weights becomes 0 and stays so.
 
 Source: Zhu & Gupta 2017, "To prune, or not to prune", Eq. 1: the share rises fast while the weights
 are many, slowly at the end. Here it rises after every batch of phase A, from 0 to what the recipe
@@ -21,7 +21,10 @@ def share_at(final: float, position: float) -> float:
 
 
 def smallest(latent: Tensor, kept: Tensor, share: float) -> Tensor:
-    """Return the weights that are kept, 1 or 0 each, when `share` of them is pruned: those pruned before, and of the rest the smallest."""
+    """Return the weights that are kept, 1 or 0 each, when `share` of them is pruned.
+
+    Pruned are those pruned before, and of the rest the smallest.
+    """
     count = int(share * latent.numel())
     if count == 0:
         return kept

@@ -1,4 +1,6 @@
-"""Quantizers: from the real-valued weights that the optimiser keeps, the latents, to the integers that the network computes with.
+"""Quantizers: from the latents to the integers that the network computes with.
+
+Latents are the real-valued weights that the optimiser keeps.
 
 A quantized weight is an integer level times a step. Gradients pass straight through the rounding,
 and reach a latent as if it were the quantized weight itself, so that a learning rate means the same
@@ -49,7 +51,10 @@ def straight_through(value: Tensor, rule: Callable[[Tensor], Tensor]) -> Tensor:
 
 
 def sign(value: Tensor) -> Tensor:
-    """Binarize: >= 0 gives +1 (torch.sign would give 0 at 0), below -1, with a straight-through gradient; NaN stays NaN."""
+    """Binarize: >= 0 gives +1, below -1, with a straight-through gradient; NaN stays NaN.
+
+    torch.sign would give 0 at 0.
+    """
     return straight_through(
         value, lambda x: torch.where(x >= 0, 1.0, torch.where(x < 0, -1.0, x)).to(x.dtype)
     )
@@ -81,28 +86,30 @@ class Quantizer(nn.Module, ABC):
 
     def levels(self, latent: Tensor) -> Tensor:
         """Integers, in the type and shape of the latents."""
-        found = self._levels(latent)
-        return found if self.kept is None else found * self.kept
+        levels = self._levels(latent)
+        return levels if self.kept is None else levels * self.kept
 
     @abstractmethod
     def _levels(self, latent: Tensor) -> Tensor:
         """Return the same before pruning."""
 
     def step(self, latent: Tensor) -> Tensor | None:  # noqa: ARG002
-        """What one level is worth, a scalar; None where that is 1."""
+        """Return what one level is worth, a scalar; None where that is 1."""
         return None
 
     def scaled(self, sums: Tensor, latent: Tensor) -> Tensor:
-        """Sums of levels times inputs as sums of quantized weights times inputs."""
+        """Return sums of levels times inputs as sums of quantized weights times inputs."""
         step = self.step(latent)
         return sums if step is None else sums * step
 
     @abstractmethod
     def grid(self, latent: Tensor) -> Tensor | None:
-        """Return the distance of two levels in units of the latents, a scalar; None where levels are signs."""
+        """Return the distance of two levels in units of the latents, a scalar; None for signs."""
 
     def frozen(self, latent: Tensor) -> Latent:
-        """Return the latents with the grid as it stands: from here on every level depends on its own latent alone.
+        """Return the latents with the grid as it stands.
+
+        From here on every level depends on its own latent alone.
 
         Nothing is lost by that: past folding the thresholds and biases of every channel learn, and
         scale a layer more finely than its one step could.
@@ -140,7 +147,10 @@ class Ternary(Quantizer):
         return straight_through(latent, lambda x: (x / grid).round().clamp(-1, 1))
 
     def grid(self, latent: Tensor) -> Tensor:
-        """Twice the threshold: what is rounded to 0 lies within half a step; above 0 where all latents are 0."""
+        """Return twice the threshold: what is rounded to 0 lies within half a step.
+
+        It is above 0 where all latents are 0.
+        """
         return (2 * TERNARY_THRESHOLD * latent.detach().abs().mean()).clamp(
             min=torch.finfo(latent.dtype).tiny
         )
@@ -161,7 +171,10 @@ class Uniform(Quantizer):
         self.learned = nn.Parameter(torch.tensor(2 / self.largest**0.5)) if learned else None
 
     def _measured(self, latent: Tensor) -> Tensor:
-        """Latents in units of their mean magnitude at the start: torch draws them evenly from +-1 / sqrt(fan-in)."""
+        """Return latents in units of their mean magnitude at the start.
+
+        torch draws them evenly from +-1 / sqrt(fan-in).
+        """
         return straight_through(latent, lambda x: x * _unit(x))
 
     def _levels(self, latent: Tensor) -> Tensor:
@@ -171,7 +184,10 @@ class Uniform(Quantizer):
         )
 
     def step(self, latent: Tensor) -> Tensor:
-        """What one level is worth: learned, with the gradient scaled by 1 / sqrt(weights * greatest level), or fixed."""
+        """Return what one level is worth: learned, or fixed.
+
+        Where it is learned, its gradient is scaled by 1 / sqrt(weights * greatest level).
+        """
         if self.learned is None:
             return self._measured(latent).detach().abs().max().clamp(min=LEAST_STEP) / self.largest
         step, share = (

@@ -1,4 +1,7 @@
-"""Firing rates in training: what each layer fires, and which layers are dead or saturated and so cannot learn."""
+"""Firing rates in training: what each layer fires, and which are dead or saturated.
+
+Those cannot learn.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,20 @@ from torch import Tensor
 from lehr.errors import UsageError
 
 DEAD = 1e-4
-"""A layer under so many spikes per neuron and step is called dead: one spike per neuron in a hundred samples of a hundred steps."""
+"""A layer under so many spikes per neuron and step is called dead.
+
+That is one spike per neuron in a hundred samples of a hundred steps.
+"""
 
 SATURATED = 0.98
-"""A layer above so many spikes per neuron and step is called saturated: it tells the next one nothing."""
+"""A layer above so many spikes per neuron and step is saturated: it tells the next one nothing."""
 
 
 def firing_rates(spikes: Sequence[Tensor]) -> list[float]:
-    """Spikes per neuron and step of each layer, 0..1, from its spikes `[T, N, *shape]` (0 and 1)."""
+    """Return spikes per neuron and step of each layer, 0..1.
+
+    Spikes are `[T, N, *shape]` (0 and 1).
+    """
     return [float(layer.detach().mean()) for layer in spikes]
 
 
@@ -29,7 +38,7 @@ class Epoch:
         self._samples = 0
 
     def add(self, rates: Sequence[float], samples: int) -> None:
-        """A batch of `samples` samples has fired `rates`."""
+        """Add a batch of `samples` samples, which has fired `rates`."""
         self._spikes = [
             total + rate * samples
             for total, rate in zip(self._spikes or [0.0] * len(rates), rates, strict=True)
@@ -37,7 +46,10 @@ class Epoch:
         self._samples += samples
 
     def metrics(self) -> dict[str, Any]:
-        """Mean `rates` by layer, and the names of `dead` and `saturated` layers, which are those of the exported neurons."""
+        """Return mean `rates` by layer, and the names of `dead` and `saturated` layers.
+
+        Their names are those of the exported neurons.
+        """
         rates = [total / self._samples for total in self._spikes]
         return {
             "rates": [round(rate, 6) for rate in rates],
@@ -48,7 +60,9 @@ class Epoch:
         }
 
     def require_output(self, phase: str) -> None:
-        """End a run whose output, or the layer that drives its integrators, is silent at the end of a phase: it answers every sample alike.
+        """End a run whose output is silent at the end of a phase: it answers every sample alike.
+
+        So does one whose integrators are driven by a silent layer.
 
         Not earlier: the surrogate gradient reaches silent neurons too, and often wakes them
         (docs/training.md).
@@ -67,16 +81,16 @@ class Epoch:
 
 
 def warnings(entry: dict[str, Any]) -> dict[tuple[str, str], str]:
-    """What the metrics of an epoch give a user to act upon, one sentence by phase and layer."""
-    phase, found = entry["phase"], {}
+    """Say what in the metrics of an epoch a user may act upon, a sentence by phase and layer."""
+    phase, sentences = entry["phase"], {}
     for what, way_out in (
         ("dead", "lower its threshold or raise it more slowly"),
         ("saturated", "raise its threshold"),
     ):
         for name in entry[what]:
             rate = entry["rates"][int(name.removeprefix("lif")) - 1]
-            found[phase, name] = (
+            sentences[phase, name] = (
                 f"{name} is {what} in phase {phase}: {rate:.4f} spikes per neuron and step; "
                 f"{way_out}"
             )
-    return found
+    return sentences

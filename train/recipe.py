@@ -1,4 +1,7 @@
-"""Recipes: everything a training run depends on. The recipe, the data and the seed give the run, bit for bit."""
+"""Recipes: everything a training run depends on.
+
+The recipe, the data and the seed give the run, bit for bit.
+"""
 
 from __future__ import annotations
 
@@ -103,7 +106,10 @@ class Training(Strict):
 
 
 class Finetuning(Strict):
-    """Phases B (integer forward pass, thresholds still learn) and C (thresholds frozen as integers)."""
+    """Phases B (integer forward pass, thresholds still learn) and C (thresholds frozen).
+
+    In phase C thresholds are integers.
+    """
 
     epochs: Annotated[int, Field(ge=0)]
     frozen_epochs: Annotated[int, Field(ge=0)]
@@ -130,8 +136,8 @@ class Recipe(Strict):
 
     @model_validator(mode="after")
     def _network_holds(self) -> Recipe:
-        if found := contradictions(self.network):
-            raise Mistakes(*found)
+        if wrong := contradictions(self.network):
+            raise Mistakes(*wrong)
         return self
 
     @model_validator(mode="after")

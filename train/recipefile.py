@@ -23,7 +23,10 @@ ARMS = {
     "binarized": ("train.thresholds=final",),
     "float": ("network.weights=float",),
 }
-"""The arms in which any recipe can be run, to compare them, and what `--set` makes them: without annealing, and without binarizing."""
+"""The arms in which any recipe can be run, to compare them, and what `--set` makes them.
+
+They are without annealing, and without binarizing.
+"""
 
 
 def load(source: str, overrides: tuple[str, ...] = ()) -> Recipe:
@@ -52,16 +55,16 @@ def load(source: str, overrides: tuple[str, ...] = ()) -> Recipe:
 def parse(text: str, source: str, overrides: tuple[str, ...] = ()) -> Recipe:
     """Make a recipe from TOML text; `source` names it in messages."""
     try:
-        told = tomllib.loads(text)
+        table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"recipe {source} is not TOML: {error}; correct it there") from None
     except RecursionError:
         raise UsageError(
             f"recipe {source} nests deeper than a recipe does; correct it there"
         ) from None
-    wrong = [sentence for override in overrides if (sentence := _assign(told, override))]
+    wrong = [sentence for override in overrides if (sentence := _assign(table, override))]
     try:
-        recipe = Recipe.model_validate(told)
+        recipe = Recipe.model_validate(table)
     except ValidationError as error:
         wrong += [f"recipe {source}: {sentence}" for sentence in mistakes(error, Recipe)]
     if wrong:
@@ -79,7 +82,7 @@ def to_toml(recipe: Recipe) -> bytes:
     return tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True)).encode()
 
 
-def _assign(told: dict[str, Any], override: str) -> str:
+def _assign(table: dict[str, Any], override: str) -> str:
     """Set a key; the sentence that says why it cannot be, else nothing."""
     key, equals, text = override.partition("=")
     if not equals or not key:
@@ -89,7 +92,7 @@ def _assign(told: dict[str, Any], override: str) -> str:
     except (tomllib.TOMLDecodeError, RecursionError):
         value = text
     *parents, last = key.split(".")
-    here: Any = told
+    here: Any = table
     for name in parents:
         if not _holds(here, name):
             return _no_key(key, name, here)

@@ -27,7 +27,7 @@ SAMPLES = 64
 
 
 def accuracies(trained: Trained, data: Dataset, recipe: Recipe) -> dict[str, float]:
-    """Measure the test accuracy, a share, after phase A and, where there is one, of the integer twin.
+    """Measure the test accuracy, a share, after phase A and, if there is one, of the integer twin.
 
     Args:
         trained: from `lehr.train.loop.train`.
@@ -35,10 +35,10 @@ def accuracies(trained: Trained, data: Dataset, recipe: Recipe) -> dict[str, flo
         recipe: that was trained by.
     """
     goal = objective(recipe, data)
-    found = {"phase A": measured(trained.model, data.test, goal)}
+    shares = {"phase A": measured(trained.model, data.test, goal)}
     if trained.twin is not None:
-        found["integer"] = measured(trained.twin, data.test, goal)
-    return found
+        shares["integer"] = measured(trained.twin, data.test, goal)
+    return shares
 
 
 def notes(trained: Trained) -> list[str]:
@@ -64,7 +64,7 @@ def _why(highest: int) -> str:
 def save(
     run: Path, recipe: Recipe, trained: Trained, data: Dataset, accuracy: dict[str, float]
 ) -> None:
-    """Write a run's folder, and in it the network after the last epoch; an earlier run there is replaced.
+    """Write a run's folder, and in it the network after the last epoch; an earlier one is replaced.
 
     Args:
         run: the folder, which `lehr.export.checkpoint.load_run` reads.
@@ -122,6 +122,7 @@ def _files(
         "recipe": recipe.name,
         "seed": recipe.seed,
         "accuracy": accuracy,
+        "tested": len(data.test),
         "epochs": epochs,
         "folds": folds,
         "warnings": trained.warnings,

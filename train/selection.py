@@ -1,4 +1,6 @@
-"""Model selection: which epoch of a phase goes on, by the accuracy on the validation samples. The test samples have no say in it.
+"""Model selection: which epoch of a phase goes on, by the accuracy on the validation samples.
+
+The test samples have no say in it.
 
 An epoch is a *candidate*
 
@@ -24,11 +26,16 @@ from lehr.train.recipe import Training
 from lehr.train.threshold import Threshold
 
 ARRIVED = 0.01
-"""A threshold has arrived when this share of its way is left: exponential annealing never gets to the end of it."""
+"""A threshold has arrived when this share of its way is left.
+
+Exponential annealing never gets to the end of it.
+"""
 
 
 def gone(threshold: float, schedule: Threshold) -> float:
-    """Return the share of its way from `start` to `final` that a threshold has gone; 1 where it goes nowhere.
+    """Return the share of its way from `start` to `final` that a threshold has gone.
+
+    It is 1 where it goes nowhere.
 
     Args:
         threshold: as it stands, in the membrane units of training.
@@ -42,7 +49,10 @@ def gone(threshold: float, schedule: Threshold) -> float:
 def arrived(
     thresholds: Iterable[Tensor], schedules: Iterable[Threshold], training: Training
 ) -> bool:
-    """Whether all thresholds, scalars in the membrane units of training, stand where their schedules bring them in the end."""
+    """Whether all thresholds stand where their schedules bring them in the end.
+
+    They are scalars in the membrane units of training.
+    """
     if training.thresholds != "annealed":
         return True
     return all(
@@ -52,7 +62,7 @@ def arrived(
 
 
 def chosen(metrics: Sequence[dict[str, Any]], phase: str) -> dict[str, Any]:
-    """Return the entry of the epoch of `phase` that goes on; the phase has had one epoch at least."""
+    """Return the entry of the epoch of `phase` that goes on; it has had one epoch at least."""
     entries = [entry for entry in metrics if entry["phase"] == phase]
     candidates = [entry for entry in entries if entry["candidate"]]
     return (

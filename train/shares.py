@@ -38,7 +38,7 @@ class Shares(Strict):
         return min(limit, self.highest or limit) // self.multiple * self.multiple
 
     def groups(self, channels: int) -> npt.NDArray[np.int64]:
-        """Return the number of the threshold that each channel of a layer has, int64 `[channels]`."""
+        """Return the number of the threshold that each channel has, int64 `[channels]`."""
         each = np.arange(channels)
         return (
             each
@@ -49,7 +49,10 @@ class Shares(Strict):
         )
 
     def shared(self, layers: dict[str, Int32Array], limit: int) -> dict[str, Int32Array]:
-        """Thresholds of layers, int32 `[channels]` each by name, as their shares' means, brought to the grid and to at most `limit`."""
+        """Return thresholds of layers, int32 `[channels]` each by name, as their shares' means.
+
+        They are brought to the grid, and to at most `limit`.
+        """
         mean = {name: self._means(value.astype(np.float64)) for name, value in layers.items()}
         if self.share == "network":
             mean = (

@@ -1,4 +1,6 @@
-"""The network that a recipe will leave, before it is trained: its shape, random weights, thresholds where annealing brings them.
+"""The network that a recipe will leave, before it is trained.
+
+It has its shape, random weights, and thresholds where annealing brings them.
 
 What conversion, or a target, will refuse of it in hours is refused at once.
 """
@@ -18,7 +20,7 @@ from lehr.train.shares import Shares
 
 
 def full_scale(data: Dataset) -> int:
-    """What the integers of a data set are divided by where phase A takes them."""
+    """Return what the integers of a data set are divided by where phase A takes them."""
     return FULL_SCALE if data.steps is None else 1
 
 
@@ -55,7 +57,10 @@ def stand_in(recipe: Recipe, data: Dataset) -> Network:
 
 
 def require_convertible(recipe: Recipe, data: Dataset) -> None:
-    """Raise NotMappable where the integers that a recipe asks for, other than those that any training leaves, do not come about."""
+    """Raise NotMappable where the integers that a recipe asks for do not come about.
+
+    Those that any training leaves are not looked at.
+    """
     net = recipe.network
     if net.kind is not None and (net.arithmetic is not None or net.thresholds != Shares()):
         stand_in(recipe, data)

@@ -12,14 +12,16 @@ if TYPE_CHECKING:
 
 
 class Events:
-    """Writes one point for every epoch: loss, accuracies, and of each layer its threshold and its firing rate.
+    """Writes one point for every epoch: loss, accuracies, each layer's threshold and firing rate.
 
     The step is the epoch's number over all phases. Thresholds of phase A are in the membrane units
     of training, those of phases B and C are integers, and so they are two curves.
     """
 
     def __init__(self, folder: Path, epochs: int) -> None:
-        """Open the events in `folder`, made if need be, of a run that has trained `epochs` epochs; later points there are dropped.
+        """Open the events in `folder`, made if need be, of a run that has trained `epochs` epochs.
+
+        Later points there are dropped.
 
         Raises:
             ToolMissing: when TensorBoard is not installed.

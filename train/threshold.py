@@ -1,4 +1,4 @@
-"""A layer's firing threshold in a recipe: where it starts, and the schedule by which it is annealed."""
+"""A layer's firing threshold in a recipe: where it starts, and how it is annealed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ _KEYS: dict[str, tuple[set[str], set[str]]] = {
 
 
 class Threshold(BaseModel):
-    """Firing threshold of a layer, in the membrane units of training; held at `start` if nothing else is given.
+    """Firing threshold of a layer, in the membrane units of training.
+
+    It is held at `start` if nothing else is given.
 
     Attributes:
         start: where it starts.

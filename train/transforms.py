@@ -1,4 +1,6 @@
-"""What a recipe may do to an event camera's recordings before they become frames: tonic's transforms, by tonic's names.
+"""What a recipe may do to an event camera's recordings before they become frames.
+
+These are tonic's transforms, by tonic's names.
 
 Only those that draw nothing by chance and leave the camera's size as it is. What they compute is
 tonic's, version by version; a recipe without them needs no tonic, and its frames are the same with
@@ -19,7 +21,7 @@ class _Transform(BaseModel):
 
 
 class Denoise(_Transform):
-    """Drops an event if none of its four neighbours had one in the `filter_time` microseconds before it."""
+    """Drops an event if none of its four neighbours had one within `filter_time` us before it."""
 
     name: Literal["Denoise"]
     filter_time: Microseconds
@@ -33,7 +35,10 @@ class RefractoryPeriod(_Transform):
 
 
 class DropPixel(_Transform):
-    """Drops the pixels that had events more often than `hot_pixel_frequency`, in hertz, averaged over the recording."""
+    """Drops pixels with events more often than `hot_pixel_frequency`, in hertz, on average.
+
+    The average is over the recording.
+    """
 
     name: Literal["DropPixel"]
     hot_pixel_frequency: Annotated[float, Field(gt=0)]

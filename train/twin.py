@@ -1,4 +1,4 @@
-"""The exact-integer twin: the forward pass of an integer network in torch floating point, with gradients.
+"""The exact-integer twin: an integer network's forward pass in torch floats, with gradients.
 
 Every number in the forward pass is an integer (or an integer over a power of two), small enough
 that float32 holds it exactly, so that training sees the very spikes the hardware will fire;
@@ -89,13 +89,15 @@ class Twin(nn.Module):
                 _ = NODES[type(node)]
                 if isinstance(node, Neuron):
                     surrogate = Surrogate(units[name] if units else 1.0, slope, slope_in_thresholds)
-                    made = TwinNeuron(
+                    neuron = TwinNeuron(
                         node, surrogate, shares, None if node.integrates else one, biases=biases
                     )
                     one = (
-                        made.threshold if shares.share == "network" and not node.integrates else one
+                        neuron.threshold
+                        if shares.share == "network" and not node.integrates
+                        else one
                     )
-                    self._neurons[self._key[name]] = made
+                    self._neurons[self._key[name]] = neuron
             except NotMappable as error:
                 raise NotMappable(f"{name}: {error}") from None
         # by the name of the pooling, the convolution before it that can be computed with it
@@ -150,7 +152,10 @@ class Twin(nn.Module):
             neuron.clamp(THRESHOLD_MAX)
 
     def freeze_thresholds(self) -> None:
-        """Phase C: thresholds, biases and other parameters become the integers they round to, and stay."""
+        """Freeze for phase C: thresholds, biases and other parameters become integers, and stay.
+
+        Each becomes the integer it rounds to.
+        """
         for neuron in self.neurons.values():
             neuron.freeze()
 
@@ -169,24 +174,30 @@ class Twin(nn.Module):
                 node, weight=self.levels(name).detach().to(torch.int8).numpy(force=True)
             )
         for name, neuron in self.neurons.items():
-            made = {
+            values = {
                 which: value.detach().to(torch.int32).numpy(force=True)
                 for which, value in neuron.integers().items()
             }
             nodes[name] = replace(
                 self.net.neurons[name],
-                threshold=made.pop("threshold"),
-                bias=made.pop("bias"),
-                parameters=made,
+                threshold=values.pop("threshold"),
+                bias=values.pop("bias"),
+                parameters=values,
             )
         return replace(self.net, nodes=nodes)
 
     def forward(self, x: Tensor, steps: int | None = None) -> Tensor:
-        """Output spikes `[T, N, *output shape]` for inputs `[N, *shape]` (held) or `[N, T, *shape]`."""
+        """Return output spikes `[T, N, *output shape]`.
+
+        Inputs are `[N, *shape]` (held) or `[N, T, *shape]`.
+        """
         return self.layers(x, steps)[0][self.net.output]
 
     def run(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Spikes of every layer that fires, `[T, N, *shape]` each, and the output's membranes in the units of training."""
+        """Return spikes of every layer that fires, and the output's membranes.
+
+        Spikes are `[T, N, *shape]` each, membranes in the units of training.
+        """
         spikes, membranes = self.layers(x)
         neurons, output = self.neurons, self.net.output
         return [fired for name, fired in spikes.items() if not neurons[name].integrates], membranes[
@@ -226,7 +237,7 @@ def _one_step(net: Network, source: str, sink: str) -> bool:
 
 
 def trace(twin: Twin, x: npt.NDArray[np.uint8], chunk: int = 64) -> Trace:
-    """Run the twin on uint8 inputs as the simulator takes them, and return the simulator's kind of trace."""
+    """Run the twin on uint8 inputs as the simulator takes them, and return a trace of its kind."""
     spikes: dict[str, list[npt.NDArray[np.uint8]]] = {name: [] for name in twin.net.neurons}
     membranes: dict[str, list[npt.NDArray[np.int32]]] = {name: [] for name in twin.net.neurons}
     dtype = next(twin.parameters()).dtype

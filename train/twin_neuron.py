@@ -1,4 +1,7 @@
-"""Neurons of the training twin: integers in the forward pass, gradients for what thresholds, biases and other parameters are made of."""
+"""Neurons of the training twin: integers in the forward pass, and gradients.
+
+These are for what thresholds, biases and other parameters are made of.
+"""
 
 from __future__ import annotations
 
@@ -105,7 +108,10 @@ class TwinNeuron(nn.Module):
 
     @property
     def trained(self) -> dict[str, nn.Parameter]:
-        """Thresholds, biases and what else the program adds, puts or compares with, by name; not what sets decays or ends of a Bound."""
+        """Return thresholds, biases and what else the program adds, puts or compares with, by name.
+
+        Not what sets decays or ends of a Bound.
+        """
         return {
             "threshold": self.threshold,
             "bias": self.bias,
@@ -113,20 +119,25 @@ class TwinNeuron(nn.Module):
         }
 
     def integers(self) -> dict[str, Tensor]:
-        """All parameters as integers, with gradients: levels of spikes at least 1, and 0 for what the program does not read."""
-        made = {
+        """Return all parameters as integers, with gradients.
+
+        Levels of spikes are at least 1; what the program does not read is 0.
+        """
+        integers = {
             name: rounded(value / self.unit)
             for name, value in self.trained.items()
             if name != "threshold"
         }
-        made |= {name: value.clamp(min=1) for name, value in made.items() if name in self._levels}
-        made = {"threshold": self._thresholds(), **made}
-        made |= {
+        integers |= {
+            name: value.clamp(min=1) for name, value in integers.items() if name in self._levels
+        }
+        integers = {"threshold": self._thresholds(), **integers}
+        integers |= {
             name: torch.zeros_like(value)
-            for name, value in made.items()
+            for name, value in integers.items()
             if name not in self.program.parameters
         }
-        return made | {name: self.get_buffer(f"_fixed_{name}") for name in self._fixed}
+        return integers | {name: self.get_buffer(f"_fixed_{name}") for name in self._fixed}
 
     def _thresholds(self) -> Tensor:
         """On their grid, of the shape that they have in the network."""
@@ -142,7 +153,10 @@ class TwinNeuron(nn.Module):
         )
 
     def clamp(self, highest: int) -> None:
-        """Keep every level of spikes from 1 to an integer, thresholds from the least to the greatest on their grid."""
+        """Keep every level of spikes from 1 to an integer.
+
+        Thresholds stay from the least to the greatest on their grid.
+        """
         with torch.no_grad():
             for name, value in self.trained.items():
                 if name == "threshold":
@@ -174,7 +188,7 @@ class TwinNeuron(nn.Module):
     def forward(
         self, current: Tensor, given: Mapping[str, Tensor], steps: int, states: States
     ) -> tuple[Tensor, Tensor, States]:
-        """Run `steps` steps on `current` `[steps or 1, N, *shape]`, with parameters that `integers` gave.
+        """Run `steps` steps on `current` `[steps or 1, N, *shape]`, with what `integers` gave.
 
         Returns:
             Spikes and membranes `[steps, N, *shape]`, and the states for the step that follows.

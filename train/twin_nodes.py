@@ -1,4 +1,4 @@
-"""The nodes of the training twin: what each type of them makes of a span of time, with gradients."""
+"""The nodes of the training twin: what each type makes of a span of time, with gradients."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from lehr.train.twin import Twin
 
 NODES: Table[Callable[..., Tensor]] = Table("the training twin", "train without it")
-"""From a run, the name of a node, the node and what arrives at it, `[steps or 1, N, *shape]`, to what it puts out in so many steps."""
+"""From a run, the name of a node, the node and what arrives at it to what it puts out.
+
+What arrives is `[steps or 1, N, *shape]`, and it puts out so many steps.
+"""
 
 
 class Run:
@@ -143,7 +146,7 @@ def _neuron(run: Run, name: str, node: Neuron, a: Tensor) -> Tensor:
     return spikes
 
 
-def _each(a: Tensor, made: Callable[[Tensor], Tensor]) -> Tensor:
-    """What is made of all steps and samples at once, as samples of one batch."""
-    out = made(a.flatten(0, 1))
+def _each(a: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+    """Apply a function to all steps and samples at once, as samples of one batch."""
+    out = function(a.flatten(0, 1))
     return out.view(a.shape[:2] + out.shape[1:])

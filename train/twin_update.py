@@ -1,4 +1,4 @@
-"""The update of a neuron for training, a rule for each statement: integers forward, gradients backward.
+"""The update of a neuron for training, a rule a statement: integers forward, gradients back.
 
 Every register holds integers in floating point. Backward, a decay passes its factor, straight
 through what it rounds; a Bound that saturates stops the gradient where it changed a value, one that
@@ -72,7 +72,10 @@ class Registers:
     smooth: bool
 
     def get(self, source: Source) -> Any:
-        """Return the value of a register, a parameter or a number; a constant to gradients where it holds spikes."""
+        """Return the value of a register, a parameter or a number.
+
+        It is a constant to gradients where it holds spikes.
+        """
         if isinstance(source, int):
             return source
         value = self.values[source] if source in self.values else self.given[source]

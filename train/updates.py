@@ -1,4 +1,7 @@
-"""What a recipe's neurons compute: the arithmetic of each layer, in fields or as a program, with the program's parameters."""
+"""What a recipe's neurons compute: the arithmetic of each layer, in fields or as a program.
+
+A program comes with its parameters.
+"""
 
 from __future__ import annotations
 
@@ -21,19 +24,19 @@ class LayerUpdate:
     """How the neurons of one layer compute.
 
     Attributes:
-        how: fields, or a program.
+        arithmetic: fields, or a program.
         parameters: what the program reads beside threshold and bias, by name.
         fraction_bits: F of its membranes; None where the thresholds' rounding will choose it.
     """
 
-    how: Arithmetic | Program
+    arithmetic: Arithmetic | Program
     parameters: Mapping[str, int]
     fraction_bits: int | None
 
     @property
     def integrates(self) -> bool:
         """Whether the neurons never fire."""
-        return isinstance(self.how, Arithmetic) and self.how.fires == "never"
+        return isinstance(self.arithmetic, Arithmetic) and self.arithmetic.fires == "never"
 
 
 def update_of(net: NetworkRecipe, number: int) -> LayerUpdate:
@@ -54,24 +57,27 @@ def update_of(net: NetworkRecipe, number: int) -> LayerUpdate:
         program = with_input_shift(program, layer.fraction_bits)
     if given.output_spikes is not None and number == len(net.layers) - 1:
         program = _firing_at_most(program, given.output_spikes)
-    told = {
+    parameters = {
         name: value if isinstance(value, int) else value[number]
         for name, value in given.parameters.items()
     }
     decay = None if net.decay is None else _decay(program, net.decay)
     if decay is not None:
-        register, made = decay
-        program, told = _with_decay(program, register, made, told)
-    return LayerUpdate(program, told, input_shift(program))
+        register, factor = decay
+        program, parameters = _with_decay(program, register, factor, parameters)
+    return LayerUpdate(program, parameters, input_shift(program))
 
 
 def others(program: Program) -> tuple[str, ...]:
-    """What a program reads beside threshold and bias."""
+    """Return what a program reads beside threshold and bias."""
     return tuple(name for name in program.parameters if name not in _ALWAYS)
 
 
 def membrane_leak(program: Program) -> Leak | None:
-    """Return the statement by which the membrane leaks: its own, or else the last one, where the membrane takes what leaks there."""
+    """Return the statement by which the membrane leaks.
+
+    Its own, or else the last one, where the membrane takes what leaks there.
+    """
     leaks = [s for s in program.all if isinstance(s, Leak) and s.decay.form != "linear"]
     own = [s for s in leaks if s.x == program.membrane]
     return own[0] if own else leaks[-1] if leaks else None
@@ -133,16 +139,19 @@ def _decay(program: Program, beta: Fraction) -> tuple[str, Decay] | None:
 
 
 def _with_decay(
-    program: Program, register: str, made: Decay, told: dict[str, int]
+    program: Program, register: str, factor: Decay, parameters: dict[str, int]
 ) -> tuple[Program, dict[str, int]]:
-    """Return the decay as the program has it: in its parameters where it takes them for it, in its numbers where not."""
+    """Return the decay as the program has it.
+
+    In its parameters where it takes them for it, in its numbers where not.
+    """
     leak = membrane_leak(program)
     assert leak is not None
-    pairs = ((leak.decay.numerator, made.numerator), (leak.decay.shift, made.shift))
+    pairs = ((leak.decay.numerator, factor.numerator), (leak.decay.shift, factor.shift))
     named = {name: int(value) for name, value in pairs if isinstance(name, str)}
     if named:
-        return program, {**told, **named}
-    return with_decays(program, {register: made}), told
+        return program, {**parameters, **named}
+    return with_decays(program, {register: factor}), parameters
 
 
 def _firing_at_most(program: Program, spikes: int) -> Program:

@@ -31,7 +31,10 @@ Run = Callable[[Any], Any]
 
 
 def nirtorch(graph: Any, dt: float) -> Run:
-    """Nirtorch's loader with the equations of NIR's documentation in double precision: Euler steps, `v > v_threshold`, reset at once."""
+    """Return nirtorch's loader with the equations of NIR's documentation, in double precision.
+
+    They are Euler steps, `v > v_threshold`, reset at once.
+    """
     import nirtorch
     import torch
 
@@ -66,7 +69,10 @@ def nirtorch(graph: Any, dt: float) -> Run:
             return spikes, (v + spikes * (node["v_reset"] - v), current)
 
     def affine(node: Any) -> Any:
-        """Weights with their bias: nirtorch 2.6's own map leaves the random one in its place that torch begins with."""
+        """Return a layer of weights with their bias.
+
+        nirtorch 2.6's own map leaves the random one in its place that torch begins with.
+        """
         module = torch.nn.Linear(*node.weight.shape[::-1])
         module.weight.data, module.bias.data = (
             torch.from_numpy(node.weight),
@@ -142,15 +148,18 @@ def sc_neurocore(graph: Any, dt: float) -> Run:
 
 
 def stepwise(net: Any, dtype: str = "float32") -> Run:
-    """Return a torch module that takes an input and its state and returns the output and the new state."""
+    """Return the run of a torch module that takes an input and its state.
+
+    The module returns the output and the new state.
+    """
     import torch
 
     def run(x: Any) -> Any:
         state, out = None, []
         with torch.no_grad():
             for now in torch.from_numpy(x.astype(dtype)):
-                made = net(now, state)
-                value, state = made if isinstance(made, tuple) else (made, None)
+                outputs = net(now, state)
+                value, state = outputs if isinstance(outputs, tuple) else (outputs, None)
                 out.append(value[0] if isinstance(value, tuple) else value)
         return torch.stack(out).double().numpy()
 
@@ -180,13 +189,17 @@ STEP = {
     "rockpool": DT,
 }
 STEP |= dict.fromkeys(("sc-neurocore", "sc-neurocore-rtl"), 1.0)
-"""Seconds that a reader takes for one step if nobody tells it, and the step of the files that are written for it."""
+"""Seconds of a step, if nobody tells a reader another one, and of the files written for it."""
 ALL_UNITS = ("nirtorch", "sc-neurocore", "sc-neurocore-rtl")
 """Readers that leave no field out."""
 
 
 def adapted(graph: Any, name: str) -> Any:
-    """Return the same equations with weights of floats and, where a reader leaves fields out, with resistances of 1, for steps that it takes."""
+    """Return the same equations in the form that a reader takes.
+
+    Weights are floats; where a reader leaves fields out, resistances are 1, for steps that it
+    takes.
+    """
     for node in graph.nodes.values():
         for field in ("weight", "bias"):
             if hasattr(node, field):
@@ -211,7 +224,7 @@ def adapted(graph: Any, name: str) -> Any:
 
 
 def for_old_nir(path: Path) -> Path:
-    """Return a copy of a file for nir 1.0.4, which knows neither `v_reset` nor metadata of nodes."""
+    """Return a copy of a file for nir 1.0.4, which knows no `v_reset` and no metadata of nodes."""
     copied = Path(shutil.copy(path, path.with_suffix(".plain")))
     with h5py.File(copied, "a") as file:
         for group in [file["node"], *file["node/nodes"].values()]:
@@ -223,7 +236,7 @@ def for_old_nir(path: Path) -> Path:
 def outcome(
     name: str, path: Path, inputs: Path, adapt: bool = False, dt: float = DT
 ) -> dict[str, Any]:
-    """What becomes of one file."""
+    """Return what becomes of one file."""
     try:
         with np.load(inputs) as arrays:
             x = arrays["input"]
@@ -237,13 +250,15 @@ def outcome(
 
 
 def outcomes(name: str, path: Path) -> list[dict[str, Any]]:
-    """What becomes of a file as it is, adapted, and as it was written for the reader."""
+    """Return what becomes of a file as it is, adapted, and as it was written for the reader."""
     inputs, written = path.with_suffix(".npz"), path.with_suffix(f".{name}.nir")
-    found = [
+    answers = [
         outcome(name, path, inputs),
         outcome(name, path, inputs, True, DT if name in ALL_UNITS else STEP[name]),
     ]
-    return [*found, outcome(name, written, inputs, dt=STEP[name])] if written.exists() else found
+    return (
+        [*answers, outcome(name, written, inputs, dt=STEP[name])] if written.exists() else answers
+    )
 
 
 if __name__ == "__main__":
@@ -251,7 +266,7 @@ if __name__ == "__main__":
     logging.disable()
     reader, folder = sys.argv[1], Path(sys.argv[2])
     with contextlib.redirect_stdout(sys.stderr):  # some say what they do
-        found = {
+        answers = {
             path.stem: outcomes(reader, path)
             for path in sorted(folder.glob("*.nir"))
             if path.stem.isdigit()
@@ -263,7 +278,7 @@ if __name__ == "__main__":
                     each: version(each)
                     for each in dict.fromkeys((reader.removesuffix("-rtl"), "nir"))
                 },
-                "files": found,
+                "files": answers,
             }
         )
     )

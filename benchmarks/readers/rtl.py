@@ -44,7 +44,7 @@ endmodule
 
 
 def sc_neurocore_rtl(graph: Any, dt: float) -> Any:
-    """Runs samples of `[T, *shape]` through the Verilog of a graph."""
+    """Return a run of samples `[T, *shape]` through the Verilog of a graph."""
     last = graph.nodes[next(source for source, target in graph.edges if target == "output")]
     if not hasattr(last, "v_threshold"):
         raise ValueError("the Verilog puts out spikes alone, no membranes")
@@ -99,14 +99,18 @@ def compiled(file: bytes, dt: float) -> tempfile.TemporaryDirectory[str]:
         "-o",
         ".",
     ]
-    told = call([*command, "--module-name", "net", "--interconnect", "direct"], folder)
-    if failed := re.search(r"Failed to compile .*", told):
+    printed = call([*command, "--module-name", "net", "--interconnect", "direct"], folder)
+    if failed := re.search(r"Failed to compile .*", printed):
         raise ValueError(failed[0])
     return folder
 
 
 def call(command: list[str], folder: tempfile.TemporaryDirectory[str]) -> str:
-    """What a command prints; raises ValueError with its last line if it fails."""
+    """Return what a command prints.
+
+    Raises:
+        ValueError: with its last line, if it fails.
+    """
     ran = subprocess.run(command, check=False, capture_output=True, text=True, cwd=folder.name)
     if ran.returncode:
         raise ValueError((ran.stderr.strip() or ran.stdout.strip()).splitlines()[-1])

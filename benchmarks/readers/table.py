@@ -1,7 +1,7 @@
-"""What other readers of NIR make of lehr's files: the table of docs/interchange.md.
+"""Readings of lehr's files by other readers of NIR: the table of docs/interchange.md.
 
-python benchmarks/readers/table.py
-python benchmarks/readers/table.py --python norse=ENV/bin/python --python sinabs=ENV/bin/python
+    python benchmarks/readers/table.py
+    python benchmarks/readers/table.py --python norse=ENV/bin/python --python sinabs=ENV/bin/python
 
 nirtorch and snnTorch are lehr's own dependencies; the others need interpreters of their own that
 have them.
@@ -47,9 +47,8 @@ WRITTEN_FOR = {"nirtorch": "nir", "sc-neurocore-rtl": "sc-neurocore"}
 WRITTEN = 2
 """The column of files that are written so."""
 SAMPLES, STEPS = 10, 30
-TRAINED = Arithmetic(
-    decay_numerator=7, decay_shift=3, fraction_bits=14
-)  # as lehr trains: subtract, in the next step
+# as lehr trains: subtract, in the next step
+TRAINED = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=14)
 PLAIN = Arithmetic(
     decay_numerator=7, decay_shift=3, fraction_bits=14, reset="zero", reset_timing="same_step"
 )
@@ -67,11 +66,13 @@ def signs(*shape: int, positive: float = 0.5) -> Any:
 
 
 def neuron(
-    channels: int, threshold: float, how: Arithmetic, synapse: Synapse | None = None
+    channels: int, threshold: float, arithmetic: Arithmetic, synapse: Synapse | None = None
 ) -> Neuron:
     """Neurons of one threshold, in weights, without bias: what every reader could take."""
-    theta = 0 if how.fires == "never" else round(threshold * 2**how.fraction_bits)
-    return Neuron(np.full(channels, theta, np.int32), np.zeros(channels, np.int32), how, synapse)
+    theta = 0 if arithmetic.fires == "never" else round(threshold * 2**arithmetic.fraction_bits)
+    return Neuron(
+        np.full(channels, theta, np.int32), np.zeros(channels, np.int32), arithmetic, synapse
+    )
 
 
 def chain(
@@ -91,12 +92,12 @@ def chain(
 
 
 def networks() -> dict[str, Network]:
-    """By what is special about each."""
+    """Return the networks, by what is special about each."""
 
-    def convolutional(how: Arithmetic) -> Network:
+    def convolutional(arithmetic: Arithmetic) -> Network:
         layers = (
             ("conv", Conv2d(signs(4, 1, 3, 3), padding=(1, 1))),
-            ("lif", neuron(4, 1.5, how)),
+            ("lif", neuron(4, 1.5, arithmetic)),
             ("pool", SumPool2d((2, 2), (2, 2))),
         )
         return chain(
@@ -104,20 +105,25 @@ def networks() -> dict[str, Network]:
             *layers,
             ("flat", Flatten()),
             ("fc", Linear(signs(5, 64))),
-            ("out", neuron(5, 4, how)),
+            ("out", neuron(5, 4, arithmetic)),
         )
 
-    def hidden(how: Arithmetic, synapse: Synapse | None = None) -> tuple[tuple[str, Node], ...]:
+    def hidden(
+        arithmetic: Arithmetic, synapse: Synapse | None = None
+    ) -> tuple[tuple[str, Node], ...]:
         return (
             ("fc1", Linear(signs(16, 20))),
-            ("hidden", neuron(16, 3 if synapse is None else 8, how, synapse)),
+            ("hidden", neuron(16, 3 if synapse is None else 8, arithmetic, synapse)),
             ("fc2", Linear(signs(5, 16))),
         )
 
     def subtracting(
         shape: Shape, first: Any, second: Any, weights: Node, *pool: tuple[str, Node]
     ) -> Network:
-        """Neurons that provably fire once in a step: what comes in a step is at most their threshold."""
+        """Return neurons that provably fire once in a step.
+
+        What comes in a step is at most their threshold.
+        """
         hidden, out = (
             neuron(
                 len(each), int((each > 0).sum(axis=tuple(range(1, each.ndim))).max()), SUBTRACTING
@@ -166,7 +172,7 @@ def networks() -> dict[str, Network]:
 
 
 class Reasons:
-    """Why files are refused, each once, by number."""
+    """Reasons why files are refused, each once, by number."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
@@ -179,7 +185,7 @@ class Reasons:
 
 
 def cell(net: Network, expected: Any, answer: dict[str, Any], reasons: Reasons) -> str:
-    """What a reader made of a network, against what lehr's simulator makes of it."""
+    """Return what a reader made of a network, against what lehr's simulator makes of it."""
     if "unwritten" in answer:
         return f"not written ({reasons.number(answer['unwritten'])})"
     if "refused" in answer:
@@ -208,7 +214,7 @@ def write(net: Network, reader: str, path: Path) -> str:
 
 
 def ask(path: str, reader: str, folder: Path) -> dict[str, Any]:
-    """What a reader makes of all files in a folder."""
+    """Return what a reader makes of all files in a folder."""
     ran = subprocess.run(
         [path, READER, reader, folder], check=False, capture_output=True, text=True
     )
@@ -273,9 +279,11 @@ def main(
         for number, (name, net) in enumerate(nets.items()):
             cells = []
             for reader, answer in answers.items():
-                found = answer["files"][str(number)]
+                of_file = answer["files"][str(number)]
                 this = (
-                    found[column] if column < len(found) else {"unwritten": unwritten[name, reader]}
+                    of_file[column]
+                    if column < len(of_file)
+                    else {"unwritten": unwritten[name, reader]}
                 )
                 cells.append(
                     cell(

@@ -3,6 +3,7 @@
 from lehr.api.artifacts import build, check, targets, verify
 from lehr.api.exporting import export, quantize
 from lehr.api.models import read, recipes, write
+from lehr.api.reporting import report
 from lehr.api.running import compare, simulate
 from lehr.api.training import train
 
@@ -14,6 +15,7 @@ __all__ = [
     "quantize",
     "read",
     "recipes",
+    "report",
     "simulate",
     "targets",
     "train",

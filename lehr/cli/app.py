@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from lehr import __version__
-from lehr.cli import recipes, targets
-from lehr.cli.artifacts import build, report, verify
+from lehr.cli import recipes, targets, zoo
+from lehr.cli.artifacts import build, verify
 from lehr.cli.checking import check
 from lehr.cli.conformance import conformance
 from lehr.cli.demo import demo
@@ -17,6 +17,7 @@ from lehr.cli.inspecting import inspect
 from lehr.cli.machine import doctor
 from lehr.cli.pages import Group, dress
 from lehr.cli.quantizing import quantize
+from lehr.cli.reporting import report
 from lehr.cli.simulating import simulate
 from lehr.cli.training import train
 from lehr.cli.widths import widths
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(targets.app, name="targets")
+app.add_typer(zoo.app, name="models")
 for command in (
     demo,
     train,

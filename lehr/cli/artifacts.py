@@ -1,4 +1,4 @@
-"""`lehr build`, `lehr verify` and `lehr report`."""
+"""`lehr build` and `lehr verify`."""
 
 from __future__ import annotations
 
@@ -163,18 +163,3 @@ def verify(
         )
         verified.require()
         out.then("report", folder)
-
-
-def report(
-    folder: Annotated[Path, typer.Argument(metavar="OUT", help="Folder that `lehr build` wrote.")],
-    as_json: Json = False,
-) -> None:
-    """Show what a built artefact costs: what the build estimated, and what the target's own tools have measured since."""
-    with session(as_json) as out:
-        from lehr.targets.report import tables
-
-        for table in tables(folder):
-            out.table(table.columns, table.rows, table.title)
-            out.facts[table.title] = [
-                dict(zip(table.columns, row, strict=True)) for row in table.rows
-            ]

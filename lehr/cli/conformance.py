@@ -33,4 +33,4 @@ def conformance(
             "read"
         )
         out.facts.update(output=str(output), networks=index)
-        out.then("inspect", output / index[0]["name"] / "model.nir")
+        out.then("inspect", output / f"{index[0]['name']}.nir")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+    from lehr.download import Bar
     from lehr.train.data import Dataset
     from lehr.train.recipe import DataRecipe
 
@@ -17,14 +20,22 @@ def read_data(recipe: DataRecipe, folder: Path | None, download: bool) -> Datase
     from lehr.train.data import load_dataset
 
     if download:
-        from rich.progress import DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
-
-        from lehr.cli.console import bar
         from lehr.train.data.download import download as fetch
 
-        with bar(DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()) as shown:
-            fetch(recipe.name, folder, lambda name: _Bar(shown, name))
+        with transfers() as bar:
+            fetch(recipe.name, folder, bar)
     return load_dataset(recipe, folder)
+
+
+@contextmanager
+def transfers() -> Iterator[Callable[[str], Bar]]:
+    """Show a bar on stderr for each file that is fetched; yield what makes one by its name."""
+    from rich.progress import DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    from lehr.cli.console import bar
+
+    with bar(DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()) as shown:
+        yield lambda name: _Bar(shown, name)
 
 
 class _Bar:

@@ -27,7 +27,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     ),
     "quantize": (
         "lehr quantize graph.nir --calibrate spikes.npz \\",
-        "    --dt 1e-3 -o model.nir",
+        "    --dt 1e-3 -o integer.nir",
     ),
     "simulate": (
         "lehr simulate model.nir -i in.npz",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import platform
+import re
 import sys
+from collections.abc import Container
 from typing import Annotated
 
 import typer
@@ -12,6 +14,7 @@ from lehr import __version__
 from lehr.cli import completing
 from lehr.cli.console import Json, Output, session
 
+_REQUIREMENT = re.compile(r"(?P<package>[\w.-]+).* extra == ['\"](?P<extra>[\w-]+)['\"]")
 MISSING, _WAY = "missing", "how to get it"
 
 
@@ -81,10 +84,11 @@ def _packages(out: Output) -> dict[str, str]:
     """Tell of the packages of Python that lehr needs always, and for each extra; return their versions."""
     from lehr.extras import CORE, EXTRAS
 
-    packages = {name: _version(name) for each in (CORE, *EXTRAS.values()) for name in each}
+    extras = {extra: list(needs) for extra, needs in EXTRAS.items()} | _of_developers(EXTRAS)
+    packages = {name: _version(name) for each in (CORE, *extras.values()) for name in each}
     out.table(("package", "version"), [(name, packages[name]) for name in CORE])
     rows, facts = [], {}
-    for extra, needs in EXTRAS.items():
+    for extra, needs in extras.items():
         lacking = [name for name in needs if packages[name] == MISSING]
         line = f"pip install 'lehr[{extra}]'"
         rows += [
@@ -95,6 +99,22 @@ def _packages(out: Output) -> dict[str, str]:
     out.table(("extra", "package", "version", _WAY), rows)
     out.facts.update(packages=packages, extras=facts)
     return packages
+
+
+def _of_developers(known: Container[str]) -> dict[str, list[str]]:
+    """Return the packages of the extras that are not for users, as the installed lehr declares them."""
+    from importlib.metadata import PackageNotFoundError, requires
+
+    extras: dict[str, list[str]] = {}
+    try:
+        lines = requires("lehr") or []
+    except PackageNotFoundError:  # a checkout that is not installed
+        return {}
+    for line in lines:
+        named = _REQUIREMENT.match(line)
+        if named and named["package"] != "lehr" and named["extra"] not in known:
+            extras.setdefault(named["extra"], []).append(named["package"])
+    return extras
 
 
 def _tools(out: Output) -> None:

@@ -1,4 +1,7 @@
-"""The files of an artefact: the model in Akida's own JSON format, a program that runs it step by step, and what that needs to know."""
+"""Files of an artefact: the model in Akida's own JSON format, a program that runs it, its facts.
+
+The program runs it step by step, and reads the facts.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +20,20 @@ _TEXT = """# A network for Akida
 
 | file | what it is |
 | --- | --- |
-| `model.json` | the model, as `akida.Model.to_json` of akida {version} writes it; `akida.Model.from_json` reads it |
-| `network.json` | shapes, biases, thresholds (none where nothing fires) and the readout, for `run.py` |
-| `run.py` | runs samples step by step in Akida's software back end: `python run.py IN.npz OUT.npz` |
+| `model.json` | the model, as `akida.Model.to_json` of akida {version} writes it; \
+`akida.Model.from_json` reads it |
+| `network.json` | shapes, biases, thresholds (none where nothing fires) and the readout, for \
+`run.py` |
+| `run.py` | runs samples step by step in Akida's software back end: `python run.py IN.npz \
+OUT.npz` |
 
     import akida
     model = akida.Model.from_json(open("model.json").read())
-    model.map(akida.devices()[0], hw_only=True)       # or akida.AKD1000(), which is virtual: it says whether the model fits
+    model.map(akida.devices()[0], hw_only=True)       # or akida.AKD1000(), which is virtual: it \
+says whether the model fits
 
-The machine keeps nothing from step to step: each time step of a sample is an inference of its own, and a sample takes {steps} of them.
+The machine keeps nothing from step to step: each time step of a sample is an inference of its \
+own, and a sample takes {steps} of them.
 Inputs are uint8 `[steps, width, height, channels]`, {entry} here. {readout}
 
 | layer | shape | as | weights | thresholds |
@@ -34,25 +42,31 @@ Inputs are uint8 `[steps, width, height, channels]`, {entry} here. {readout}
 
 What of the network is said in another way here, all of it exactly:
 
-- thresholds are the network's less its biases: potential + bias > threshold where potential > threshold - bias
-- kernels are turned round, as Akida's Convolutional is a convolution and the network's a cross-correlation
-- of a FullyConnected layer, convolutions, pools and flattenings before it are in its weights, which are sums of the network's then
+- thresholds are the network's less its biases: potential + bias > threshold where potential > \
+threshold - bias
+- kernels are turned round, as Akida's Convolutional is a convolution and the network's a \
+cross-correlation
+- of a FullyConnected layer, convolutions, pools and flattenings before it are in its weights, \
+which are sums of the network's then
 """
 
 
 def planned(net: Network) -> dict[str, bytes]:
-    """All files by name."""
-    made = stages(net)
+    """Return all files by name."""
+    chain = stages(net)
     return {
-        MODEL: (json.dumps(_model(net, made), separators=(",", ":")) + "\n").encode(),
-        DESCRIPTION: to_json(_description(net, made)),
+        MODEL: (json.dumps(_model(net, chain), separators=(",", ":")) + "\n").encode(),
+        DESCRIPTION: to_json(_description(net, chain)),
         PROGRAM: files("lehr.targets.akida").joinpath(PROGRAM).read_bytes(),
-        README: _readme(net, made).encode(),
+        README: _readme(net, chain).encode(),
     }
 
 
 def fires_at_its_end(net: Network) -> bool:
-    """Whether the last layer puts out spikes; else its potentials, from which membranes are read out."""
+    """Return whether the last layer puts out spikes.
+
+    Else it puts out its potentials, from which membranes are read out.
+    """
     return net.readout == "count_argmax_lowest"
 
 
@@ -64,8 +78,8 @@ def _dimensions(shape: tuple[int, ...], spatial: bool) -> list[int]:
     return [shape[2], shape[1], shape[0]] if spatial else [1, 1, size]
 
 
-def _model(net: Network, made: list[Stage]) -> dict[str, Any]:
-    entry = _dimensions(net.input.shape, made[0].convolution)
+def _model(net: Network, chain: list[Stage]) -> dict[str, Any]:
+    entry = _dimensions(net.input.shape, chain[0].convolution)
     width, height, channels = entry
     given = {
         "input_bits": 1,
@@ -84,8 +98,8 @@ def _model(net: Network, made: list[Stage]) -> dict[str, Any]:
         "output_shape": entry,
     }
     layers = [before]
-    for stage in made:
-        fires = stage is not made[-1] or fires_at_its_end(net)
+    for stage in chain:
+        fires = stage is not chain[-1] or fires_at_its_end(net)
         layers.append(_layer(net, stage, before, fires))
         before = layers[-1]
     whole = {"input_shape": entry, "output_shape": before["output_shape"]}
@@ -151,11 +165,11 @@ def _geometry(stage: Stage) -> dict[str, Any]:
     }
 
 
-def _description(net: Network, made: list[Stage]) -> dict[str, Any]:
+def _description(net: Network, chain: list[Stage]) -> dict[str, Any]:
     return {
         "shape": list(net.input.shape),
         "steps": net.steps,
-        "spatial": made[0].convolution,
+        "spatial": chain[0].convolution,
         "layers": [
             {
                 "name": stage.name,
@@ -165,23 +179,29 @@ def _description(net: Network, made: list[Stage]) -> dict[str, Any]:
                 if net.neurons[stage.name].integrates
                 else stage.thresholds.tolist(),
             }
-            for stage in made
+            for stage in chain
         ],
         "readout": net.readout,
     }
 
 
-def _readme(net: Network, made: list[Stage]) -> str:
+def _readme(net: Network, chain: list[Stage]) -> str:
     rows = [
         f"| {stage.name} | {'x'.join(map(str, net.shapes[stage.name]))} | "
         f"{'Convolutional' if stage.convolution else 'FullyConnected'} |"
         f" {'x'.join(map(str, stage.weights.shape))} of {stage.bits} bits | "
         f"{stage.thresholds.min()}..{stage.thresholds.max()} |"
-        for stage in made
+        for stage in chain
     ]
-    spikes = f"The last layer puts out spikes, 0 or 1: the class is the neuron of {net.output} with most of them over the steps."
-    potentials = f"The last layer puts out potentials; a membrane of {net.output} is the potential and the bias of network.json."
-    entry = "x".join(map(str, _dimensions(net.input.shape, made[0].convolution)))
+    spikes = (
+        f"The last layer puts out spikes, 0 or 1: the class is the neuron of {net.output} with "
+        "most of them over the steps."
+    )
+    potentials = (
+        f"The last layer puts out potentials; a membrane of {net.output} is the potential and "
+        "the bias of network.json."
+    )
+    entry = "x".join(map(str, _dimensions(net.input.shape, chain[0].convolution)))
     readout = spikes if fires_at_its_end(net) else potentials
     return _TEXT.format(
         version=VERSION, steps=net.steps, entry=entry, readout=readout, layers="\n".join(rows)

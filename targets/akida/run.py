@@ -2,9 +2,9 @@
 
 IN.npz has `x`, spikes of 0 and 1, `[N, T, inputs]`. OUT.npz gets `spikes:LAYER` and
 `membranes:LAYER`, `[N, T, neurons]`, of the model cut off after each layer, with and without its
-activation; `decision`, `[N]`, of the whole model; and what of an AKD1000 it takes when
-it is mapped there in hardware alone: `processors`, of each layer, and `program`, bytes. It needs
-akida and numpy, and nothing of lehr.
+activation; `decision`, `[N]`, of the whole model; and what of an AKD1000 it takes when it is mapped
+there in hardware alone: `processors`, of each layer, and `program`, bytes. It needs akida and
+numpy, and nothing of lehr.
 """
 # pyright: reportMissingImports=false
 
@@ -19,7 +19,10 @@ import numpy as np
 
 
 def run(model: Any, x: Any, spatial: bool, shape: list[int]) -> Any:
-    """What a model puts out for samples `[N, T, inputs]`: `[N, T, neurons]`, in the network's order of neurons."""
+    """Return what a model puts out for samples `[N, T, inputs]`.
+
+    It is `[N, T, neurons]`, in the network's order of neurons.
+    """
     steps = (
         x.reshape(-1, *shape).transpose(0, 3, 2, 1) if spatial else x.reshape(-1, 1, 1, x.shape[2])
     )
@@ -29,7 +32,10 @@ def run(model: Any, x: Any, spatial: bool, shape: list[int]) -> Any:
 
 
 def cut(model: dict[str, Any], layers: int, thresholds: list[int] | None) -> dict[str, Any]:
-    """Return the model with its first layers alone; the last of them fires above thresholds, or puts out potentials."""
+    """Return the model with its first layers alone.
+
+    The last of them fires above thresholds, or puts out potentials.
+    """
     *kept, last = model["layers"][: layers + 1]
     parameters, variables = (
         {**last["parameters"], "activation": int(thresholds is not None)},
@@ -41,7 +47,10 @@ def cut(model: dict[str, Any], layers: int, thresholds: list[int] | None) -> dic
 
 
 def mapped(model: Any) -> tuple[list[int], int]:
-    """Neural processors of each layer and bytes of the program of a model on a virtual AKD1000, in one sequence of hardware."""
+    """Map a model onto a virtual AKD1000, in one sequence of hardware.
+
+    Return the neural processors of each layer, and the bytes of the program.
+    """
     import akida
 
     model.map(akida.AKD1000(), hw_only=True)
@@ -53,7 +62,10 @@ def mapped(model: Any) -> tuple[list[int], int]:
 
 
 def decided(readout: str, values: Any) -> Any:
-    """Return the class of each sample, the lowest of those with the highest score; `values` are spikes or membranes."""
+    """Return the class of each sample, the lowest of those with the highest score.
+
+    The `values` are spikes or membranes.
+    """
     if readout == "membrane_last_argmax_lowest":
         return values[:, -1].argmax(1)
     return (values.max(1) if readout == "membrane_max_argmax_lowest" else values.sum(1)).argmax(1)

@@ -1,4 +1,4 @@
-"""Runs an artefact in Akida's software back end, layer by layer, and maps it onto a virtual AKD1000."""
+"""Run an artefact in Akida's software back end, layer by layer; map it onto a virtual AKD1000."""
 
 from __future__ import annotations
 
@@ -22,11 +22,15 @@ class SoftwareBackend:
     """`run.py` of the artefact."""
 
     def missing(self) -> str | None:
-        """Why akida cannot be used, or None."""
+        """Return why akida cannot be used, or None."""
         return AKIDA.missing()
 
     def run(self, folder: Path, x: npt.NDArray[np.uint8]) -> MachineTrace:
-        """Spikes and membranes of every layer, for spikes `[N, *shape]` or `[N, T, *shape]`; and what of an AKD1000 the model takes.
+        """Return spikes and membranes of every layer, and what of an AKD1000 the model takes.
+
+        Args:
+            folder: a built artefact.
+            x: spikes `[N, *shape]` or `[N, T, *shape]`.
 
         Raises:
             ToolMissing: when akida is not installed.
@@ -37,26 +41,26 @@ class SoftwareBackend:
         shape, steps = tuple(network["shape"]), int(network["steps"])
         x = stepped(x, shape, steps, 1)
         samples, steps = x.shape[:2]
-        made = AKIDA.run(
+        outputs = AKIDA.run(
             folder / PROGRAM, {"x": x.reshape(samples, steps, -1)}, "does not run or map the model"
         )
         layers = {layer["name"]: (samples, steps, *layer["shape"]) for layer in network["layers"]}
         return MachineTrace(
             {
-                name: made[f"spikes:{name}"].astype(np.uint8).reshape(own)
+                name: outputs[f"spikes:{name}"].astype(np.uint8).reshape(own)
                 for name, own in layers.items()
             },
             {
-                name: made[f"membranes:{name}"].astype(np.int32).reshape(own)
+                name: outputs[f"membranes:{name}"].astype(np.int32).reshape(own)
                 for name, own in layers.items()
             },
-            decision=made["decision"],
-            figures=figures(made),
+            decision=outputs["decision"],
+            figures=figures(outputs),
         )
 
 
 def described(folder: Path) -> dict[str, Any]:
-    """What the artefact says of its network.
+    """Return what the artefact says of its network.
 
     Raises:
         FileRefused: when it does not parse.
@@ -68,10 +72,10 @@ def described(folder: Path) -> dict[str, Any]:
         raise FileRefused(f"{folder / DESCRIPTION} does not parse ({error}); {AGAIN}") from None
 
 
-def figures(made: dict[str, npt.NDArray[Any]]) -> tuple[Figure, ...]:
-    """What akida says of a model that is mapped."""
+def figures(outputs: dict[str, npt.NDArray[Any]]) -> tuple[Figure, ...]:
+    """Return what akida says of a model that is mapped."""
     mapped = f"akida {VERSION}, mapped onto its virtual AKD1000 in hardware alone"
     return (
-        Figure("neural processors", int(made["processors"].sum()), "of 78", mapped),
-        Figure("program", int(made["program"]), "bytes", mapped),
+        Figure("neural processors", int(outputs["processors"].sum()), "of 78", mapped),
+        Figure("program", int(outputs["program"]), "bytes", mapped),
     )

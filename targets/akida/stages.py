@@ -21,7 +21,10 @@ from lehr.targets.arithmetics import Problem
 from lehr.targets.wiring import by_neuron, connections
 
 KERNELS = (1, 3, 5, 7)
-"""Widths of square kernels that the chip takes at a stride of 1, padded so that maps keep their size."""
+"""Widths of square kernels that the chip takes at a stride of 1.
+
+They are padded so that maps keep their size.
+"""
 BITS = {1: 2, 7: 4}
 """Bits of weights, by the greatest that they hold."""
 THRESHOLD = 1 << 19
@@ -59,7 +62,10 @@ class Stage:
 
 
 def too_wide(net: Network) -> Iterator[Problem]:
-    """Yield the layers behind more values than a FullyConnected layer takes; asked before any matrix is made of them."""
+    """Yield the layers behind more values than a FullyConnected layer takes.
+
+    It is asked before any matrix is made of them.
+    """
     for before, name in pairwise((INPUT, *net.neurons)):
         if (inputs := math.prod(net.shapes[before])) > INPUTS:
             yield Problem(
@@ -68,7 +74,10 @@ def too_wide(net: Network) -> Iterator[Problem]:
 
 
 def unchained(net: Network) -> Iterator[Problem]:
-    """Yield the layers that do not take the spikes of the one before, and of it alone, within the step."""
+    """Yield the layers that do not take the spikes of the one before.
+
+    They take others as well, or in another step.
+    """
     ways: dict[str, set[tuple[str, int]]] = {name: set() for name in net.neurons}
     for each in connections(net):
         ways[each.target].add((each.source, each.delay))
@@ -78,7 +87,10 @@ def unchained(net: Network) -> Iterator[Problem]:
                 f"{source}{' of the step before' if delay else ''}"
                 for source, delay in sorted(ways[name])
             )
-            reason = f"it takes {heard or 'nothing'}, the machine has a chain of layers, in which it takes {before}"
+            reason = (
+                f"it takes {heard or 'nothing'}, the machine has a chain of layers, in which it "
+                f"takes {before}"
+            )
             yield Problem(name, reason, "make the network a chain without feedback")
     last = [*net.neurons][-1]
     if net.output != last:
@@ -90,19 +102,19 @@ def unchained(net: Network) -> Iterator[Problem]:
 def stages(net: Network) -> list[Stage]:
     """Return the layers of a chain, in order."""
     matrices = {each.target: each.weights for each in connections(net)}
-    made: list[Stage] = []
+    chain: list[Stage] = []
     for name, neuron in net.neurons.items():
         size = math.prod(net.shapes[name])
         bias, threshold = by_neuron(neuron, "bias", size), by_neuron(neuron, "threshold", size)
-        node = _convolution(net, name) if not made or made[-1].convolution else None
+        node = _convolution(net, name) if not chain or chain[-1].convolution else None
         if node is None:
-            made.append(Stage(name, False, matrices[name][None, None], threshold - bias, bias))
+            chain.append(Stage(name, False, matrices[name][None, None], threshold - bias, bias))
         else:
             turned = node.weight[:, :, ::-1, ::-1].transpose(3, 2, 1, 0).astype(np.int64)
-            made.append(
+            chain.append(
                 Stage(name, True, turned, neuron.threshold.astype(np.int64) - neuron.bias, bias)
             )
-    return made
+    return chain
 
 
 def _convolution(net: Network, name: str) -> Conv2d | None:
@@ -125,18 +137,24 @@ def _convolution(net: Network, name: str) -> Conv2d | None:
 
 
 def too_large(net: Network) -> Iterator[Problem]:
-    """What of a chain the chip does not hold."""
-    made = stages(net)
-    for stage in made:
+    """Yield what of a chain the chip does not hold."""
+    chain = stages(net)
+    for stage in chain:
         if stage.bits is None:
             greatest = int(np.abs(stage.weights).max())
-            reason = f"its synapses add up to {greatest:,}, the machine holds weights of -{max(BITS)}..{max(BITS)}"
+            reason = (
+                f"its synapses add up to {greatest:,}, the machine holds weights of "
+                f"-{max(BITS)}..{max(BITS)}"
+            )
             yield Problem(stage.name, reason, "use a smaller pool")
         low, high = int(stage.thresholds.min()), int(stage.thresholds.max())
         if low < -THRESHOLD or high >= THRESHOLD:
-            reason = f"its thresholds less biases are {low:,}..{high:,}, the machine holds {-THRESHOLD:,}..{THRESHOLD - 1:,}"
+            reason = (
+                f"its thresholds less biases are {low:,}..{high:,}, the machine holds "
+                f"{-THRESHOLD:,}..{THRESHOLD - 1:,}"
+            )
             yield Problem(stage.name, reason, "train with smaller ones")
-    dense = [stage.name for stage in made if not stage.convolution]
+    dense = [stage.name for stage in chain if not stage.convolution]
     if len(dense) > DENSE:
         yield Problem(
             dense[DENSE],

@@ -89,20 +89,20 @@ class Akida(Target):
 
     def neuron_problems(self, name: str, neuron: Neuron) -> list[Problem]:
         """Beside what the fields say, the update as a whole; an integrator's as well."""
-        found = (
+        problems = (
             []
             if neuron.integrates and neuron.synapse is None
             else super().neuron_problems(name, neuron)
         )
-        told = matched(
+        matching = matched(
             neuron.program, AS_PROGRAM if isinstance(neuron.arithmetic, Program) else IN_FIELDS
         )
-        if found or not isinstance(told, str):
-            return found
+        if problems or not isinstance(matching, str):
+            return problems
         return [
             Problem(
                 name,
-                told,
+                matching,
                 "train with --target akida, without memory, or use the program 'akida' of "
                 "lehr.machines",
             )
@@ -114,13 +114,13 @@ class Akida(Target):
             return ()  # said already, and nothing else can be asked of what is not the machine's
         if wide := tuple(too_wide(net)):
             return wide
-        found = list(unchained(net))
+        problems = list(unchained(net))
         if net.input.kind != "spikes":
             reason = f"the input is '{net.input.kind}', the first layer takes spikes of 0 and 1"
-            found.append(Problem(net.targets(INPUT)[0], reason, "code the input as spikes"))
+            problems.append(Problem(net.targets(INPUT)[0], reason, "code the input as spikes"))
         for name in net.neurons:
-            found += outside(net, name, {"v": (-POTENTIAL, POTENTIAL - 1)})
-        return tuple(found or too_large(net))
+            problems += outside(net, name, {"v": (-POTENTIAL, POTENTIAL - 1)})
+        return tuple(problems or too_large(net))
 
     def plan(self, net: Network, options: Options) -> BuildPlan:
         """Return the model, a program that runs it step by step, and a README."""
@@ -132,8 +132,8 @@ class Akida(Target):
     ) -> Estimate:
         """Sizes, and synaptic operations; BrainChip publishes no energy of one."""
         del options
-        made = stages(net)
-        bits = sum(stage.weights.size * (stage.bits or 0) for stage in made)
+        chain = stages(net)
+        bits = sum(stage.weights.size * (stage.bits or 0) for stage in chain)
         return Estimate(
             (
                 Figure(
@@ -159,7 +159,7 @@ class Akida(Target):
         )
 
     def measure(self, folder: Path) -> tuple[Figure, ...]:
-        """What of an AKD1000 the model takes, as akida maps it; nothing where akida is not installed."""
+        """Return what of an AKD1000 the model takes, as akida maps it; nothing without akida."""
         if AKIDA.missing():
             return ()
         return (

@@ -17,18 +17,23 @@ def compiler() -> list[str]:
     Raises:
         UsageError: when `$CC` is no command.
     """
-    told = os.environ.get("CC", "")
+    choice = os.environ.get("CC", "")
     try:
-        return shlex.split(told) or ["cc"]
+        return shlex.split(choice) or ["cc"]
     except ValueError:
-        raise UsageError(f"CC is {told!r}, which a shell does not take; close its quotes") from None
+        raise UsageError(
+            f"CC is {choice!r}, which a shell does not take; close its quotes"
+        ) from None
 
 
 def missing(*others: str) -> str | None:
-    """Which of the compiler and `others` this machine lacks and how to install it, or None."""
+    """Return which of the compiler and `others` this machine lacks, with the way out, or None."""
     for tool in (compiler()[0], *others):
         if shutil.which(tool) is None:
-            return f"{tool} is not on this machine; install a C compiler and make (Debian: apt install gcc make), or set CC"
+            return (
+                f"{tool} is not on this machine; install a C compiler and make (Debian: apt "
+                "install gcc make), or set CC"
+            )
     return None
 
 
@@ -40,7 +45,9 @@ def require(*others: str) -> None:
 
 
 def call(command: list[str], folder: Path, failure: str) -> str:
-    """Run a tool in `folder` and return what it printed, errors included: QEMU prints a program's results there.
+    """Run a tool in `folder` and return what it printed, errors included.
+
+    QEMU prints a program's results there.
 
     Raises:
         NotBitExact: with its first error line, when it fails.

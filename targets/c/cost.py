@@ -1,4 +1,4 @@
-"""How much the generated code adds up in a step."""
+"""Additions that the generated code does in a step."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from lehr.targets.c.nodes import rules
 
 
 def synaptic_operations(net: Network, rates: Mapping[str, float]) -> float:
-    """Return an upper bound of how many additions a mean step takes: a value is added to each output that it reaches, unless it is 0.
+    """Return an upper bound of how many additions a mean step takes.
 
-    The input counts as dense, and a sum as 0 only where the rates leave nothing to be added.
+    A value is added to each output that it reaches, unless it is 0. The input counts as dense, and
+    a sum as 0 only where the rates leave nothing to be added.
 
     Args:
         net: the network.

@@ -16,8 +16,11 @@ from lehr.targets.contract import Options
 KIB = 1024
 STACK = 512
 CODE, CODE_OF_NODE, CODE_OF_STATEMENT, FEW_STATEMENTS = 1024, 640, 64, 12
-"""Bytes that are kept for the stack, for the code as such, for each node's, and for each statement of an update with more than a few: more
-than compilers make of any network of the tests."""
+"""Bytes that are kept for the stack, the code as such, each node's, and that of long updates.
+
+The last is for each statement of an update with more than a few. All of it is more than compilers
+make of any network of the tests.
+"""
 MAX_KIB = 2**21
 GENERIC = "generic"
 KINDS = {
@@ -29,7 +32,7 @@ KINDS = {
     "shared": "sums within a step",
     "line": "delay lines",
 }
-"""What the members of the state hold, by the first word of their names; the others are summed up."""
+"""Contents of the state's members, by the first word of their names; the others are summed up."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ NAMES = ", ".join((*DEVICES, GENERIC))
 
 @dataclass(frozen=True)
 class Need:
-    """What a network takes, in bytes, by what it is for."""
+    """Need of a network: bytes, by what they are for."""
 
     flash: Mapping[str, int]
     ram: Mapping[str, int]
@@ -85,7 +88,9 @@ def _kind(field: Field) -> str:
 
 
 def require_fit(needed: Need, options: Options) -> None:
-    """Raise NotMappable, with what is needed and what there is, unless the network fits what the options tell.
+    """Raise NotMappable unless the network fits the options.
+
+    The message says what is needed and what there is.
 
     Raises:
         UsageError: for a value that an option does not take.
@@ -121,7 +126,7 @@ def _fits(needed: Need, device: Device) -> bool:
 
 def _kib(options: Options, name: str) -> int:
     """Return the value of an option in KiB, as bytes."""
-    told = options[name]
-    if not (re.fullmatch("[0-9]{1,7}", told) and 1 <= int(told) <= MAX_KIB):
-        raise UsageError(f"{name} is {told!r}; use a whole number of KiB from 1 to {MAX_KIB:,}")
-    return int(told) * KIB
+    given = options[name]
+    if not (re.fullmatch("[0-9]{1,7}", given) and 1 <= int(given) <= MAX_KIB):
+        raise UsageError(f"{name} is {given!r}; use a whole number of KiB from 1 to {MAX_KIB:,}")
+    return int(given) * KIB

@@ -1,4 +1,7 @@
-"""What compilers and QEMU tell of a built artefact: bytes of the library on each machine, instructions and stack of an inference."""
+"""Figures that compilers and QEMU give of a built artefact.
+
+They are the bytes of the library on each machine, and instructions and stack of an inference.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,13 @@ from lehr.targets.c.compiler import call, compiler
 from lehr.targets.contract import Figure
 
 TOOLS = {
-    "arm-none-eabi-gcc": "install the compiler for Cortex-M (Debian: apt install gcc-arm-none-eabi)",
+    "arm-none-eabi-gcc": (
+        "install the compiler for Cortex-M (Debian: apt install gcc-arm-none-eabi)"
+    ),
     "qemu-system-arm": "install QEMU for Arm (Debian: apt install qemu-system-arm)",
-    "riscv64-unknown-elf-gcc": "install the compiler for RISC-V (Debian: apt install gcc-riscv64-unknown-elf)",
+    "riscv64-unknown-elf-gcc": (
+        "install the compiler for RISC-V (Debian: apt install gcc-riscv64-unknown-elf)"
+    ),
 }
 """Tools beside the compiler of this machine, and how to install them."""
 COMPILERS = {
@@ -24,7 +31,7 @@ COMPILERS = {
 
 
 def missing(*tools: str) -> str | None:
-    """Which of `tools` this machine lacks and how to install it, or None."""
+    """Return which of `tools` this machine lacks and how to install it, or None."""
     return next(
         (
             f"{tool} is not on this machine; {TOOLS[tool]}"
@@ -36,7 +43,9 @@ def missing(*tools: str) -> str | None:
 
 
 def measure(folder: Path) -> tuple[Figure, ...]:
-    """Flash by every compiler that is installed, instructions and stack where there is a Cortex-M in QEMU.
+    """Measure flash by every compiler that is installed, and a Cortex-M in QEMU where there is one.
+
+    Of the latter come instructions and stack.
 
     Args:
         folder: a built artefact with golden vectors, which is not written to.
@@ -47,21 +56,21 @@ def measure(folder: Path) -> tuple[Figure, ...]:
     """
     if shutil.which("make") is None:
         return ()
-    with tempfile.TemporaryDirectory(prefix="lehr-c-") as made:
-        work = Path(made) / "artefact"
+    with tempfile.TemporaryDirectory(prefix="lehr-c-") as scratch:
+        work = Path(scratch) / "artefact"
         shutil.copytree(folder, work)
         figures = [
             _flash(work, line)
             for line in call(["make", "-s", "sizes"], work, "does not compile").splitlines()
         ]
         if missing("arm-none-eabi-gcc", "qemu-system-arm") is None:
-            told = call(["make", "-s", "check-cortex-m"], work, "does not run on a Cortex-M4")
+            printed = call(["make", "-s", "check-cortex-m"], work, "does not run on a Cortex-M4")
             counted = re.search(
                 r"^(\d+) instructions per inference\n(\d+) bytes of stack in a step$",
-                told,
+                printed,
                 re.MULTILINE,
             )
-            assert counted is not None, told
+            assert counted is not None, printed
             tools = (
                 f"{_version('arm-none-eabi-gcc', work)} -O2; {_version('qemu-system-arm', work)}"
             )

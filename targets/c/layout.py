@@ -1,4 +1,4 @@
-"""What a network becomes in C: which nodes are computed, how wide their values are, and what they are called."""
+"""Layout of a network in C: which nodes are computed, how wide their values are, their names."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ RATE = 0.1
 
 
 def arrivals(net: Network, name: str) -> tuple[Arrival, ...]:
-    """Return the events of layer `name` as the reference orders them, without the nodes that leave every index as it is."""
+    """Return the events of layer `name` as the reference orders them.
+
+    Nodes that leave every index as it is are left out.
+    """
 
     def without(path: Path) -> Path:
         return tuple(node for node in path if rules(net.nodes[node]).role != "renames")
@@ -96,7 +99,10 @@ class Layout:
         self.memory = Memory(self)
 
     def _called(self) -> tuple[dict[str, dict[str, str]], dict[str, dict[str, str]]]:
-        """Of each layer the members of the state for registers, and the tables for parameters, by their names in the update."""
+        """Return the C names of each layer's registers and parameters, by those in the update.
+
+        Those of registers are members of the state, those of parameters are tables.
+        """
         fixed = {"threshold", "bias"}
         wanted = {
             (name, register): f"state {register} {self.id[name]}"
@@ -136,7 +142,10 @@ class Layout:
         return alias
 
     def _needed(self) -> set[str]:
-        """All neuron layers and delays, and what they read; single events need no values of the nodes that they pass."""
+        """Return all neuron layers and delays, and what they read.
+
+        Single events need no values of the nodes that they pass.
+        """
         needed = {name for name in self.net.nodes if self.role(name) in ("neurons", "delays")}
         pending = [name for name in needed if name not in self.events]
         while pending:
@@ -146,8 +155,11 @@ class Layout:
         return needed
 
     def _pools_in_place(self, needed: set[str]) -> Mapping[str, str]:
-        """Pools without overlap behind one convolution that nothing else reads: each of its sums belongs to one window at most."""
-        found = {}
+        """Return pools without overlap behind one convolution that nothing else reads.
+
+        Each of its sums belongs to one window at most.
+        """
+        pools = {}
         for name in needed - self._passed:
             node, (source, *others) = self.net.nodes[name], self.net.sources(name)
             plain = (
@@ -162,11 +174,14 @@ class Layout:
                 and source not in self._passed
             )
             if plain and alone:
-                found[name] = source
-        return found
+                pools[name] = source
+        return pools
 
     def _counters(self, name: str, rate: float) -> Slices | None:
-        """Counters for a computed node, where it may and should have some: nothing may read it a step later, or pass it by event."""
+        """Return counters for a computed node, where it may and should have some.
+
+        Nothing may read it a step later, or pass it by event.
+        """
         node = self.net.nodes[self.adds(name)]
         if (
             not isinstance(node, (Conv2d, Linear))
@@ -179,11 +194,14 @@ class Layout:
         return slices(node, self.net.shapes[name], self.largest[name], rate)
 
     def adds(self, name: str) -> str:
-        """Return the node whose weights make the values of a node: itself, or the convolution before a pool."""
+        """Return the node whose weights make the values of a node.
+
+        It is the node itself, or the convolution before a pool.
+        """
         return self.weights_of.get(name, name)
 
     def sums(self, name: str) -> str:
-        """Return the node whose values a node's weights make: itself, or the pool behind a convolution."""
+        """Return the node that a node's weights give values to: itself, or the pool behind it."""
         return next((pool for pool, conv in self.weights_of.items() if conv == name), name)
 
     def home(self, name: str) -> str:
@@ -203,7 +221,10 @@ class Layout:
 
     @cached_property
     def remembered(self) -> list[str]:
-        """Nodes whose values of the step before are read, `input` included; in order of evaluation."""
+        """Nodes whose values of the step before are read, in order of evaluation.
+
+        `input` is among them.
+        """
         late = {
             self.home(a.source) for arriving in self.events.values() for a in arriving if a.late
         }
@@ -219,7 +240,7 @@ class Layout:
         )
 
     def size(self, name: str) -> int:
-        """How many values a node has."""
+        """Return how many values a node has."""
         return math.prod(self.net.shapes[name])
 
     def c_type(self, name: str) -> str:
@@ -235,7 +256,10 @@ class Layout:
         )
 
     def value(self, name: str, late: bool = False) -> str:
-        """Return the C expression of the array that holds a node's values, of this step or (`late`) of the step before."""
+        """Return the C expression of the array that holds a node's values.
+
+        They are those of this step or (`late`) of the step before.
+        """
         name = self.home(name)
         if late:
             return f"s->before_{self.id.get(name, name)}"
@@ -265,7 +289,7 @@ class Layout:
         return f"{self.value(name, late)}[i]"
 
     def hears_spikes(self, name: str) -> bool:
-        """Whether what arrives at a node is 0 or 1."""
+        """Return whether what arrives at a node is 0 or 1."""
         source = self.home(self.net.sources(name)[0])
         one = {
             INPUT: self.net.input.highest,
@@ -280,11 +304,12 @@ class Layout:
         return list(dict.fromkeys(layer.update for layer in self.layers.values()))
 
     def parameter(self, name: str, parameter: str, channel: str) -> str:
-        """Return the C expression of a parameter of neuron `i`; `channel` is the index of its channel."""
-        return f"{self.parameters[name][parameter]}[{'i' if parameter in self.net.neurons[name].per_neuron else channel}]"
+        """Return the C expression of a parameter of neuron `i`, whose channel is `channel`."""
+        index = "i" if parameter in self.net.neurons[name].per_neuron else channel
+        return f"{self.parameters[name][parameter]}[{index}]"
 
     def role(self, name: str) -> Role:
-        """What a node does with its values."""
+        """Return what a node does with its values."""
         return self.rules[name].role
 
     @property

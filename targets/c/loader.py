@@ -29,7 +29,7 @@ Images = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Step:
-    """What a step did: spikes and membranes of every neuron layer, `[*shape]`, by its name."""
+    """Spikes and membranes of a step, of every neuron layer by its name, `[*shape]`."""
 
     spikes: Mapping[str, Spikes]
     membranes: Mapping[str, Membranes]
@@ -64,8 +64,8 @@ def load(source: Path | Network) -> Model:
                 "build --target c' made"
             )
         net, files = again.net, again.plan.files
-    with tempfile.TemporaryDirectory(prefix="lehr-c-") as made:
-        work = Path(made)
+    with tempfile.TemporaryDirectory(prefix="lehr-c-") as scratch:
+        work = Path(scratch)
         for name in LIBRARY:
             (work / name).write_bytes(files[name])
         shutil.copyfile(TEMPLATES / BRIDGE, work / BRIDGE)
@@ -96,7 +96,9 @@ def load(source: Path | Network) -> Model:
 
 
 class Model:
-    """A compiled network and a state of it. Methods are those of `lehr_model.h`; arrays go in and come out.
+    """Compiled network and a state of it.
+
+    Methods are those of `lehr_model.h`; arrays go in and come out.
 
     Attributes:
         net: the network.
@@ -108,9 +110,8 @@ class Model:
         for name in ("bridge_state_bytes", "bridge_event_bytes", "lehr_prediction"):
             getattr(library, name).restype = ctypes.c_size_t
         library.lehr_score.restype = ctypes.c_int64
-        self._memory = np.zeros(
-            -(-library.bridge_state_bytes() // 8), np.int64
-        )  # of int64, so that it is aligned
+        # of int64, so that it is aligned
+        self._memory = np.zeros(-(-library.bridge_state_bytes() // 8), np.int64)
         self._state = ctypes.c_void_p(self._memory.ctypes.data)
         self._sizes = np.array([math.prod(net.shapes[name]) for name in net.neurons], np.uintp)
         self._call("lehr_init")
@@ -129,7 +130,7 @@ class Model:
         self._call("lehr_reset")
 
     def step(self, x: Images) -> Step:
-        """One step with input `x`, uint8 `[*shape]`.
+        """Compute a step with input `x`, uint8 `[*shape]`.
 
         Raises:
             FileRefused: when `x` is no input of one step.
@@ -144,7 +145,7 @@ class Model:
         return self._read()
 
     def step_events(self, index: npt.ArrayLike, value: npt.ArrayLike = 1) -> Step:
-        """One step with the inputs that are not 0: their flat indices, ascending, and their values.
+        """Compute a step with the inputs that are not 0: flat indices, ascending, and values.
 
         Raises:
             UsageError: when they are no integers, not ascending, out of range, or have values that
@@ -156,10 +157,10 @@ class Model:
                 f"events have {indices.size:,} indices and {values.size:,} values; give one value "
                 "for each, or for all"
             )
-        for what, told in (("indices", indices), ("values", values)):
-            if told.size and told.dtype.kind not in "iu":
+        for what, array in (("indices", indices), ("values", values)):
+            if array.size and array.dtype.kind not in "iu":
                 raise UsageError(
-                    f"{what} of events have dtype {told.dtype}; convert them to integers"
+                    f"{what} of events have dtype {array.dtype}; convert them to integers"
                 )
         size, highest = math.prod(self.net.input.shape), self.net.input.highest
         inside = bool(
@@ -181,13 +182,16 @@ class Model:
         return self._read()
 
     def step_held(self) -> Step:
-        """One step with the input of the step before."""
+        """Compute a step with the input of the step before."""
         self._call("lehr_step_held")
         return self._read()
 
     @property
     def scores(self) -> Int64:
-        """What each output neuron has gathered since the reset, int64 `[classes]`: spikes, or what the readout makes of its membrane."""
+        """Scores that output neurons have gathered since the reset, int64 `[classes]`.
+
+        They are spikes, or what the readout makes of the membrane.
+        """
         classes = math.prod(self.net.shapes[self.net.output])
         return np.array(
             [self._call("lehr_score", ctypes.c_size_t(i)) for i in range(classes)], np.int64
@@ -199,7 +203,9 @@ class Model:
         return int(self._call("lehr_prediction"))
 
     def run(self, x: Images, steps: int | None = None, trace: Iterable[str] = ()) -> Result:
-        """Run samples one after another, each from a reset on: the same as `lehr.simulate.simulate`, computed in C.
+        """Run samples one after another, each from a reset on.
+
+        The result is the one of `lehr.simulate.simulate`, computed in C.
 
         Args:
             x: uint8 `[N, *shape]`, held for all steps, or `[N, T, *shape]`.
@@ -215,21 +221,21 @@ class Model:
         recorder.add_events(input_events(x, held=held, steps=steps))
         for sample, given in enumerate(np.ascontiguousarray(x)):
             self.reset()
-            found = self._outputs((steps,))
+            outputs = self._outputs((steps,))
             self._call(
                 "bridge_run",
                 _pointer(given),
                 int(held),
                 ctypes.c_size_t(steps),
-                *self._arrays(found),
+                *self._arrays(outputs),
             )
-            spikes = {name: array[None] for name, array in found.spikes.items()}
+            spikes = {name: array[None] for name, array in outputs.spikes.items()}
             recorder.add_steps(
-                sample, 0, spikes, {name: array[None] for name, array in found.membranes.items()}
+                sample, 0, spikes, {name: array[None] for name, array in outputs.membranes.items()}
             )
             counts = {name: fired.sum(axis=1, dtype=np.int64) for name, fired in spikes.items()}
             recorder.add_counts(sample, counts[self.net.output])
-            for name, membranes in found.membranes.items():
+            for name, membranes in outputs.membranes.items():
                 recorder.add_totals(name, counts[name], int(membranes.min()), int(membranes.max()))
         return recorder.result()
 
@@ -245,19 +251,19 @@ class Model:
             {name: np.zeros(shape, np.int32) for name, shape in shapes.items()},
         )
 
-    def _arrays(self, found: Step) -> tuple[Any, ...]:
-        """Return the sizes of layers and the arrays of `found`, as the bridge takes them."""
+    def _arrays(self, outputs: Step) -> tuple[Any, ...]:
+        """Return the sizes of layers and the arrays of `outputs`, as the bridge takes them."""
         pointers = ctypes.c_void_p * len(self._sizes)
         spikes, membranes = (
             pointers(*(a.ctypes.data for a in arrays.values()))
-            for arrays in (found.spikes, found.membranes)
+            for arrays in (outputs.spikes, outputs.membranes)
         )
         return _pointer(self._sizes), spikes, membranes
 
     def _read(self) -> Step:
-        found = self._outputs(())
-        self._call("bridge_read", *self._arrays(found))
-        return found
+        outputs = self._outputs(())
+        self._call("bridge_read", *self._arrays(outputs))
+        return outputs
 
 
 def _pointer(array: npt.NDArray[Any]) -> ctypes.c_void_p:

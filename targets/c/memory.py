@@ -1,4 +1,7 @@
-"""The state of the generated code: which arrays it has, and which values share memory because they live at different times."""
+"""State of the generated code: which arrays it has, and which values share memory.
+
+Those share it that live at different times.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ TYPE_BYTES = {
 
 
 def smallest_type(low: int, high: int) -> str:
-    """Return the smallest signed C type that holds every integer from `low` to `high`, within 64 bits."""
+    """Return the smallest signed C type, within 64 bits, for every integer from `low` to `high`."""
     return next(
         f"int{bits}_t"
         for bits in (8, 16, 32, 64)
@@ -62,7 +65,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Place:
-    """Where in the shared memory of its type a node's values are."""
+    """Place of a node's values in the shared memory of its type."""
 
     c_type: str
     offset: int
@@ -89,7 +92,10 @@ class Memory:
         return total + -total % TYPE_BYTES[self.fields[0].c_type]
 
     def _share(self) -> dict[str, Place]:
-        """Return the first gap that is large enough, for one node after another; what is alive at the same time does not meet."""
+        """Return the first gap that is large enough, for one node after another.
+
+        What is alive at the same time does not meet.
+        """
         layout = self._layout
         at = {name: i for i, name in enumerate(layout.computed)}
         end = {name: i for i, name in enumerate(layout.computed)}

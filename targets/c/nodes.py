@@ -1,4 +1,4 @@
-"""What target c makes of each type of node, in a class each: what is not here is refused by name."""
+"""Nodes in C: a class for each type, and what is not here is refused by name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from lehr.targets.c.layout import Layout
 
 Role = Literal["sums", "renames", "delays", "neurons"]
-"""What a node does with values: add them up, call them otherwise, hold them back, or take them into neurons."""
+"""What a node does with values.
+
+It adds them up, calls them otherwise, holds them back, or takes them into neurons.
+"""
 
 
 class Rules(ABC):
@@ -36,22 +39,25 @@ class Rules(ABC):
         """Return a node's parameters, for comments."""
 
     def constants(self, layout: Layout, name: str) -> Iterator[Constants]:
-        """Its constant arrays."""
+        """Return its constant arrays."""
         del layout, name
         return iter(())
 
     def scatter(self, layout: Layout, name: str, c_type: str) -> str:
-        """Return the statement that adds what value x of input i makes to `out`, of type `c_type`; empty where linear.c.j2 has loops for it."""
+        """Return the statement that adds what value x of input i makes to `out`, of type `c_type`.
+
+        It is empty where linear.c.j2 has loops for it.
+        """
         del layout, name, c_type
         return ""
 
     def states(self, layout: Layout, name: str) -> Iterator[Field]:
-        """What it carries from step to step."""
+        """Return what it carries from step to step."""
         del layout, name
         return iter(())
 
     def pairs(self, net: Network, name: str) -> int:
-        """How many pairs of an input and an output it connects, those in the padding left out."""
+        """Return how many pairs of an input and an output it connects, outside the padding."""
         return math.prod(net.shapes[net.sources(name)[0]])
 
 
@@ -59,10 +65,10 @@ NODES: Table[type[Rules]] = Table("target c")
 
 
 def rules(node: object) -> Rules:
-    """What C makes of a node.
+    """Return the rules by which C computes a node.
 
     Raises:
-        NotMappable: when it makes nothing of it.
+        NotMappable: when there are none.
     """
     return NODES[type(node)]()
 
@@ -85,7 +91,10 @@ class _Conv2d(Rules):
 
     def words(self, node: Conv2d) -> str:
         shape = " x ".join(map(str, node.weight.shape))
-        return f"{shape} {node.kind} weights, stride {node.stride}, padding {node.padding}, dilation {node.dilation}, groups {node.groups}"
+        return (
+            f"{shape} {node.kind} weights, stride {node.stride}, padding {node.padding}, "
+            f"dilation {node.dilation}, groups {node.groups}"
+        )
 
     def constants(self, layout: Layout, name: str) -> Iterator[Constants]:
         return _weights(layout, name)
@@ -140,7 +149,10 @@ class _Scale(Rules):
     role = "sums"
 
     def words(self, node: Scale) -> str:
-        return f"times {node.factor.min()}..{node.factor.max()}, by {'channel' if node.factor.ndim == 1 else 'value'}"
+        return (
+            f"times {node.factor.min()}..{node.factor.max()}, by "
+            f"{'channel' if node.factor.ndim == 1 else 'value'}"
+        )
 
     def constants(self, layout: Layout, name: str) -> Iterator[Constants]:
         factor = layout.net.nodes[name].factor  # type: ignore[attr-defined]
@@ -149,7 +161,10 @@ class _Scale(Rules):
     def scatter(self, layout: Layout, name: str, c_type: str) -> str:
         factor = layout.net.nodes[name].factor  # type: ignore[attr-defined]
         alike = layout.size(name) // factor.size
-        return f"out[i] = ({c_type})(out[i] + factor_{layout.id[name]}[i{f' / {alike}' if alike > 1 else ''}] * x);"
+        return (
+            f"out[i] = ({c_type})(out[i] + "
+            f"factor_{layout.id[name]}[i{f' / {alike}' if alike > 1 else ''}] * x);"
+        )
 
 
 @NODES.rule(Flatten)
@@ -166,7 +181,10 @@ class _Delay(Rules):
     role = "delays"
 
     def words(self, node: Delay) -> str:
-        return f"held back by {node.steps if isinstance(node.steps, int) else f'up to {node.longest}'} steps"
+        return (
+            "held back by "
+            f"{node.steps if isinstance(node.steps, int) else f'up to {node.longest}'} steps"
+        )
 
     def constants(self, layout: Layout, name: str) -> Iterator[Constants]:
         node = layout.net.nodes[name]
@@ -221,7 +239,7 @@ class _Neuron(Rules):
 
 
 def _met(size: int, out: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
-    """How many pairs of an output and a kernel element meet the input along one axis."""
+    """Return how many pairs of an output and a kernel element meet the input along one axis."""
     return sum(
         0 <= o * stride + k * dilation - padding < size for o in range(out) for k in range(kernel)
     )

@@ -1,4 +1,7 @@
-"""How a program is cut into functions: a whole step, or what is before, in and after its loop over events; and what memory keeps."""
+"""Parts of a program: the functions that it is cut into, and the registers that have memory.
+
+A program is a whole step, or what is before, in and after its loop over events.
+"""
 
 from __future__ import annotations
 
@@ -44,8 +47,11 @@ class Part:
 
 
 def parts(program: Program) -> dict[str, Part]:
-    """Return the parts of a program: `step`, or `begin`, `event` and `end`; those that leave nothing in memory are left out."""
-    memory, found = kept(program), {}
+    """Return the parts of a program: `step`, or `begin`, `event` and `end`.
+
+    Those that leave nothing in memory are left out.
+    """
+    memory, functions = kept(program), {}
     for kind, statements in _pieces(program).items():
         flat = plain(statements)
         loads, stores = _first_read(flat), {written(s) for s in flat}
@@ -60,8 +66,8 @@ def parts(program: Program) -> dict[str, Part]:
         own = {FIRED} if counts else set[str]()
         part = Part(statements, takes, _of(memory, loads - own), _of(memory, stores - own), counts)
         if part.stores or part.counts:
-            found[kind] = part
-    return found
+            functions[kind] = part
+    return functions
 
 
 def named(program: Program) -> tuple[str, ...]:
@@ -73,7 +79,10 @@ def named(program: Program) -> tuple[str, ...]:
 
 
 def kept(program: Program) -> tuple[str, ...]:
-    """Return the registers that have memory: spikes, states, and what a part of a step reads of another or of another event."""
+    """Return the registers that have memory.
+
+    They are spikes, states, and what a part of a step reads of another or of another event.
+    """
     across = {
         name
         for statements in list(_pieces(program).values())[1:]
@@ -94,7 +103,7 @@ def _pieces(program: Program) -> dict[str, tuple[Statement, ...]]:
 
 
 def plain(statements: tuple[Statement, ...]) -> list[Plain]:
-    """All statements, a loop's in its place."""
+    """Return all statements, a loop's in its place."""
     return [
         inner
         for s in statements
@@ -103,7 +112,7 @@ def plain(statements: tuple[Statement, ...]) -> list[Plain]:
 
 
 def _counts(statements: list[Plain]) -> bool:
-    """Whether some statements do nothing to spikes but add to them."""
+    """Return whether some statements do nothing to spikes but add to them."""
     adds = [isinstance(s, Add) and s.x == FIRED for s in statements]
     return not any(
         FIRED in {*reads(s), written(s)} for s, add in zip(statements, adds, strict=True) if not add
@@ -111,7 +120,7 @@ def _counts(statements: list[Plain]) -> bool:
 
 
 def _first_read(statements: list[Plain]) -> set[str]:
-    """What some statements read before they have surely written it."""
+    """Return what some statements read before they have surely written it."""
     first, sure = set[str](), set[str]()
     for s in statements:
         first |= reads(s) - sure

@@ -1,4 +1,4 @@
-"""The update of a neuron as C99: pure functions from registers to registers, with a rule for each statement.
+"""Update of a neuron as C99: pure functions from registers to registers, a rule for a statement.
 
 Nothing is left to compilers: no number overflows (targets/c/updates.py chooses the type), no
 negative number is shifted, what is divided by is above 0, and what wraps is unsigned.
@@ -34,19 +34,26 @@ LOWEST, HIGHEST = -(2**31), 2**31 - 1
 DIVISIONS = ("divide_toward_zero", "divide_floor", "divide_nearest_even", "dash")
 """Functions that updates call, for each type; one may call those before it."""
 _WORDS = """
-    alignas alignof asm auto bool break case char const constexpr continue default do double else enum extern false far float for goto if
-    inline int long linux near nullptr offsetof register restrict return short signed size_t sizeof static static_assert struct switch
+    alignas alignof asm auto bool break case char const constexpr continue default do double
+    else enum extern false far float for goto if inline int long linux near nullptr offsetof
+    register restrict return short signed size_t sizeof static static_assert struct switch
     thread_local true typedef typeof typeof_unqual union unix unsigned void volatile while r
 """
 RESERVED = frozenset(_WORDS.split()) | {
     f"{sign}int{bits}_t" for sign in ("", "u") for bits in (8, 16, 32, 64)
 }
 RESERVED |= {f"{name}_{bits}" for name in DIVISIONS for bits in (32, 64)}
-"""Names that mean something else where an update is written: words of C, its types, the functions and the variable of an update."""
+"""Names that mean something else where an update is written.
+
+They are words of C, its types, and the functions and the variable of an update.
+"""
 
 
 def called(name: str) -> str:
-    """Return the C name of a register or parameter: its own, with another `_` where that is taken or ends in one."""
+    """Return the C name of a register or parameter.
+
+    It is its own, with another `_` where that is taken or ends in one.
+    """
     return f"{name}_" if name in RESERVED or name.endswith("_") else name
 
 
@@ -82,7 +89,7 @@ class Update:
         return f"update_{self.number}" + ("" if kind == "step" else f"_{kind}")
 
     def arguments(self, part: Part) -> list[str]:
-        """What a part's function takes beside the registers."""
+        """Return what a part's function takes beside the registers."""
         return [called(name) for name in part.takes]
 
     def lines(self, part: Part) -> list[str]:
@@ -100,7 +107,7 @@ class Update:
         return f"r.{called(source)}" if source in self.program.registers else called(source)
 
     def tells(self, register: str) -> bool:
-        """Whether a register only tells if something fired: it is 0 or 1."""
+        """Return whether a register only says if something fired: it is 0 or 1."""
         writes = [s for s in plain(self.program.statements) if written(s) == register]
         return all((isinstance(s, Fire) and s.up_to == 1) or s == Put(register, 0) for s in writes)
 
@@ -114,17 +121,20 @@ class Update:
 
 
 def helpers(updates: list[Update]) -> dict[int, list[str]]:
-    """Return the names of `DIVISIONS` that some updates call, by the bits of their type, those that others call included."""
+    """Return the names of `DIVISIONS` that some updates call, by the bits of their type.
+
+    Those that others call are included.
+    """
     text = "\n".join(
         line for update in updates for part in update.parts.values() for line in update.body(part)
     )
-    found = {}
+    called_by_bits = {}
     for bits in sorted({update.bits for update in updates}):
         direct = {name for name in DIVISIONS if f"{name}_{bits}(" in text}
         if direct & {"divide_nearest_even", "dash"}:
             direct.add("divide_floor")
-        found[bits] = [name for name in DIVISIONS if name in direct]
-    return found
+        called_by_bits[bits] = [name for name in DIVISIONS if name in direct]
+    return called_by_bits
 
 
 # -------------------------------------------------------------------- statements
@@ -150,9 +160,8 @@ def _add(u: Update, s: Add) -> list[str]:
     else:
         term = u.source(s.source) + (f" * {1 << s.shift}" if s.shift else "")
     x, sign = u.source(s.x), "-" if s.negative else "+"
-    if s.times and u.tells(
-        s.times
-    ):  # what compilers then know of the sum saves them more than the product costs
+    # what compilers then know of the sum saves them more than the product costs
+    if s.times and u.tells(s.times):
         lines = [f"if ({u.source(s.times)} != 0)", f"    {x} {sign}= {term};"]
     else:
         lines = [f"{x} {sign}= {term}{f' * {u.source(s.times)}' if s.times else ''};"]
@@ -197,5 +206,5 @@ def _fire(u: Update, s: Fire) -> list[str]:
 
 @RULES.rule(ForEachEvent)
 def _loop(u: Update, s: ForEachEvent) -> list[str]:
-    """What one event does; a function of its own, called for every event."""
+    """Return the loop over events, which calls a function of its own for every event."""
     return [line for inner in s.body for line in RULES[type(inner)](u, inner)]

@@ -32,7 +32,7 @@ def tables(layout: Layout) -> list[Constants]:
 
 
 def render(layout: Layout) -> dict[str, bytes]:
-    """All files of the artefact."""
+    """Return all files of the artefact."""
     net, constants = layout.net, tables(layout)
     templates = environment(
         TEMPLATES,

@@ -25,7 +25,7 @@ class CRunner:
     """Runs a built artefact of target `c`; the compiler is `$CC`, or `cc`."""
 
     def missing(self) -> str | None:
-        """Which tool this machine lacks and how to install it, or None."""
+        """Return which tool this machine lacks and how to install it, or None."""
         return missing("make")
 
     def run(self, folder: Path, x: npt.NDArray[np.uint8]) -> Trace:
@@ -54,8 +54,8 @@ class CRunner:
                 f"{folder / DESCRIPTION} describes no network ({error}); {_WAY_OUT}"
             ) from None
         x = stepped(x, shape, steps)
-        with tempfile.TemporaryDirectory(prefix="lehr-c-") as made:
-            work = Path(made)
+        with tempfile.TemporaryDirectory(prefix="lehr-c-") as scratch:
+            work = Path(scratch)
             for name, content in sources.items():
                 (work / name).write_bytes(content)
             call(["make", "-s", f"CC={shlex.join(compiler())}"], work, "does not compile")

@@ -1,7 +1,7 @@
-"""Sums of binary weights behind spikes, counted 32 at a time: one word is bit l of 32 counters, a spike adds a row of weights to them.
+"""Sums of binary weights behind spikes, counted 32 at a time.
 
-The sum over the spikes that reach an output is twice the count of its weights +1 among them, less
-the number of spikes.
+One word is bit l of 32 counters, and a spike adds a row of weights to them. The sum over the spikes
+that reach an output is twice the count of its weights +1 among them, less the number of spikes.
 """
 
 from __future__ import annotations
@@ -13,8 +13,11 @@ from lehr.network import Conv2d, Linear
 from lehr.nodes import Shape
 
 EVENT_ADD, SLICED_ADD, SLICED_READ = 8, 32, 12
-"""Instructions on a Cortex-M4, from the slopes that benchmarks/c.py prints: to add one weight to one sum, to add a word of weights to
-counters, and to read one bit of a counter."""
+"""Instructions on a Cortex-M4, from the slopes that benchmarks/c.py prints.
+
+They are to add one weight to one sum, to add a word of weights to counters, and to read one bit of
+a counter.
+"""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,9 @@ class Slices:
 
 
 def slices(node: Conv2d | Linear, target: Shape, largest: int, rate: float) -> Slices | None:
-    """Return the counters for a node, if they take fewer instructions than a sum for each output does.
+    """Return the counters for a node, if they take fewer instructions than sums do.
+
+    Sums would be one for each output.
 
     Args:
         node: with binary weights, which hears spikes alone.
@@ -57,8 +62,8 @@ def slices(node: Conv2d | Linear, target: Shape, largest: int, rate: float) -> S
         rate: spikes per neuron and step.
     """
     groups = node.groups if isinstance(node, Conv2d) else 1
-    found = Slices(math.prod(target[1:]) * groups, target[0] // groups, largest.bit_length())
+    counters = Slices(math.prod(target[1:]) * groups, target[0] // groups, largest.bit_length())
     spikes = rate * largest
-    levels = min(math.log2(1 + spikes), found.levels)
-    sliced = SLICED_ADD * found.words * spikes + SLICED_READ * found.outputs * levels
-    return found if sliced < EVENT_ADD * found.outputs * spikes else None
+    levels = min(math.log2(1 + spikes), counters.levels)
+    sliced = SLICED_ADD * counters.words * spikes + SLICED_READ * counters.outputs * levels
+    return counters if sliced < EVENT_ADD * counters.outputs * spikes else None

@@ -13,7 +13,7 @@ from lehr.targets.c.memory import TYPE_BYTES, smallest_type
 
 @dataclass(frozen=True)
 class Constants:
-    """A constant array of the generated code: its C type, name, entries as C literals, and what it is."""
+    """Constant array of the generated code: its C type, name, entries as C literals, and a note."""
 
     c_type: str
     name: str
@@ -29,7 +29,10 @@ class Constants:
 def weight_table(
     node: Conv2d | Linear, name: str, note: str, row_type: str = "uint8_t"
 ) -> Constants:
-    """Weights, the outputs of one input value side by side: binary ones as bits, 1 for +1, in rows of whole words; others as bytes."""
+    """Return the table of weights, the outputs of one input value side by side.
+
+    Binary ones are bits, 1 for +1, in rows of whole words; others are bytes.
+    """
     if isinstance(node, Linear):
         ordered = node.weight.T
     else:
@@ -49,7 +52,7 @@ def weight_table(
 
 
 def number_table(values: npt.NDArray[np.int32], name: str, note: str) -> Constants:
-    """One integer for each channel, or for each value in C order."""
+    """Return one integer for each channel, or for each value in C order."""
     spread = f"{note} for each {'channel' if values.ndim == 1 else 'neuron'}"
     return Constants(
         smallest_type(int(values.min()), int(values.max())),

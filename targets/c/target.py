@@ -45,26 +45,35 @@ class C(Target):
     )
     judge: ClassVar[str] = "the C compiler of this machine"
     options: ClassVar[Mapping[str, str]] = {
-        "device": f"{NAMES}: whose memories must hold the network; {GENERIC} has no limits and is the default",
+        "device": (
+            f"{NAMES}: whose memories must hold the network; {GENERIC} has no limits and is the "
+            "default"
+        ),
         "flash": "KiB of flash that there are, instead of the device's",
         "ram": "KiB of RAM that there are, instead of the device's",
-        "rate": f"spikes per neuron and step, in %, at which sums are to take the fewest instructions; {100 * RATE:g} if not given",
+        "rate": (
+            "spikes per neuron and step, in %, at which sums are to take the fewest "
+            f"instructions; {100 * RATE:g} if not given"
+        ),
     }
     products: ClassVar[tuple[str, ...]] = ("lehr_main", "lehr_sanitize", "*.elf", "*.o")
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
-        """Updates whose registers no type holds, and a state larger than 2 GiB."""
+        """Return updates whose registers no type holds, and a state larger than 2 GiB."""
         if any(RULES.missing(neuron.program.all) for neuron in net.neurons.values()):
             return ()  # said already, and nothing else can be asked of what is not known
         known = intervals(net)
-        found = [problem for name in net.neurons for problem in problems(net, name, known)]
-        if found:
-            return tuple(found)
+        refusals = [problem for name in net.neurons for problem in problems(net, name, known)]
+        if refusals:
+            return tuple(refusals)
         layout = Layout(net)
         if layout.memory.bytes <= INT32_MAX:
             return ()
         widest = max(layout.memory.fields, key=lambda field: field.bytes)
-        reason = f"it takes {widest.bytes:,} of {layout.memory.bytes:,} bytes of state, an object in C holds {INT32_MAX:,}"
+        reason = (
+            f"it takes {widest.bytes:,} of {layout.memory.bytes:,} bytes of state, an object in "
+            f"C holds {INT32_MAX:,}"
+        )
         return (Problem(widest.node, reason, "shorten its delay or make it smaller"),)
 
     def plan(self, net: Network, options: Options) -> BuildPlan:
@@ -80,7 +89,7 @@ class C(Target):
         return BuildPlan(render(layout))
 
     def names(self, net: Network) -> Mapping[str, str]:
-        """What functions and members of the state are called after."""
+        """Return what functions and members of the state are called after."""
         return {name: called for name, called in identifiers(net.order).items() if called != name}
 
     def estimate(
@@ -90,7 +99,10 @@ class C(Target):
         layout = Layout(net, _rate(options or {}))
         needed = need(layout, tables(layout))
         neurons = sum(layout.size(name) for name in net.neurons)
-        bits = "tables of lehr_weights.h, a bit a binary weight in rows of whole bytes, a byte any other"
+        bits = (
+            "tables of lehr_weights.h, a bit a binary weight in rows of whole bytes, a byte any "
+            "other"
+        )
         return Estimate(
             (
                 Figure(
@@ -122,7 +134,10 @@ class C(Target):
         )
 
     def measure(self, folder: Path) -> tuple[Figure, ...]:
-        """Flash on this machine, Cortex-M and RISC-V, and instructions and stack on a Cortex-M4 in QEMU."""
+        """Measure flash on this machine, Cortex-M and RISC-V, and what a Cortex-M4 takes.
+
+        It takes instructions and stack, in QEMU.
+        """
         return measure(folder)
 
     def version(self) -> str:
@@ -142,9 +157,9 @@ def _rate(options: Options) -> float:
     Raises:
         UsageError: when it is no percentage.
     """
-    told = options.get("rate")
-    if told is None:
+    percent = options.get("rate")
+    if percent is None:
         return RATE
-    if not (re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,6})?", told) and float(told) <= 100):
-        raise UsageError(f"rate is {told!r}; use a number from 0 to 100, in %")
-    return float(told) / 100
+    if not (re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,6})?", percent) and float(percent) <= 100):
+        raise UsageError(f"rate is {percent!r}; use a number from 0 to 100, in %")
+    return float(percent) / 100

@@ -1,4 +1,7 @@
-"""What comes up in C on the way to a register, beside what the register holds: a rule for each statement, as printer.py writes it."""
+"""Range of what comes up in C on the way to a register, beside what the register holds.
+
+There is a rule for each statement, as printer.py writes it.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,13 @@ RULES: Table[Callable[..., list[int]]] = Table("target c", "say the update in ot
 
 def reached(program: Program, spans: Spans) -> dict[str, Bounds]:
     """Bounds of every value that each register has, or that comes up on the way to one."""
-    found: dict[str, Bounds] = dict.fromkeys(program.registers, (0, 0))
+    bounds: dict[str, Bounds] = dict.fromkeys(program.registers, (0, 0))
     for place in spans.places:
         s, x = place.statement, written(place.statement)
-        found[x] = hull(
-            found[x], place.after, *((value, value) for value in RULES[type(s)](place, s))
+        bounds[x] = hull(
+            bounds[x], place.after, *((value, value) for value in RULES[type(s)](place, s))
         )
-    return found
+    return bounds
 
 
 @RULES.rule(Leak)
@@ -33,21 +36,16 @@ def _leak(at: Place, s: Leak) -> list[int]:
         else list(x)
     )
     lost = [-k[1], k[1]] if s.decay.form == "linear" else []
-    return [
-        *divided,
-        *(-value for value in divided),
-        min(divided) - (1 << n[1]),
-        *lost,
-    ]  # on the way to a quotient
+    # on the way to a quotient
+    return [*divided, *(-value for value in divided), min(divided) - (1 << n[1]), *lost]
 
 
 @RULES.rule(Add)
 def _add(at: Place, s: Add) -> list[int]:
     added = terms(at.before, s)
     ends = [end for term in added for end in term]
-    return (
-        [*ends, at.get(FIRED)[1] + added[-1][1]] if s.x == FIRED else ends
-    )  # before it is held at the most there are
+    # before it is held at the most there are
+    return [*ends, at.get(FIRED)[1] + added[-1][1]] if s.x == FIRED else ends
 
 
 @RULES.rule(Put)

@@ -1,4 +1,4 @@
-"""The updates of a network's layers in C: the function and the types of each, or why there are none."""
+"""Updates of a network's layers in C: function and types of each, or why there are none."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ class Layer:
 
 
 def spans(net: Network, name: str, known: Mapping[str, Interval]) -> Spans:
-    """Bounds of a layer's registers, from those of all nodes: what these can add up to bounds single events as well."""
+    """Return the bounds of a layer's registers, from those of all nodes.
+
+    What these can add up to bounds single events as well.
+    """
     most = sum(int(known[source].magnitude.max()) for source in net.sources(name))
     return Spans.of(net.neurons[name], (-most, most), saturating=True)
 
@@ -42,24 +45,24 @@ def spans(net: Network, name: str, known: Mapping[str, Interval]) -> Spans:
 def layers(net: Network, known: Mapping[str, Interval]) -> dict[str, Layer]:
     """Return the update of each layer of neurons, numbered in order, from bounds of all nodes."""
     updates: dict[tuple[Program, int], Update] = {}
-    made = {}
+    by_name = {}
     for name, neuron in net.neurons.items():
-        found = spans(net, name, known)
-        bits = 32 if _within(hull(*reached(neuron.program, found).values()), INT32_MAX) else 64
+        reach = spans(net, name, known)
+        bits = 32 if _within(hull(*reached(neuron.program, reach).values()), INT32_MAX) else 64
         update = updates.setdefault(
             (neuron.program, bits), Update(len(updates) + 1, neuron.program, bits)
         )
         types = {
-            register: smallest_type(*found.kept[register]) for register in kept(neuron.program)
+            register: smallest_type(*reach.kept[register]) for register in kept(neuron.program)
         }
-        made[name] = Layer(update, types | {FIRED: "uint8_t"})
-    return made
+        by_name[name] = Layer(update, types | {FIRED: "uint8_t"})
+    return by_name
 
 
 def problems(net: Network, name: str, known: Mapping[str, Interval]) -> list[Problem]:
-    """Why C does not compute a layer's update."""
-    found, program = spans(net, name, known), net.neurons[name].program
-    values = reached(program, found)
+    """Return why C does not compute a layer's update."""
+    reach, program = spans(net, name, known), net.neurons[name].program
+    values = reached(program, reach)
     wide = next((x for x, bounds in values.items() if not _within(bounds, INT64_MAX)), None)
     if wide is not None:
         return [
@@ -70,9 +73,12 @@ def problems(net: Network, name: str, known: Mapping[str, Interval]) -> list[Pro
             )
         ]
     membrane = program.membrane
-    low, high = found.kept[membrane]
+    low, high = reach.kept[membrane]
     if not -INT32_MAX - 1 <= low <= high <= INT32_MAX:
-        reason = f"its membrane {membrane} reaches {max(-low, high):,}, more than the 32 bits in which it is read"
+        reason = (
+            f"its membrane {membrane} reaches {max(-low, high):,}, more than the 32 bits in "
+            "which it is read"
+        )
         return [Problem(name, reason, f"bound {membrane} in its update")]
     if values[FIRED][0] < 0:
         return [
@@ -83,7 +89,10 @@ def problems(net: Network, name: str, known: Mapping[str, Interval]) -> list[Pro
             )
         ]
     if values[FIRED][1] > MOST_SPIKES and _reads_a_count(program):
-        reason = f"its update reads {FIRED} where it may be above {MOST_SPIKES}, and then begins to count anew"
+        reason = (
+            f"its update reads {FIRED} where it may be above {MOST_SPIKES}, and then begins to "
+            "count anew"
+        )
         return [Problem(name, reason, "count in another register")]
     return []
 
@@ -93,10 +102,10 @@ def _within(bounds: Bounds, most: int) -> bool:
 
 
 def _reads_a_count(program: Program) -> bool:
-    """Whether spikes that were counted are read, and forgotten afterwards: in C they stay at 255, where the definition goes on.
+    """Return whether spikes that were counted are read, and forgotten afterwards.
 
-    Where they are not forgotten, the definition refuses what comes above 255 at the end of the
-    step.
+    In C they stay at 255, where the definition goes on. Where they are not forgotten, the
+    definition refuses what comes above 255 at the end of the step.
     """
     counted = read = False
     for s in _twice(program):
@@ -110,7 +119,10 @@ def _reads_a_count(program: Program) -> bool:
 
 
 def _twice(program: Program) -> list[Plain]:
-    """Return the statements of a step, those of a loop two times: as many as it takes that one event follows another."""
+    """Return the statements of a step, those of a loop two times.
+
+    That is as many as it takes that one event follows another.
+    """
     return [
         inner
         for s in program.statements

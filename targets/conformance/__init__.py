@@ -1,4 +1,4 @@
-"""What every target must do: a suite that pytest runs over the registered targets, lehr's own and everybody else's.
+"""Suite of what every target must do, run by pytest over the registered targets of everybody.
 
     pytest --pyargs lehr.targets.conformance --lehr-target NAME
 

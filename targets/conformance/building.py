@@ -1,4 +1,7 @@
-"""Networks in which spikes flow: thresholds and biases are fitted to the currents that really occur, layer after layer."""
+"""Networks in which spikes flow, whose thresholds and biases are fitted to their currents.
+
+The currents are those that really occur, layer after layer.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +23,18 @@ CURRENT = Arithmetic(decay_numerator=0)  # its membrane is the summed input A of
 
 
 def alive(result: Result) -> bool:
-    """Whether every layer spikes, and none of them always: a silent network would match anything."""
+    """Return whether every layer spikes, and none of them always.
+
+    A silent network would match anything.
+    """
     return all(0 < rate < 1 for rate in result.rates.values())
 
 
 def flowing(net: Network, result: Result) -> bool:
-    """Whether every layer that fires does so, and not everywhere always; scores of integrators differ from class to class."""
+    """Return whether every layer that fires does so, and not everywhere always.
+
+    Scores of integrators must differ from class to class.
+    """
     firing = {
         name: layer for name, layer in result.layers.items() if not net.neurons[name].integrates
     }
@@ -35,7 +44,7 @@ def flowing(net: Network, result: Result) -> bool:
 
 @dataclass(frozen=True)
 class Style:
-    """How the parameters of neurons are chosen.
+    """Style in which the parameters of neurons are chosen.
 
     Attributes:
         biased: biases of both signs; else none.
@@ -62,7 +71,10 @@ USUAL = Style()
 def random_input(
     net: Network, rng: np.random.Generator, samples: int = 4, held: bool = False
 ) -> Images:
-    """Return an input that `net` takes: dense pixels with both extremes among them, or spikes at a rate of one half."""
+    """Return an input that `net` takes.
+
+    It is dense pixels with both extremes among them, or spikes at a rate of one half.
+    """
     shape = (samples, *(() if held else (net.steps,)), *net.input.shape)
     if net.input.kind == "spikes":
         return rng.integers(0, 2, shape).astype(np.uint8)
@@ -70,18 +82,21 @@ def random_input(
 
 
 def calibrated(net: Network, seed: int = 0, style: Style = USUAL) -> Network:
-    """`net` with biases and thresholds in a style; some of the membranes reach the thresholds, layer after layer."""
+    """Return `net` with biases and thresholds in a style.
+
+    Some of the membranes reach the thresholds, layer after layer.
+    """
     rng = np.random.default_rng(seed)
     x = random_input(net, rng)
     for number, (name, neuron) in enumerate(net.neurons.items()):
-        how, channels = neuron.fields, neuron.threshold.size
-        rails = round((0 if number else style.rails) * how.highest)
+        arithmetic, channels = neuron.fields, neuron.threshold.size
+        rails = round((0 if number else style.rails) * arithmetic.highest)
         silent = np.full(channels, INT32_MAX, np.int32)
         current = _membrane(
             _with(net, name, Neuron(silent, np.zeros_like(silent), CURRENT)), name, x
         )
         bias = _biases(
-            rng, (int(np.abs(current).mean()) << how.fraction_bits) // 2, channels, style
+            rng, (int(np.abs(current).mean()) << arithmetic.fraction_bits) // 2, channels, style
         )
         if rails:
             bias[0::4], bias[1::4] = rails, -rails
@@ -101,7 +116,7 @@ def calibrated(net: Network, seed: int = 0, style: Style = USUAL) -> Network:
             ]
             threshold = np.array(each, np.int32)
         if rails:
-            threshold[0::4] = how.highest
+            threshold[0::4] = arithmetic.highest
         net = _with(net, name, replace(neuron, threshold=threshold, bias=bias))
     return _with_one_threshold(net) if style.everywhere else net
 
@@ -147,7 +162,13 @@ def _threshold(membrane: npt.NDArray[np.int32], quantile: float, style: Style) -
 # -------------------------------------------------------------------- building
 @dataclass
 class Builder:
-    """A network under construction: `here` is the node that was added last, `shape` what it puts out, `kinds` those of its weights."""
+    """Network under construction.
+
+    Attributes:
+        here: the node that was added last.
+        shape: what it puts out.
+        kinds: those of its weights.
+    """
 
     input: Input
     rng: np.random.Generator
@@ -167,7 +188,7 @@ class Builder:
         return self.rng.integers(-LARGEST[kind], LARGEST[kind], shape, np.int8, endpoint=True)
 
     def kind(self) -> WeightKind:
-        """One of `kinds`; where there is but one, no random number is spent on it."""
+        """Return one of `kinds`; where there is but one, no random number is spent on it."""
         return self.kinds[int(self.rng.integers(len(self.kinds))) if len(self.kinds) > 1 else 0]
 
     def add(self, name: str, node: Node) -> None:
@@ -177,15 +198,15 @@ class Builder:
         self.edges.append((self.here, name))
         self.here = name
 
-    def conv(self, name: str, out: int, size: tuple[int, int] = (3, 3), **how: Any) -> None:
+    def conv(self, name: str, out: int, size: tuple[int, int] = (3, 3), **moves: Any) -> None:
         """Append a convolution to `out` channels."""
         kind = self.kind()
         self.add(
             name,
             Conv2d(
-                self.weight(out, self.shape[0] // how.get("groups", 1), *size, kind=kind),
+                self.weight(out, self.shape[0] // moves.get("groups", 1), *size, kind=kind),
                 kind=kind,
-                **how,
+                **moves,
             ),
         )
 
@@ -197,10 +218,10 @@ class Builder:
         kind = self.kind()
         self.add(name, Linear(self.weight(out, features, kind=kind), kind))
 
-    def neuron(self, name: str, how: Arithmetic, synapse: Synapse | None = None) -> None:
+    def neuron(self, name: str, arithmetic: Arithmetic, synapse: Synapse | None = None) -> None:
         """Append neurons; `calibrated` gives them thresholds."""
-        silent = np.full(self.shape[0], 0 if how.fires == "never" else INT32_MAX, np.int32)
-        self.add(name, Neuron(silent, np.zeros_like(silent), how, synapse))
+        silent = np.full(self.shape[0], 0 if arithmetic.fires == "never" else INT32_MAX, np.int32)
+        self.add(name, Neuron(silent, np.zeros_like(silent), arithmetic, synapse))
 
     def feedback(self, name: str, source: str, sink: str) -> None:
         """Add neurons' spikes, through random weights, to the input of neurons."""

@@ -1,4 +1,7 @@
-"""Golden networks for machines that hold one of each parameter a layer, in coarse units, as Loihi does; and for all others as well."""
+"""Golden networks for machines with one of each parameter a layer, in coarse units, as Loihi has.
+
+All other machines are tried on them as well.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,7 @@ class ByLayer:
 
 
 def _two_states(readout: Readout) -> tuple[Network, Images]:
-    """Two layers of Loihi's neurons, with biases."""
+    """Return two layers of Loihi's neurons, with biases."""
     rng = np.random.default_rng(5)
     nodes: dict[str, Node] = {
         "fc_hidden": Linear(rng.choice(np.array((-1, 1), np.int8), (10, 14))),
@@ -66,7 +69,10 @@ def _two_states(readout: Readout) -> tuple[Network, Images]:
 
 
 def _in_numbers(readout: Readout) -> tuple[Network, Images]:
-    """Return the same neurons with their numbers in the program, so that each of its statements can be left out."""
+    """Return the same neurons with their numbers in the program.
+
+    Each of its statements can then be left out.
+    """
     rng = np.random.default_rng(8)
     lines = [
         line.replace("du", "2100").replace("dv", "3700").replace("threshold", str(2 * UNIT))
@@ -110,11 +116,11 @@ def _loihi(
 
 def _all_bits(readout: Readout) -> tuple[Network, Images]:
     """Membranes of 24 bits that stay within them."""
-    how = Arithmetic(reset="zero", reset_timing="same_step", fraction_bits=7, state_bits=24)
+    arithmetic = Arithmetic(reset="zero", reset_timing="same_step", fraction_bits=7, state_bits=24)
     weight = np.full((4, 30), 127, np.int8)
     weight[1:] = np.random.default_rng(6).integers(-127, 128, (3, 30))
-    lif = Neuron(np.full(4, 4_400_000 // UNIT * UNIT, np.int32), np.zeros(4, np.int32), how)
-    low = Neuron(np.full(4, UNIT, np.int32), np.zeros(4, np.int32), how)
+    lif = Neuron(np.full(4, 4_400_000 // UNIT * UNIT, np.int32), np.zeros(4, np.int32), arithmetic)
+    low = Neuron(np.full(4, UNIT, np.int32), np.zeros(4, np.int32), arithmetic)
     one = Linear(np.eye(4, dtype=np.int8), "ternary")
     nodes: dict[str, Node] = {
         "fc": Linear(weight, "int8"),

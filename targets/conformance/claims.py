@@ -1,8 +1,8 @@
-"""What a target says that it computes, claim by claim, and whether a network in which spikes flow would notice if it did not.
+"""Claims of a target about what it computes, and whether a network would notice a false one.
 
-A value of a field is exercised by a network whose spikes or membranes are others with each other
-value of that field; a width by one that needs it; saturation and wrapping by one that passes both
-ends of the range.
+Spikes flow in the network. A value of a field is exercised by a network whose spikes or membranes
+are others with each other value of that field; a width by one that needs it; saturation and
+wrapping by one that passes both ends of the range.
 """
 
 from __future__ import annotations
@@ -51,7 +51,10 @@ VALUES: Mapping[str, tuple[Any, ...]] = {
 
 @dataclass(frozen=True)
 class Claim:
-    """One thing that a target says it computes: `name` is a field of the membrane or the synapse, or `node`, `weights`, ..."""
+    """One thing that a target says it computes.
+
+    Its `name` is a field of the membrane or the synapse, or `node`, `weights`, ...
+    """
 
     name: str
     value: Any
@@ -64,7 +67,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Example:
-    """A network, samples for it, and what the definition makes of them, spikes and membranes of all layers included."""
+    """Network, samples for it, and the definition's spikes and membranes of all layers."""
 
     net: Network
     x: Images
@@ -72,53 +75,55 @@ class Example:
 
 
 def in_fields(target: Target) -> bool:
-    """Whether a target computes any update in fields."""
+    """Return whether a target computes any update in fields."""
     return all(getattr(target.arithmetics, name) for name in target.arithmetics.CHOICES)
 
 
 def claims_of(target: Target) -> tuple[Claim, ...]:
-    """All that a target states."""
+    """Return all that a target states."""
     machine = target.arithmetics
-    made = [Claim("node", kind) for kind in target.nodes]
-    made += [Claim("weights", kind) for kind in target.weights]
-    made += [Claim("readout", readout) for readout in target.readouts]
-    made += [
+    claims = [Claim("node", kind) for kind in target.nodes]
+    claims += [Claim("weights", kind) for kind in target.weights]
+    claims += [Claim("readout", readout) for readout in target.readouts]
+    claims += [
         Claim("statement", kind)
         for kind in target.statements
         if machine.to_the_rails or kind is not Bound
     ]
-    made += [Claim("by_neuron", what) for what in target.by_neuron]
+    claims += [Claim("by_neuron", what) for what in target.by_neuron]
     if in_fields(target):
         names = [name for name in machine.CHOICES if name not in _idle_fields(target)]
-        made += [Claim(name, value) for name in names for value in getattr(machine, name)]
-        made.append(Claim("fraction_bits", machine.max_fraction_bits))
-        made += [Claim("state_bits", machine.max_state_bits)] if machine.to_the_rails else []
+        claims += [Claim(name, value) for name in names for value in getattr(machine, name)]
+        claims.append(Claim("fraction_bits", machine.max_fraction_bits))
+        claims += [Claim("state_bits", machine.max_state_bits)] if machine.to_the_rails else []
         if machine.synapse:
             synapse = [
                 name for name in SYNAPSE_FIELDS if machine.to_the_rails or name != "overflow"
             ]
-            made += [
+            claims += [
                 Claim(name, value, True) for name in synapse for value in getattr(machine, name)
             ]
-    return tuple(sorted(made, key=str))
+    return tuple(sorted(claims, key=str))
 
 
 def _idle_fields(target: Target) -> frozenset[str]:
-    """Fields whose values no network of a target can tell apart: its membranes never leak, remember nothing, or reach no rails."""
+    """Return the fields whose values no network of a target can tell apart.
+
+    Its membranes never leak, remember nothing, or reach no rails.
+    """
     kept, shift = (
         target.example_fields.get("decay_numerator"),
         target.example_fields.get("decay_shift", 1),
     )
     idle = {"decay_form", "rounding"} if kept in (0, 1 << shift) else set()
     idle |= {"reset", "reset_timing"} if kept == 0 else set()
-    idle |= (
-        {"reset_timing"} if target.arithmetics.update == ("event",) else set()
-    )  # an update by event has but one
+    # an update by event has but one
+    idle |= {"reset_timing"} if target.arithmetics.update == ("event",) else set()
     return frozenset(idle if target.arithmetics.to_the_rails else {*idle, "overflow"})
 
 
 def exercised(claim: Claim, example: Example) -> bool:
-    """Whether a network would notice that a target does not compute what it claims."""
+    """Return whether a network would notice that a target does not compute what it claims."""
     match claim.name:
         case "node":
             return any(type(node) is claim.value for node in example.net.nodes.values())
@@ -176,7 +181,10 @@ def states(net: Network, synapse: bool) -> Iterator[tuple[str, Arithmetic | Syna
 
 
 def _with_other_values(claim: Claim, net: Network, holders: list[str]) -> Iterator[Network]:
-    """`net` with each other value of a field in those layers; values that contradict the other fields are left out."""
+    """Yield `net` with each other value of a field in those layers.
+
+    Values that contradict the other fields are left out.
+    """
     others = (
         [claim.value - 1]
         if claim.name == "fraction_bits"
@@ -212,7 +220,10 @@ def _changed(neuron: Neuron, synapse: bool, fields: dict[str, Any]) -> Neuron:
 
 
 def differs(example: Example, net: Network, quantities: tuple[Quantity, ...] = QUANTITIES) -> bool:
-    """Whether a spike or a membrane of `net`, or what of them is asked for, is another than the example's."""
+    """Return whether a spike or a membrane of `net` is another than the example's.
+
+    Where `quantities` says so, only one of the two is compared.
+    """
     try:
         got = simulate(net, example.x, trace=net.neurons)
     except LehrError:  # it fires too often to be passed on, say
@@ -244,7 +255,7 @@ def _passes_both_ends(claim: Claim, example: Example, name: str) -> bool:
 
 # -------------------------------------------------------------------- statements
 def _needs_statement(example: Example, kind: type) -> bool:
-    """Whether one statement of a kind could not be left out of a program unnoticed."""
+    """Return whether some statement of a kind cannot be left out of a program unnoticed."""
     for name, neuron in example.net.neurons.items():
         if not isinstance(neuron.arithmetic, Program):
             continue

@@ -1,4 +1,7 @@
-"""Golden networks in which all neurons of a layer share one number, and take events one by one: what machines with few registers hold."""
+"""Golden networks whose layers share one number among their neurons, and take events one by one.
+
+Machines with few registers hold them.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,9 @@ FLOOR = -6
 
 @dataclass(frozen=True)
 class SharedInLayers:
-    """Two convolutions, a sum over squares between them, and a dense layer: thresholds and floors by layer, biases of at most 0.
+    """Two convolutions, a sum over squares between them, and a dense layer.
+
+    Thresholds and floors are by layer, biases at most 0.
 
     Attributes:
         kinds: of weights, one for each of the three layers.
@@ -41,20 +46,22 @@ class SharedInLayers:
         statements = dict.fromkeys(
             type(s) for s in DYNAPCNN_BY_EVENT.all if type(s) in target.statements
         )
-        told = [
+        claims = [
             *(Claim("weights", kind) for kind in kinds),
             *(Claim("readout", each) for each in readout),
         ]
-        return (*told, *(Claim("statement", kind) for kind in statements))
+        return (*claims, *(Claim("statement", kind) for kind in statements))
 
     def groups(self, target: Target) -> Iterator[Iterator[tuple[Network, Images]]]:
-        """One form, with thresholds of several sizes."""
+        """Yield one form, with thresholds of several sizes."""
         taken = [kind if kind in target.weights else target.weights[0] for kind in self.kinds]
         readout = self.readout if self.readout in target.readouts else target.readouts[0]
         if {type(s) for s in DYNAPCNN_BY_EVENT.all} <= target.statements:
-            yield (self._made((taken[0], taken[1], taken[2]), readout, scale) for scale in SCALES)
+            yield (
+                self._network((taken[0], taken[1], taken[2]), readout, scale) for scale in SCALES
+            )
 
-    def _made(
+    def _network(
         self, kinds: tuple[WeightKind, WeightKind, WeightKind], readout: Readout, scale: int
     ) -> tuple[Network, Images]:
         rng = np.random.default_rng(5)
@@ -68,8 +75,8 @@ class SharedInLayers:
         net.kinds = (kinds[2],)
         net.linear("fc", 4)
         self._neurons(net, "out", scale * LARGEST[kinds[2]])
-        made = Network(net.nodes, (*net.edges, (net.here, OUTPUT)), net.input, STEPS, readout)
-        return made, (rng.random((3, STEPS, 2, 6, 6)) < 0.3).astype(np.uint8)
+        result = Network(net.nodes, (*net.edges, (net.here, OUTPUT)), net.input, STEPS, readout)
+        return result, (rng.random((3, STEPS, 2, 6, 6)) < 0.3).astype(np.uint8)
 
     def _neurons(self, net: Builder, name: str, threshold: int) -> None:
         def all_of(value: int) -> Int32Array:

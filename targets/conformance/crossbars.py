@@ -1,4 +1,7 @@
-"""Golden networks of one layer that updates by event, whose membranes come to both rails of 12 bits without any bias."""
+"""Golden networks of one layer by event, whose membranes come to both rails of 12 bits.
+
+They come there without any bias.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,10 @@ _NEVER = 3000
 
 @dataclass(frozen=True)
 class OneLayer:
-    """A layer by event behind dense weights, two rows of which are alike; or behind a convolution and sums over windows."""
+    """Layer by event behind dense weights, or behind a convolution and sums over windows.
+
+    Two rows of the dense weights are alike.
+    """
 
     name: str
     update: Arithmetic | Program
@@ -40,11 +46,11 @@ class OneLayer:
         return ()
 
     def groups(self, target: Target) -> Iterator[Iterator[tuple[Network, Images]]]:
-        """One network."""
+        """Yield one network."""
         if all(type(node) in target.nodes for node in self._nodes().values()):
-            yield iter([self._made()])
+            yield iter([self._network()])
 
-    def _made(self) -> tuple[Network, Images]:
+    def _network(self) -> tuple[Network, Images]:
         nodes = self._nodes()
         net = Network(
             nodes, tuple(pairwise((INPUT, *nodes, OUTPUT))), Input(_SHAPE, "spikes"), _STEPS

@@ -20,7 +20,7 @@ AddNeurons = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Parts:
-    """What a network is made of, whatever its shape.
+    """Parts of a network, whatever its shape.
 
     Attributes:
         arithmetic: of all neurons.
@@ -38,7 +38,7 @@ class Parts:
 
     @property
     def last(self) -> Arithmetic:
-        """Of the last layer."""
+        """Arithmetic of the last layer."""
         return (
             replace(self.arithmetic, fires="never", reset="none")
             if self.integrators
@@ -66,8 +66,8 @@ class Form:
     held: bool = False
     steps: int = 8
 
-    def made_of(self, nodes: frozenset[type]) -> bool:
-        """Whether it has nodes of these types alone."""
+    def has_only(self, nodes: frozenset[type]) -> bool:
+        """Return whether it has nodes of these types alone."""
         net = Builder(Input(self.shape, "spikes"), np.random.default_rng(0))
         self.fill(net, lambda name: net.neuron(name, Arithmetic()))
         return {type(node) for node in net.nodes.values()} <= nodes
@@ -76,17 +76,20 @@ class Form:
         self, parts: Parts, seed: int = 0, style: Style = USUAL, samples: int = 3
     ) -> tuple[Network, Images]:
         """Return a network of this form with random weights, and samples for it."""
-        how = parts.arithmetic
+        arithmetic = parts.arithmetic
         net = Builder(
             Input(self.shape, "u8" if self.pixels else "spikes"),
             np.random.default_rng(seed + 1),
             parts.kinds,
         )
         self.fill(
-            net, lambda name: net.neuron(name, parts.last if name == "out" else how, parts.synapse)
+            net,
+            lambda name: net.neuron(
+                name, parts.last if name == "out" else arithmetic, parts.synapse
+            ),
         )
-        made = net.network(self.steps, seed, parts.readout, style)
-        return made, random_input(made, np.random.default_rng(seed + 4), samples, self.held)
+        result = net.network(self.steps, seed, parts.readout, style)
+        return result, random_input(result, np.random.default_rng(seed + 4), samples, self.held)
 
 
 def _convolutions(net: Builder, neurons: AddNeurons) -> None:
@@ -135,7 +138,10 @@ WIDE = (
     Form("wide_on_pixels", _wide, (256,), pixels=True, held=True, steps=16),
     Form("wide", _wide, (256,), steps=16),
 )
-"""Sums as large as they come, in both directions: for machines whose rails biases alone do not reach."""
+"""Sums as large as they come, in both directions.
+
+They are for machines whose rails biases alone do not reach.
+"""
 FORMS = (
     CONVOLUTIONAL,
     POOLED_SPIKES,
@@ -175,7 +181,10 @@ RECURRENT = (
 
 
 def delayed(currents: Delay, spikes: Delay) -> tuple[Form, ...]:
-    """Currents, and spikes beside some that are not, held back by steps; then spikes of the input alone."""
+    """Return forms with currents held back by steps, and spikes beside some that are not.
+
+    In the last of them only spikes of the input are held back.
+    """
 
     def both(net: Builder, neurons: AddNeurons) -> None:
         net.linear("fc1", 8)
@@ -199,7 +208,10 @@ def delayed(currents: Delay, spikes: Delay) -> tuple[Form, ...]:
 def convolved(
     stride: Pair = (1, 1), padding: Pair = (0, 0), dilation: Pair = (1, 1), groups: int = 1
 ) -> tuple[Form, ...]:
-    """One convolution with more than a kernel to it, before a dense layer or alone."""
+    """Return forms with a convolution that has more than a kernel to it.
+
+    It stands before a dense layer or alone.
+    """
 
     def alone(net: Builder, neurons: AddNeurons) -> None:
         net.conv(
@@ -219,7 +231,7 @@ def convolved(
 
 
 def pooled(kernel: Pair, stride: Pair, padding: Pair) -> tuple[Form, ...]:
-    """Sums over windows between a convolution and its neurons."""
+    """Return forms with sums over windows between a convolution and its neurons."""
 
     def fill(net: Builder, neurons: AddNeurons) -> None:
         net.conv("conv", 4, (3, 3))
@@ -232,7 +244,10 @@ def pooled(kernel: Pair, stride: Pair, padding: Pair) -> tuple[Form, ...]:
 
 
 def by_neuron(net: Network) -> Network:
-    """`net` with thresholds that differ within each channel of its maps, by one unit from neuron to neuron."""
+    """Return `net` with thresholds that differ within each channel of its maps.
+
+    They differ by one unit from neuron to neuron.
+    """
     nodes = dict(net.nodes)
     for name, neuron in net.neurons.items():
         if len(shape := net.shapes[name]) > 1:

@@ -51,30 +51,33 @@ class Golden(Protocol):
 
     @property
     def name(self) -> str:
-        """As tests are called after it."""
+        """Name that tests are called after."""
 
     def tells(self, target: Target) -> tuple[Claim, ...]:
-        """What it is there to exercise, for a target."""
+        """Return what it is there to exercise, for a target."""
 
     def groups(self, target: Target) -> Iterator[Iterator[tuple[Network, Images]]]:
         """Networks to try, and samples: in each group of one form, with other numbers."""
 
 
 # -------------------------------------------------------------------- the list
-def _of(name: str, *told: str, **given: Any) -> InFields:
-    """Return a golden network with some fields, which it exercises: those `told`, all if none is."""
-    return InFields(name, fields=given, told=told or tuple(given))
+def _of(name: str, *exercised: str, **given: Any) -> InFields:
+    """Return a golden network with some fields.
+
+    It exercises those of them that are named, all if none is.
+    """
+    return InFields(name, fields=given, exercised=exercised or tuple(given))
 
 
 def _membranes() -> Iterator[InFields]:
-    """One arithmetic of the membrane after the other."""
+    """Yield one arithmetic of the membrane after the other."""
     for form, rounding in product(get_args(DecayForm), get_args(Rounding)):
         # rounded to the nearest, a decay by (2^n - 1) / 2^n is the same in both forms
-        told = ("rounding",) if rounding == "nearest_even" else ("decay_form", "rounding")
-        yield _of(f"decay_{form}_{rounding}", *told, decay_form=form, rounding=rounding)
+        exercised = ("rounding",) if rounding == "nearest_even" else ("decay_form", "rounding")
+        yield _of(f"decay_{form}_{rounding}", *exercised, decay_form=form, rounding=rounding)
     for reset, timing in product(get_args(Reset), get_args(ResetTiming)):
-        told = ("reset",) if reset == "none" else ("reset", "reset_timing")
-        yield _of(f"reset_{reset}_{timing}", *told, reset=reset, reset_timing=timing)
+        exercised = ("reset",) if reset == "none" else ("reset", "reset_timing")
+        yield _of(f"reset_{reset}_{timing}", *exercised, reset=reset, reset_timing=timing)
     for fires in ("gt", "ge"):
         yield _of(f"fires_{fires}", fires=fires)
     yield _of("fires_gt_reset_zero", "fires", fires="gt", reset="zero")
@@ -82,14 +85,14 @@ def _membranes() -> Iterator[InFields]:
         "most_fraction_bits",
         (*SMALLEST, ONE_SIGN),
         most=("fraction_bits", "state_bits"),
-        told=("fraction_bits",),
+        exercised=("fraction_bits",),
     )
     for bits in (0, 5):
         yield InFields(
             f"fraction_bits_{bits}",
             fields={"fraction_bits": bits},
             most=("state_bits",),
-            told=("fraction_bits",),
+            exercised=("fraction_bits",),
         )
     for name, numerator, shift in (
         ("no_leak", 1, 0),
@@ -110,7 +113,7 @@ def _rails() -> Iterator[InFields]:
         rails = InFields(
             f"{overflow}_at_most_bits",
             (*SMALLEST, *WIDE, ONE_SIGN),
-            told=("overflow", "state_bits"),
+            exercised=("overflow", "state_bits"),
             styles=RAILS,
         )
         yield replace(rails, fields={"overflow": overflow}, most=("state_bits",))
@@ -123,7 +126,7 @@ def _rails() -> Iterator[InFields]:
 
 
 def _synapses() -> Iterator[InFields]:
-    """One arithmetic of the synapse state after the other, and integrators."""
+    """Yield one arithmetic of the synapse state after the other, and integrators."""
     yield InFields("synapse", (HEARS_ITSELF, *SMALLEST), synapse={})
     for form, rounding in product(get_args(DecayForm), get_args(Rounding)):
         given = {"decay_form": form, "rounding": rounding}
@@ -192,9 +195,12 @@ GOLDEN: tuple[Golden, ...] = (*IN_FIELDS, *OF_MACHINES)
 # -------------------------------------------------------------------- for a target
 @cache
 def example(target: Target, name: str) -> Example | str:
-    """Return a golden network in the form that a target takes, samples and what the definition makes of them, or why none maps."""
+    """Return a golden network in the form that a target takes, or why none maps.
+
+    With it go samples, and what the definition makes of them.
+    """
     golden = next(g for g in GOLDEN if g.name == name)
-    told = golden.tells(target)
+    claims = golden.tells(target)
     refused, best = "", None
     silent = False
     for group in golden.groups(target):
@@ -202,13 +208,13 @@ def example(target: Target, name: str) -> Example | str:
             if problems := target.check(net):
                 refused = refused or str(problems[0])
                 break  # other numbers change nothing
-            made = Example(net, x, simulate(net, x, trace=net.neurons))
-            if not flowing(net, made.expected):
+            candidate = Example(net, x, simulate(net, x, trace=net.neurons))
+            if not flowing(net, candidate.expected):
                 silent = True
                 continue
-            if all(exercised(claim, made) for claim in told):
-                return made
-            best = best or made
+            if all(exercised(claim, candidate) for claim in claims):
+                return candidate
+            best = best or candidate
     assert best or not silent, f"{name} maps to {target.name}, but is silent or always fires"
     return (
         best
@@ -218,16 +224,16 @@ def example(target: Target, name: str) -> Example | str:
 
 
 def mapping(target: Target) -> Iterator[tuple[str, Example]]:
-    """One after another, the golden networks of the target's usual arithmetic that map to it, by name."""
+    """Yield the golden networks of the target's usual arithmetic that map to it, by name."""
     usual: Iterator[Golden] = (golden for golden in IN_FIELDS if not (golden.fields or golden.most))
     for golden in chain(usual, OF_MACHINES):
-        made = example(target, golden.name)
-        if isinstance(made, Example):
-            yield golden.name, made
+        candidate = example(target, golden.name)
+        if isinstance(candidate, Example):
+            yield golden.name, candidate
 
 
 def mapped(target: Target) -> dict[str, Example]:
-    """All of them."""
+    """Return all of them."""
     return dict(mapping(target))
 
 

@@ -1,4 +1,4 @@
-"""Golden networks whose update is in fields: the forms, arithmetics and parameters that they have for a target."""
+"""Golden networks whose update is in fields: forms, arithmetics and parameters for a target."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ PLAIN = Style(biased=False, alike=True, reached=True)
 EVERYWHERE = Style(reached=True, everywhere=True)
 """One threshold for all neurons of the network."""
 COARSE = (Style(alike=True, reached=True, unit=64), replace(PLAIN, unit=64))
-"""One threshold for all neurons of a layer, and that and the bias without the lowest six bits, as Loihi keeps them; or no bias."""
+"""One threshold for all neurons of a layer, with coarse numbers, or without biases.
+
+Threshold and bias lack the lowest six bits, as Loihi keeps them.
+"""
 RAILS = (
     Style(rails=1.0, reached=True),
     Style(rails=0.25, reached=True),
@@ -46,7 +49,7 @@ class InFields:
         forms: that it may have, the first that the target takes is used.
         fields: of `Arithmetic` in which it differs from the target's usual ones.
         most: fields that are the most the target has.
-        told: the fields that it is there to exercise.
+        exercised: the fields that it is there to exercise.
         synapse: fields of the second state; None without one.
         kinds: of weights; the target's usual one if None.
         readout: of the network; the target's usual one if None.
@@ -59,17 +62,20 @@ class InFields:
     fields: Mapping[str, Any] = field(default_factory=dict)
     synapse: Mapping[str, Any] | None = None
     most: tuple[str, ...] = ()
-    told: tuple[str, ...] = ()
+    exercised: tuple[str, ...] = ()
     kinds: tuple[WeightKind, ...] | None = None
     readout: Readout | None = None
     integrators: bool = False
     styles: tuple[Style, ...] = (Style(reached=True), PLAIN, EVERYWHERE, *COARSE)
     thresholds_by_neuron: bool = False
 
-    def make(self, how: Arithmetic) -> tuple[Network, Images]:
+    def make(self, arithmetic: Arithmetic) -> tuple[Network, Images]:
         """Return the network in its first form, whatever targets take."""
         return self._grown(
-            self.forms[0], self._parts(how, "binary", "count_argmax_lowest"), 0, self.styles[0]
+            self.forms[0],
+            self._parts(arithmetic, "binary", "count_argmax_lowest"),
+            0,
+            self.styles[0],
         )
 
     def groups(self, target: Target) -> Iterator[Iterator[tuple[Network, Images]]]:
@@ -77,12 +83,12 @@ class InFields:
         if not in_fields(target):
             return
         try:
-            how = Arithmetic(**self._fields(target))
+            arithmetic = Arithmetic(**self._fields(target))
         except FileRefused:  # what it is there for contradicts all that the target has
             return
-        if how.update == "event" and (self.synapse is not None or self.integrators):
+        if arithmetic.update == "event" and (self.synapse is not None or self.integrators):
             return
-        if self.synapse is not None and how.beta == 1:  # no synapse state without a leak
+        if self.synapse is not None and arithmetic.beta == 1:  # no synapse state without a leak
             return
         kind = "binary" if "binary" in target.weights else target.weights[0]
         readout = (
@@ -90,11 +96,10 @@ class InFields:
             if "count_argmax_lowest" in target.readouts
             else target.readouts[0]
         )
-        parts = self._parts(how, kind, readout)
-        forms = [form for form in self.forms if form.made_of(target.nodes)]
-        forms = [
-            form for form in forms if not (form.pixels and how.update == "event")
-        ]  # a pixel would be up to 255 events
+        parts = self._parts(arithmetic, kind, readout)
+        forms = [form for form in self.forms if form.has_only(target.nodes)]
+        # a pixel would be up to 255 events
+        forms = [form for form in forms if not (form.pixels and arithmetic.update == "event")]
         if _lacks(target, parts):
             forms = forms[:1]
         for form, style in product(
@@ -103,7 +108,7 @@ class InFields:
             yield (self._grown(form, parts, seed, style) for seed in range(TRIES))
 
     def tells(self, target: Target) -> tuple[Claim, ...]:
-        """Return the fields `told`, with the values that they have for a target."""
+        """Return what it exercises: fields, with the values that they have for a target."""
         if not in_fields(target):
             return ()
         own = self._fields(target)
@@ -111,7 +116,7 @@ class InFields:
         if synapse.get("rounding") == "nearest_even":
             del synapse["decay_form"]  # both forms are the same
         return (
-            *(Claim(name, own[name]) for name in self.told),
+            *(Claim(name, own[name]) for name in self.exercised),
             *(Claim(name, value, True) for name, value in synapse.items()),
         )
 
@@ -133,28 +138,40 @@ class InFields:
             else own
         )
 
-    def _parts(self, how: Arithmetic, kind: WeightKind, readout: Readout) -> Parts:
+    def _parts(self, arithmetic: Arithmetic, kind: WeightKind, readout: Readout) -> Parts:
         synapse = None
         if self.synapse is not None:
-            leak = {name: getattr(how, name) for name in ("decay_form", "rounding", "overflow")}
+            leak = {
+                name: getattr(arithmetic, name) for name in ("decay_form", "rounding", "overflow")
+            }
             synapse = replace(
-                SLOW, **{**leak, "state_bits": min(SLOW.state_bits, how.state_bits), **self.synapse}
+                SLOW,
+                **{
+                    **leak,
+                    "state_bits": min(SLOW.state_bits, arithmetic.state_bits),
+                    **self.synapse,
+                },
             )
-        return Parts(how, synapse, self.kinds or (kind,), self.readout or readout, self.integrators)
+        return Parts(
+            arithmetic, synapse, self.kinds or (kind,), self.readout or readout, self.integrators
+        )
 
     def _grown(self, form: Form, parts: Parts, seed: int, style: Style) -> tuple[Network, Images]:
-        net, x = _made(form, parts, seed, style)
+        net, x = _network(form, parts, seed, style)
         return (by_neuron(net) if self.thresholds_by_neuron else net), x
 
 
 @lru_cache(maxsize=2048)
-def _made(form: Form, parts: Parts, seed: int, style: Style) -> tuple[Network, Images]:
+def _network(form: Form, parts: Parts, seed: int, style: Style) -> tuple[Network, Images]:
     """Return a network that several targets may be asked to take."""
     return form.make(parts, seed, style)
 
 
 def _lacks(target: Target, parts: Parts) -> bool:
-    """Whether a machine refuses the parts, so that it refuses whatever is made of them, and one network shows why."""
+    """Return whether a machine refuses the parts.
+
+    It then refuses whatever is made of them, and one network shows why.
+    """
     last = Neuron(
         np.full(1, parts.last.fires != "never", np.int32),
         np.zeros(1, np.int32),
@@ -166,7 +183,10 @@ def _lacks(target: Target, parts: Parts) -> bool:
 
 
 def usual(machine: Arithmetics, needed: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return the fields that golden networks have where nothing else is said: the defaults, or what the machine has instead, or needs."""
+    """Return the fields that golden networks have where nothing else is said.
+
+    They are the defaults, or what the machine has instead, or needs.
+    """
     chosen = {f.name: getattr(DEFAULT, f.name) for f in fields(DEFAULT)}
     for name in machine.CHOICES:
         allowed = getattr(machine, name)

@@ -1,4 +1,4 @@
-"""Networks of the machines of lehr.machines, in which spikes flow: what every station is tried on."""
+"""Networks of the machines of lehr.machines, in which spikes flow: every station takes them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,10 @@ THRESHOLDS = {
 def machine_network(
     name: str, *, spatial: bool = False, per_neuron: bool = False
 ) -> tuple[Network, Images]:
-    """Two layers of a machine's neurons, dense or a convolution first, with parameters by channel or by neuron; and samples by step."""
+    """Return two layers of a machine's neurons, and samples by step.
+
+    The first layer is dense or a convolution; parameters are by channel or by neuron.
+    """
     return program_network(
         MACHINES[name], THRESHOLDS.get(name, 40), spatial=spatial, per_neuron=per_neuron
     )
@@ -56,9 +59,10 @@ def program_network(
     readout: Readout = "count_argmax_lowest",
     alike: bool = False,
 ) -> tuple[Network, Images]:
-    """Return the same for any program whose parameters are among `RANGES`; thresholds lie around `threshold`; or the first layer alone.
+    """Return the same for any program whose parameters are among `RANGES`.
 
-    With `alike`, all neurons of the network have that one threshold.
+    Thresholds lie around `threshold`. It may be the first layer alone. With `alike`, all neurons of
+    the network have that one threshold.
     """
     rng = np.random.default_rng(seed)
     entry: Shape = (2, 6, 6) if spatial else (14,)

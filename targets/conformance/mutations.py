@@ -1,4 +1,7 @@
-"""The smallest changes of a network, each of which a comparison of spikes and membranes must notice."""
+"""Smallest changes of a network, each of which a comparison must notice.
+
+It compares spikes and membranes.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +24,19 @@ MOST = 12
 
 
 def one_higher_threshold(net: Network, channel: int = 0) -> Network:
-    """One threshold is raised by one unit: of a channel of the first layer, whose spikes all the others depend on."""
+    """Return the network with one threshold one unit higher.
+
+    It is the one of a channel of the first layer, whose spikes all the others depend on.
+    """
     name, neuron = next(iter(net.neurons.items()))
     return _with(net, name, replace(neuron, threshold=_one_more(neuron.threshold, channel)))
 
 
 def thresholds(net: Network) -> Iterator[Network]:
-    """One threshold is one unit higher; all of a layer are, or of the network, for machines that have but one."""
+    """Yield networks with one threshold one unit higher.
+
+    For machines that have but one, all of a layer are, or all of the network.
+    """
     yield from _parameter(net, "threshold")
     firing = {
         name: neuron
@@ -41,25 +50,28 @@ def thresholds(net: Network) -> Iterator[Network]:
 
 
 def biases(net: Network) -> Iterator[Network]:
-    """One bias is one unit higher, where there are any."""
+    """Yield networks with one bias one unit higher, where there are any."""
     yield from _parameter(net, "bias")
 
 
 def no_bias(net: Network) -> Iterator[Network]:
-    """Yield a layer has lost its bias."""
+    """Yield networks in which a layer has lost its bias."""
     for name, neuron in reversed([*net.neurons.items()]):
         if neuron.bias.any():
             yield _with(net, name, replace(neuron, bias=np.zeros_like(neuron.bias)))
 
 
 def others(net: Network) -> Iterator[Network]:
-    """One of the other parameters of a program is one unit higher."""
+    """Yield networks with one of the other parameters of a program one unit higher."""
     for name in sorted({name for neuron in net.neurons.values() for name in neuron.parameters}):
         yield from _parameter(net, name)
 
 
 def weights(net: Network) -> Iterator[Network]:
-    """One weight has the other sign; where its kind has steps of one, it is changed by one."""
+    """Yield networks in which one weight has the other sign.
+
+    Where its kind has steps of one, it is changed by one.
+    """
     for name, node in net.weighted.items():
         for index in range(min(node.weight.size, MOST)):
             weight = node.weight.copy()
@@ -68,7 +80,10 @@ def weights(net: Network) -> Iterator[Network]:
 
 
 def numbers(net: Network) -> Iterator[Network]:
-    """One number of a node that is neither weights nor neurons is one unit higher: a factor, or the steps of one value."""
+    """Yield networks with one unit more in a node that is neither weights nor neurons.
+
+    It is added to a factor, or to the steps of one value.
+    """
     for name, node in net.nodes.items():
         values = {f.name: getattr(node, f.name) for f in fields(node)}  # type: ignore[arg-type]
         for field, array in (
@@ -82,29 +97,32 @@ def numbers(net: Network) -> Iterator[Network]:
 
 
 def leaks(net: Network) -> Iterator[Network]:
-    """Yield a layer leaks a little more or less: by one unit of a numerator, or by one bit of a shift."""
+    """Yield networks in which a layer leaks a little more or less.
+
+    The change is one unit of a numerator, or one bit of a shift.
+    """
     for name, neuron in reversed([*net.neurons.items()]):
         if isinstance(neuron.arithmetic, Program):
             for program in _other_leaks(neuron.arithmetic):
-                yield from _made(net, name, neuron, arithmetic=program)
+                yield from _changed(net, name, neuron, arithmetic=program)
         else:
-            for how in _other_decays(neuron.arithmetic):
-                yield from _made(net, name, neuron, arithmetic=how)
+            for leak in _other_decays(neuron.arithmetic):
+                yield from _changed(net, name, neuron, arithmetic=leak)
 
 
 def synapses(net: Network) -> Iterator[Network]:
-    """Yield the currents of a layer leak a little more or less."""
+    """Yield networks in which the currents of a layer leak a little more or less."""
     for name, neuron in reversed([*net.neurons.items()]):
-        for how in _other_decays(neuron.synapse) if neuron.synapse else ():
-            yield from _made(net, name, neuron, synapse=how)
+        for leak in _other_decays(neuron.synapse) if neuron.synapse else ():
+            yield from _changed(net, name, neuron, synapse=leak)
 
 
 def other_state(net: Network) -> Iterator[Network]:
-    """Yield the bias of a layer goes to its other state."""
+    """Yield networks in which the bias of a layer goes to its other state."""
     for name, neuron in reversed([*net.neurons.items()]):
         if neuron.synapse and neuron.bias.any():
             to: BiasTo = "membrane" if neuron.synapse.bias_to == "synapse" else "synapse"
-            yield from _made(net, name, neuron, synapse=replace(neuron.synapse, bias_to=to))
+            yield from _changed(net, name, neuron, synapse=replace(neuron.synapse, bias_to=to))
 
 
 MUTATIONS: Mapping[str, Mutate] = MappingProxyType(
@@ -127,8 +145,8 @@ def _with(net: Network, name: str, node: Node) -> Network:
     return replace(net, nodes={**net.nodes, name: node})
 
 
-def _made(net: Network, name: str, neuron: Neuron, **changes: Any) -> Iterator[Network]:
-    """Yield the network with changed neurons, unless what they are then contradicts itself."""
+def _changed(net: Network, name: str, neuron: Neuron, **changes: Any) -> Iterator[Network]:
+    """Yield the network with changed neurons, unless their arithmetic contradicts itself."""
     try:
         yield _with(net, name, replace(neuron, **changes))
     except LehrError:
@@ -146,17 +164,14 @@ def _parameter(net: Network, name: str) -> Iterator[Network]:
         if name not in neuron.program.parameters or not (array := neuron.values[name]).any():
             continue
         each = (_one_more(array, index) for index in range(min(array.size, MOST)))
-        for more in (
-            *each,
-            array + 1,
-            array + _lowest_bit(array),
-        ):  # some machines have one for all, or but multiples of a power of two
+        # some machines have one for all, or but multiples of a power of two
+        for more in (*each, array + 1, array + _lowest_bit(array)):
             whole = (
                 {name: more}
                 if name in ("threshold", "bias")
                 else {"parameters": {**neuron.parameters, name: more}}
             )
-            yield from _made(net, layer, neuron, **whole)
+            yield from _changed(net, layer, neuron, **whole)
 
 
 def _lowest_bit(array: Any) -> int:
@@ -169,10 +184,10 @@ def _step(weight: int, kind: str) -> int:
     return -2 * weight if kind == "binary" else 1 if weight < 1 else -1
 
 
-def _other_decays(how: Arithmetic | Synapse) -> Iterator[Arithmetic | Synapse]:
-    for numerator, shift in _near(how.decay_form, how.decay_numerator, how.decay_shift):
+def _other_decays(state: Arithmetic | Synapse) -> Iterator[Arithmetic | Synapse]:
+    for numerator, shift in _near(state.decay_form, state.decay_numerator, state.decay_shift):
         try:
-            yield replace(how, decay_numerator=numerator, decay_shift=shift)
+            yield replace(state, decay_numerator=numerator, decay_shift=shift)
         except LehrError:
             continue
 

@@ -1,4 +1,7 @@
-"""Networks in which all that a neuron is given has one sign: membranes stop at an end of their width in whatever order it is added."""
+"""Networks in which all that a neuron is given has one sign.
+
+Membranes stop at an end of their width in whatever order it is added.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,9 @@ ONE_SIGN = Form("one_sign", _one_sign, (INPUTS,), steps=STEPS)
 
 @dataclass(frozen=True)
 class MachineAtItsRails:
-    """A golden network of a machine whose membranes have an end upwards and downwards, and reach both.
+    """Golden network of a machine whose membranes have an end upwards and downwards.
+
+    They reach both.
 
     Attributes:
         machine: its name.
@@ -46,7 +51,7 @@ class MachineAtItsRails:
 
     @property
     def name(self) -> str:
-        """As tests are called after it."""
+        """Name that tests are called after."""
         return f"machine_{self.machine}_at_its_rails"
 
     def tells(self, target: Target) -> tuple[Claim, ...]:
@@ -54,7 +59,7 @@ class MachineAtItsRails:
         return (Claim("statement", Bound),) if Bound in target.statements else ()
 
     def groups(self, target: Target) -> Iterator[Iterator[tuple[Network, Images]]]:
-        """One network, whose thresholds are low, high, and the highest that there are."""
+        """Yield one network, whose thresholds are low, high, and the highest that there are."""
         program = with_input_shift(MACHINES[self.machine], self.shift)
         if not {type(s) for s in program.all} <= target.statements:
             return

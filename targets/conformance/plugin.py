@@ -1,4 +1,7 @@
-"""The plugin of pytest that chooses the targets of the suite: `--lehr-target NAME`, all that are registered without it."""
+"""Plugin of pytest that chooses the targets of the suite.
+
+They are those of `--lehr-target NAME`, and all that are registered without it.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,10 @@ HERE = Path(__file__).resolve().parent
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option."""
     group = parser.getgroup("lehr")
-    meaning = "a registered target that the suite lehr.targets.conformance is to run over, more than once for several; all if not given"
+    meaning = (
+        "a registered target that the suite lehr.targets.conformance is to run over, more than "
+        "once for several; all if not given"
+    )
     group.addoption("--lehr-target", action="append", default=[], metavar="NAME", help=meaning)
 
 

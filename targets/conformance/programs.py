@@ -1,4 +1,7 @@
-"""Golden networks whose update is a program: the machines of lehr.machines, and programs with one kind of statement each."""
+"""Golden networks whose update is a program.
+
+They are the machines of lehr.machines, and programs with one kind of statement each.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,10 @@ class InStatements:
         return (Claim("statement", self.kind),) if self.kind in target.statements else ()
 
     def groups(self, target: Target) -> Iterator[Iterator[tuple[Network, Images]]]:
-        """Program after program, in each shape; with thresholds by channel, then with one for all."""
+        """Yield program after program, in each shape.
+
+        First come thresholds by channel, then one for all.
+        """
         kind = "binary" if "binary" in target.weights else target.weights[0]
         readout = (
             "count_argmax_lowest"
@@ -92,7 +98,10 @@ def _machines() -> Iterator[InStatements]:
 
 
 def _narrowed(s: Statement) -> Statement:
-    """Return a statement whose ends, where it is a Bound, are as far from those of NARROW bits as they were from those of as many as they have."""
+    """Return a statement with narrower ends, where it is a Bound.
+
+    They are as far from those of NARROW bits as they were from those of as many bits as they have.
+    """
     if isinstance(s, ForEachEvent):
         return ForEachEvent(tuple(map(_narrowed, s.body)))
     if not isinstance(s, Bound) or isinstance(s.low, str) or isinstance(s.high, str):
@@ -102,7 +111,10 @@ def _narrowed(s: Statement) -> Statement:
 
 
 def _statements() -> Iterator[InStatements]:
-    """Each statement in each of its variants, among as few others as make a neuron; with a narrow Bound, then with a wide one."""
+    """Yield each statement in each of its variants, among as few others as make a neuron.
+
+    It comes with a narrow Bound, then with a wide one.
+    """
     leaks = [
         "dash 0 2",
         "linear 5 0",
@@ -166,7 +178,10 @@ def _statements() -> Iterator[InStatements]:
 
 
 def _small(name: str, *lines: str) -> InStatements:
-    """Return a program, and the same with a Bound to 32 bits instead of 12, for machines that come to no rails."""
+    """Return a program, and the same with a Bound to 32 bits instead of 12.
+
+    The latter is for machines that come to no rails.
+    """
     versions = [program_of_lines(list(lines), "v")]
     if _BOUND in lines:
         versions.append(

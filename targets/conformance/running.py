@@ -45,7 +45,10 @@ def known_failures(target: Target) -> dict[str, str]:
 
 
 def run(target: Target, net: Network, x: Images, folder: Path) -> Trace:
-    """Build `net` for a target, with golden vectors, and run it in the target's own tool; skip the test where that is not here."""
+    """Build `net` for a target, with golden vectors, and run it in the target's own tool.
+
+    Skip the test where the tool is not here.
+    """
     (target.plan(net, {}) | golden_plan(net, x)).with_manifest({}).write(folder)
     try:
         return ready(target).run(folder, x)
@@ -67,10 +70,10 @@ def compared(target: Target, expected: Trace, got: Trace) -> Comparison:
 
 def needed(target: Target, name: str) -> Example:
     """Return a golden network in the target's form; the test is skipped where none maps."""
-    made = example(target, name)
-    if isinstance(made, str):
-        pytest.skip(made)
-    return made
+    golden = example(target, name)
+    if isinstance(golden, str):
+        pytest.skip(golden)
+    return golden
 
 
 def first(target: Target) -> Example:
@@ -79,10 +82,10 @@ def first(target: Target) -> Example:
     Fails the test where there is none: nothing about the target is tested then.
     """
     with_artefact(target)
-    found = some(target)
-    if not found:
+    examples = some(target)
+    if not examples:
         pytest.fail(
             f"no golden network maps to {target.name}: nothing about it is tested; "
             f"{example(target, 'small')}"
         )
-    return next(iter(found.values()))
+    return next(iter(examples.values()))

@@ -1,4 +1,7 @@
-"""Networks with a Scale wherever one can stand: before and behind weights, on a second branch, and on a feedback edge."""
+"""Networks with a Scale wherever one can stand.
+
+It stands before and behind weights, on a second branch, and on a feedback edge.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,10 @@ FEW = 5
 
 
 def scaled(*, by_value: bool = False) -> tuple[Form, ...]:
-    """Spikes, sums, a second branch and feedback, each times factors by channel; or, before dense weights, by value."""
+    """Return forms with spikes, sums, a second branch and feedback, each times factors.
+
+    The factors are by channel, or, before dense weights, by value.
+    """
 
     def maps(net: Builder, neurons: AddNeurons) -> None:
         net.add("gain_in", _gains(net, net.shape[0]))
@@ -75,7 +81,11 @@ def _extreme(net: Builder, *shape: int) -> Scale:
 
 
 def _branches(net: Builder, gain: Scale) -> None:
-    """Add to the neurons added last what came in, times `gain` and through weights of its own, and their own spikes times factors."""
+    """Add a second branch and feedback to the neurons added last.
+
+    What came in goes to them times `gain` and through weights of its own, and their own spikes go
+    to them times factors.
+    """
     features, kind = math.prod(net.input.shape), net.kinds[0]
     net.nodes |= {
         "gain_skip": gain,

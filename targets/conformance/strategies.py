@@ -54,7 +54,10 @@ WEIGHTS: tuple[tuple[WeightKind, ...], ...] = (
 
 @st.composite
 def arithmetics(draw: st.DrawFn, /, **fixed: Any) -> Arithmetic:
-    """Any arithmetic; `fixed` holds the fields that are not drawn. Neurons that update by event, or never fire, only on request."""
+    """Draw any arithmetic; `fixed` holds the fields that are not drawn.
+
+    Neurons that update by event, or never fire, only come on request.
+    """
     if fixed.get("update") == "event":
         fixed = {"reset_timing": "same_step", **fixed}
     some: Mapping[str, st.SearchStrategy[Any]] = {
@@ -74,7 +77,10 @@ def arithmetics(draw: st.DrawFn, /, **fixed: Any) -> Arithmetic:
 
 
 def numerators(form: DecayForm, whole: int, highest: int | None = None) -> st.SearchStrategy[int]:
-    """Numerators of a decay by k / `whole`, slow decays as often as all others; at most `highest`, `whole` if None."""
+    """Return numerators of a decay by k / `whole`, slow decays as often as all others.
+
+    They are at most `highest`, `whole` if None.
+    """
     highest = whole if highest is None else highest
     return (
         st.just(whole - 1)
@@ -92,7 +98,9 @@ def networks(
     kinds: tuple[InputKind, ...] = get_args(InputKind),
     **fixed: Any,
 ) -> Network:
-    """Return a small valid network in which spikes flow, with its own random arithmetic in each of one to three layers.
+    """Draw a small valid network in which spikes flow.
+
+    Each of its one to three layers has a random arithmetic of its own.
 
     Args:
         draw: given by hypothesis.
@@ -126,16 +134,16 @@ def networks(
             "recurrent", draw(st.sampled_from(flat_layers)), draw(st.sampled_from(flat_layers))
         )
     try:
-        made = net.network(draw(st.integers(2, 8)), seed)
-        assume(alive(simulate(made, random_input(made, np.random.default_rng(seed)))))
+        result = net.network(draw(st.integers(2, 8)), seed)
+        assume(alive(simulate(result, random_input(result, np.random.default_rng(seed)))))
     except NotMappable:  # an event-driven neuron fired more than 255 times in a step
         assume(False)
         raise
-    return made
+    return result
 
 
 def _spatial(draw: st.DrawFn, net: Builder, depth: int) -> None:
-    """A convolution, a pooling, or both in either order, wherever the feature map is large enough."""
+    """Add a convolution, a pooling, or both in either order, where the map is large enough."""
     for kind in draw(st.sampled_from(("conv", "pool", "conv pool", "pool conv"))).split():
         height, width = net.shape[1:]
         pad_y, pad_x = draw(st.integers(0, 2)), draw(st.integers(0, 2))
@@ -163,7 +171,10 @@ def _spatial(draw: st.DrawFn, net: Builder, depth: int) -> None:
 
 
 def _second_path(draw: st.DrawFn, net: Builder, start: str, end: str, late: bool) -> None:
-    """A second set of weights beside the ones in node `end`, from the same node `start`, with or without a delay after them."""
+    """Add a second set of weights beside the ones in node `end`, from the same node `start`.
+
+    A delay may come after them.
+    """
     other = net.nodes[end]
     if not isinstance(other, (Conv2d, Linear)) or (start, end) not in net.edges:
         return
@@ -179,14 +190,14 @@ def _second_path(draw: st.DrawFn, net: Builder, start: str, end: str, late: bool
 
 @st.composite
 def inputs(draw: st.DrawFn, /, net: Network) -> Images:
-    """Two to four samples for `net`, held for all steps or one slice per step."""
+    """Draw two to four samples for `net`, held for all steps or one slice per step."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     return random_input(net, rng, draw(st.integers(2, 4)), held=draw(st.booleans()))
 
 
 @st.composite
 def synapses(draw: st.DrawFn) -> Synapse:
-    """Any synapse state."""
+    """Draw any synapse state."""
     form, shift = draw(st.sampled_from(get_args(DecayForm))), draw(st.integers(0, 8))
     return Synapse(
         form,
@@ -200,16 +211,21 @@ def synapses(draw: st.DrawFn) -> Synapse:
 
 
 def _with_states(draw: st.DrawFn, net: Network) -> Network:
-    """`net` with what two-state neurons add: synapses in some of its layers, perhaps integrators at its end, any readout."""
+    """Return `net` with what two-state neurons add.
+
+    That is synapses in some of its layers, perhaps integrators at its end, and any readout.
+    """
     nodes = dict(net.nodes)
     for name, neuron in net.neurons.items():
-        how = neuron.fields
-        if how.beta < 1 and draw(st.integers(0, 3)):
+        arithmetic = neuron.fields
+        if arithmetic.beta < 1 and draw(st.integers(0, 3)):
             nodes[name] = neuron = replace(neuron, synapse=draw(synapses()))
         if name == net.output and net.targets(name) == (OUTPUT,) and draw(st.booleans()):
             silent = np.zeros_like(neuron.threshold)
             nodes[name] = replace(
-                neuron, threshold=silent, arithmetic=replace(how, fires="never", reset="none")
+                neuron,
+                threshold=silent,
+                arithmetic=replace(arithmetic, fires="never", reset="none"),
             )
     last = nodes[net.output]
     assert isinstance(last, Neuron)
@@ -219,7 +235,10 @@ def _with_states(draw: st.DrawFn, net: Network) -> Network:
 
 @st.composite
 def grown_networks(draw: st.DrawFn, /, **fixed: Any) -> Network:
-    """Return a network of `networks`, in which spikes flow, with synapse states, an integrator and readouts drawn in addition."""
+    """Draw a network of `networks` with synapse states, an integrator and readouts in addition.
+
+    Spikes flow in it.
+    """
     seed = draw(st.integers(0, 2**16))
     net = calibrated(_with_states(draw, draw(networks(**fixed))), seed)
     assume(flowing(net, simulate(net, random_input(net, np.random.default_rng(seed)))))

@@ -1,4 +1,4 @@
-"""On how many golden networks a target is exact, of those that map to it and were run."""
+"""Tally of the golden networks on which a target is exact, of those that map to it and were run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from lehr.targets.contract import Target, shown_by
 
 
 def exact(target: Target) -> Iterator[tuple[str, bool]]:
-    """Run a target on every golden network that maps to it: the network's name, and whether all that the tool shows is equal.
+    """Yield for every golden network that maps to a target its name, and whether it is exact.
+
+    It is where all that the tool shows is equal.
 
     Raises:
         UsageError: when no tool runs the target.

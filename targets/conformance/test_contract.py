@@ -59,11 +59,11 @@ def test_one_that_only_checks_says_so_of_every_network(target: Target) -> None:
     if not target.no_artefact:
         pytest.skip(f"{target.name} writes artefacts")
     assert target.runner() is None
-    for made in (golden.make(Arithmetic()) for golden in IN_FIELDS[:3]):
-        (*_, last) = target.check(made[0])
+    for candidate in (golden.make(Arithmetic()) for golden in IN_FIELDS[:3]):
+        (*_, last) = target.check(candidate[0])
         assert last.reason == target.no_artefact
         with pytest.raises(NotMappable, match=re.escape(target.no_artefact)):
-            target.plan(made[0], {})
+            target.plan(candidate[0], {})
 
 
 @cache
@@ -94,7 +94,7 @@ def digests(name: str, hash_seed: str) -> str:
 
 def test_plan_is_the_same_in_every_process(target: Target) -> None:
     with_artefact(target)
-    here = " ".join(target.plan(made.net, {}).digest for made in some(target).values())
+    here = " ".join(target.plan(each.net, {}).digest for each in some(target).values())
     assert digests(target.name, "1") == digests(target.name, "2") == here
 
 
@@ -165,7 +165,7 @@ def others(target: Target, net: Network) -> Iterator[tuple[str, Network]]:
 
 
 def changed(
-    net: Network, name: str, neuron: Neuron, told: str, arithmetic: dict[str, Any]
+    net: Network, name: str, neuron: Neuron, change: str, arithmetic: dict[str, Any]
 ) -> Iterator[tuple[str, Network]]:
     """Yield the network with other fields of one layer, unless they contradict the rest."""
     fields = {
@@ -176,7 +176,7 @@ def changed(
         fields["decay_numerator"] = (1 << neuron.fields.decay_shift) - 1
     try:
         yield (
-            told,
+            change,
             replace(
                 net,
                 nodes={
@@ -213,7 +213,7 @@ def test_what_it_does_not_state_it_does_not_take(target: Target) -> None:
     net = first(target).net
     tried = dict(others(target, net))
     assert "Unknown" in tried
-    taken = [told for told, other in tried.items() if not target.check(other)]
+    taken = [change for change, other in tried.items() if not target.check(other)]
     assert not taken, f"{target.name} maps {', '.join(taken)}, which it does not state"
 
 
@@ -239,8 +239,8 @@ def test_options_are_refused_with_a_sentence(target: Target) -> None:
 
 def test_a_built_artefact_verifies(target: Target, tmp_path: Path) -> None:
     ready(target)
-    made = first(target)
-    build(made.net, target, made.x).plan.write(tmp_path / "built")
+    golden = first(target)
+    build(golden.net, target, golden.x).plan.write(tmp_path / "built")
     verified = verify(tmp_path / "built")
     assert verified.comparison.values > 0
     verified.require()
@@ -252,17 +252,17 @@ def test_products_are_what_its_makefile_removes(target: Target) -> None:
     assert (cleaned is None) == (target.products == ())
     for name in cleaned[1].split() if cleaned else ():
         assert any(
-            fnmatchcase(made, pattern)
-            for made in (name, f"{name}/x")
+            fnmatchcase(product, pattern)
+            for product in (name, f"{name}/x")
             for pattern in target.products
         ), name
 
 
 def test_estimate_has_units_and_sources(target: Target) -> None:
     with_artefact(target)
-    for made in some(target).values():
-        assert flowing(made.net, made.expected)
-        figures = target.estimate(made.net, made.expected.rates).figures
+    for each in some(target).values():
+        assert flowing(each.net, each.expected)
+        figures = target.estimate(each.net, each.expected.rates).figures
         assert figures
         assert len({figure.name for figure in figures}) == len(figures)
         for figure in figures:
@@ -275,23 +275,25 @@ def test_estimate_has_units_and_sources(target: Target) -> None:
 
 # -------------------------------------------------------------------- the runner
 def test_runner_refuses_an_empty_folder_and_a_wrong_input(target: Target, tmp_path: Path) -> None:
-    runner, made = ready(target), first(target)
+    runner, golden = ready(target), first(target)
     with pytest.raises(LehrError):
-        runner.run(tmp_path, made.x)
-    target.plan(made.net, {}).with_manifest({}).write(tmp_path / "built")
+        runner.run(tmp_path, golden.x)
+    target.plan(golden.net, {}).with_manifest({}).write(tmp_path / "built")
     with pytest.raises(LehrError):
-        runner.run(tmp_path / "built", made.x[..., :-1])
+        runner.run(tmp_path / "built", golden.x[..., :-1])
 
 
 def test_runner_leaves_the_artefact_as_it_is(target: Target, tmp_path: Path) -> None:
-    made = first(target)
-    run(target, made.net, made.x, tmp_path / "built")
-    found = {
+    golden = first(target)
+    run(target, golden.net, golden.x, tmp_path / "built")
+    files = {
         str(path.relative_to(tmp_path / "built")): path.read_bytes()
         for path in (tmp_path / "built").rglob("*")
         if path.is_file()
     }
     assert (
-        BuildPlan(found).digest
-        == (target.plan(made.net, {}) | golden_plan(made.net, made.x)).with_manifest({}).digest
+        BuildPlan(files).digest
+        == (target.plan(golden.net, {}) | golden_plan(golden.net, golden.x))
+        .with_manifest({})
+        .digest
     )

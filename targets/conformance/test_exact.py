@@ -1,4 +1,6 @@
-"""A target computes what it says, in every spike and every membrane, and says nothing that no network here has tried.
+"""A target computes what it says, spike by spike, and says nothing that no network has tried.
+
+Every membrane is compared, too.
 
 A target that is known not to be exact on a golden network says so in a file `xfail.txt` beside its
 class: one line each, the name of the network and the reason. The test then fails as soon as the
@@ -49,7 +51,10 @@ MACHINES = (
     "program_leak_multiply_decay_8_floor",
 )
 ALWAYS = ("threshold", "weight")
-"""Changes that every network has; the others may be none of it, or nothing that the target takes."""
+"""Changes that every network has.
+
+Of the others a network may have none, or nothing that the target takes.
+"""
 
 
 @pytest.mark.parametrize("name", [golden.name for golden in GOLDEN])
@@ -57,23 +62,23 @@ def test_golden_network_is_exact(
     target: Target, name: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     ready(target)
-    made = needed(target, name)
+    example = needed(target, name)
     if reason := known_failures(target).get(name):
         request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
     comparison = require_exact(
-        target, made.expected.trace, run(target, made.net, made.x, tmp_path / "built")
+        target, example.expected.trace, run(target, example.net, example.x, tmp_path / "built")
     )
     assert (
         comparison.values
-        == sum(membranes.size for membranes in made.expected.trace.membranes.values())
+        == sum(membranes.size for membranes in example.expected.trace.membranes.values())
         > 0
     )
 
 
 def test_every_claim_is_exercised(target: Target) -> None:
     with_artefact(target)
-    made = [example(target, golden.name) for golden in GOLDEN]
-    exact = [it for it in made if isinstance(it, Example)]
+    examples = [example(target, golden.name) for golden in GOLDEN]
+    exact = [it for it in examples if isinstance(it, Example)]
     idle = [
         str(claim) for claim in claims_of(target) if not any(exercised(claim, it) for it in exact)
     ]
@@ -94,11 +99,11 @@ def test_one_changed_unit_is_detected(
     target: Target, name: str, change: str, tmp_path: Path
 ) -> None:
     shown = shown_by(ready(target))
-    made = needed(target, name)
+    golden = needed(target, name)
     mutants = (
         mutant
-        for mutant in MUTATIONS[change](made.net)
-        if not target.check(mutant) and differs(made, mutant, shown)
+        for mutant in MUTATIONS[change](golden.net)
+        if not target.check(mutant) and differs(golden, mutant, shown)
     )
     mutant = next(mutants, None)
     if mutant is None:
@@ -106,21 +111,21 @@ def test_one_changed_unit_is_detected(
             f"no {change} of {name} changes anything that {target.name} takes"
         )
         pytest.skip(f"{name} has no other {change} that {target.name} takes")
-    got = run(target, mutant, made.x, tmp_path / "built")
-    assert not compared(target, made.expected.trace, got).equal
-    require_exact(target, simulate(mutant, made.x, trace=mutant.neurons).trace, got)
+    got = run(target, mutant, golden.x, tmp_path / "built")
+    assert not compared(target, golden.expected.trace, got).equal
+    require_exact(target, simulate(mutant, golden.x, trace=mutant.neurons).trace, got)
 
 
 def test_more_and_fewer_samples_than_golden_ones(target: Target, tmp_path: Path) -> None:
-    made = first(target)
-    got = run(target, made.net, made.x, tmp_path / "built")
-    one = ready(target).run(tmp_path / "built", made.x[-1:])
-    many = ready(target).run(tmp_path / "built", np.concatenate([made.x, made.x[::-1]]))
-    for name in made.net.neurons:
+    golden = first(target)
+    got = run(target, golden.net, golden.x, tmp_path / "built")
+    one = ready(target).run(tmp_path / "built", golden.x[-1:])
+    many = ready(target).run(tmp_path / "built", np.concatenate([golden.x, golden.x[::-1]]))
+    for name in golden.net.neurons:
         for kind in ("spikes", "membranes"):
             if name in getattr(got, kind):
                 assert np.array_equal(getattr(one, kind)[name], getattr(got, kind)[name][-1:])
                 assert np.array_equal(
-                    getattr(many, kind)[name][len(made.x) :],
-                    getattr(made.expected.trace, kind)[name][::-1],
+                    getattr(many, kind)[name][len(golden.x) :],
+                    getattr(golden.expected.trace, kind)[name][::-1],
                 )

@@ -1,4 +1,7 @@
-"""The golden networks as files, with what the definition makes of them: for simulators and chips that know nothing of lehr."""
+"""Golden networks as files, with the definition's results.
+
+They are for simulators and chips that know nothing of lehr.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,10 @@ INDEX = "index.json"
 
 
 class Definition(Target):
-    """The definition itself, as a machine that lacks nothing: golden networks in its form have all that there is."""
+    """The definition itself, as a machine that lacks nothing.
+
+    Golden networks in its form have all that there is.
+    """
 
     name: ClassVar[str] = "definition"
     summary: ClassVar[str] = "all that lehr defines"
@@ -59,16 +65,16 @@ class Definition(Target):
 
 
 def networks() -> Iterator[tuple[str, Example, tuple[str, ...]]]:
-    """Each golden network by name, with what the definition makes of it, and what it is there for."""
+    """Yield each golden network by name, with the definition's results and its purpose."""
     definition = Definition()
     for golden in GOLDEN:
-        found = example(definition, golden.name)
-        assert isinstance(found, Example), found
-        yield golden.name, found, tuple(map(str, golden.tells(definition)))
+        candidate = example(definition, golden.name)
+        assert isinstance(candidate, Example), candidate
+        yield golden.name, candidate, tuple(map(str, golden.tells(definition)))
 
 
 def write_vectors(folder: Path) -> list[dict[str, Any]]:
-    """Write NAME.nir and NAME.npz for each golden network, and an index of them, into a folder of their own.
+    """Write NAME.nir and NAME.npz for each golden network, and an index, into a new folder.
 
     `NAME.npz` holds `input`, and for each layer of neurons `spikes.LAYER` and `membrane.LAYER`
     (docs/fixed-point-nir.md).
@@ -90,15 +96,15 @@ def write_vectors(folder: Path) -> list[dict[str, Any]]:
         )
     index: list[dict[str, Any]] = []
     with writing_folder(folder) as part:
-        for name, made, tells in networks():
-            net, trace = made.net, made.expected.trace
+        for name, golden, tells in networks():
+            net, trace = golden.net, golden.expected.trace
             lacking = [
                 layer
                 for layer, neuron in net.neurons.items()
                 if nir_neuron(neuron.program, neuron.values).lacks
             ]
             (part / f"{name}.nir").write_bytes(to_bytes(net, approximate=lacking))
-            arrays: dict[str, Any] = {"input": made.x}
+            arrays: dict[str, Any] = {"input": golden.x}
             arrays |= {f"spikes.{layer}": array for layer, array in trace.spikes.items()}
             arrays |= {f"membrane.{layer}": array for layer, array in trace.membranes.items()}
             np.savez_compressed(part / f"{name}.npz", **arrays)

@@ -1,4 +1,7 @@
-"""Golden networks whose membranes stay far from their rails: for machines in floats, and others that come to no rails of the network's."""
+"""Golden networks whose membranes stay far from their rails.
+
+They are for machines in floats, and for others that come to no rails of the network's.
+"""
 
 from __future__ import annotations
 
@@ -66,11 +69,11 @@ class WithoutRails:
         } <= target.statements:
             readout = self.readout if self.readout in target.readouts else target.readouts[0]
             yield (
-                self._made(scale, seed, readout)
+                self._network(scale, seed, readout)
                 for seed, scale in product((5, 6), (48, 24, 96, 12))
             )
 
-    def _made(self, scale: int, seed: int, readout: Readout) -> tuple[Network, Images]:
+    def _network(self, scale: int, seed: int, readout: Readout) -> tuple[Network, Images]:
         rng, most = np.random.default_rng(seed), LARGEST[self.kind]
 
         def weight(*shape: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int8]]:

@@ -1,4 +1,8 @@
-"""Golden networks in the form of Xylo's core: at most 16 inputs and 8 outputs, which fire once a step, all other neurons up to 31 times."""
+"""Golden networks in the form of Xylo's core.
+
+It has at most 16 inputs and 8 outputs, which fire once a step; all other neurons fire up to 31
+times.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +71,10 @@ class OnXylo:
 
 
 def maps() -> Network:
-    """Return a convolution, pooling, dense layers and a delay of one step, with weights of every kind and parameters by neuron."""
+    """Return a convolution, pooling, dense layers and a delay of one step.
+
+    They have weights of every kind and parameters by neuron.
+    """
     rng = np.random.default_rng(1)
     nodes: dict[str, Node] = {
         "conv": Conv2d(_weights(rng, "int8", 3, 1, 3, 3), padding=(1, 1), kind="int8"),
@@ -90,7 +97,10 @@ def maps() -> Network:
 
 
 def rails() -> Network:
-    """Synapses and membranes that come to both ends of 16 bits, where all weights of a neuron have one sign."""
+    """Return synapses and membranes that come to both ends of 16 bits.
+
+    All weights of a neuron have one sign there.
+    """
     rng = np.random.default_rng(2)
     weight = (
         rng.integers(60, 127, (10, 14), np.int8)

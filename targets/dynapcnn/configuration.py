@@ -51,7 +51,7 @@ def core_json(chip: Chip, layer: Layer, destinations: Mapping[int, int], monitor
         monitored: whether the core's spikes go to the host.
     """
     weight, update = layer.kernel.weight.transpose(0, 1, 3, 2), layer.update
-    features, height, width = layer.made
+    features, height, width = layer.shape
     neurons = np.zeros((features, width, height), np.int64)
     used = [*destinations.items()] + [(0, 1)] * (DESTINATIONS - len(destinations))
     fields: dict[str, Any] = {
@@ -74,7 +74,7 @@ def core_json(chip: Chip, layer: Layer, destinations: Mapping[int, int], monitor
             "stride": _pair(layer.kernel.stride),
             "kernel_size": weight.shape[2],
             "input_shape": _shape(layer.taken),
-            "output_shape": _shape(layer.made),
+            "output_shape": _shape(layer.shape),
         },
         "weights": _tensor(weight),
         "weights_kill_bit": _tensor(weight == 0),
@@ -113,14 +113,17 @@ def _tensor(array: Numbers) -> dict[str, Any]:
 
 @dataclass(frozen=True, eq=False)
 class Core:
-    """A core's configuration, read again: what the model of the chip runs. Height stands before width in it."""
+    """Configuration of a core, read again, which the model of the chip runs.
+
+    Height stands before width in it.
+    """
 
     weight: Numbers
     live: Numbers
     stride: tuple[int, int]
     padding: tuple[int, int]
     taken: tuple[int, int, int]
-    made: tuple[int, int, int]
+    shape: tuple[int, int, int]
     threshold: int
     low: int
     zero: bool
@@ -129,29 +132,29 @@ class Core:
 
 
 def read_core(chip: Chip, data: bytes, name: str) -> Core:
-    """What a configuration says.
+    """Return the core that a configuration describes.
 
     Raises:
         FileRefused: when it is none.
     """
     try:
-        told = _Fields(chip, json.loads(data)["value0"])
-        size = told["dimensions"]
-        weight = told.array("weights").transpose(0, 1, 3, 2)
-        leak = np.where(told.array("biases_kill_bit"), 0, told.array("biases")) * bool(
-            told["leak_enable"]
+        fields = _Fields(chip, json.loads(data)["value0"])
+        size = fields["dimensions"]
+        weight = fields.array("weights").transpose(0, 1, 3, 2)
+        leak = np.where(fields.array("biases_kill_bit"), 0, fields.array("biases")) * bool(
+            fields["leak_enable"]
         )
-        ends = [told["destinations"][f"value{i}"] for i in range(DESTINATIONS)]
+        ends = [fields["destinations"][f"value{i}"] for i in range(DESTINATIONS)]
         return Core(
             weight=weight,
-            live=~told.array("weights_kill_bit").astype(bool).transpose(0, 1, 3, 2),
+            live=~fields.array("weights_kill_bit").astype(bool).transpose(0, 1, 3, 2),
             stride=_height_first(size["stride"]),
             padding=_height_first(size["padding"]),
             taken=_map(size["input_shape"]),
-            made=_map(size["output_shape"]),
-            threshold=int(told["threshold_high"]),
-            low=int(told["threshold_low"]),
-            zero=bool(told["return_to_zero"]),
+            shape=_map(size["output_shape"]),
+            threshold=int(fields["threshold_high"]),
+            low=int(fields["threshold_low"]),
+            zero=bool(fields["return_to_zero"]),
             leak=leak,
             destinations={int(end["layer"]): int(end["pooling"]) for end in ends if end["enable"]},
         )
@@ -165,22 +168,22 @@ def read_core(chip: Chip, data: bytes, name: str) -> Core:
 class _Fields:
     """Fields of JSON, by the names that samna's Python has for them."""
 
-    def __init__(self, chip: Chip, told: Any) -> None:
-        self.chip, self.told = chip, told
+    def __init__(self, chip: Chip, fields: Any) -> None:
+        self.chip, self.fields = chip, fields
 
     def __getitem__(self, name: str) -> Any:
-        value = self.told[self.chip.spelled(name)]
+        value = self.fields[self.chip.spelled(name)]
         return _Fields(self.chip, value) if isinstance(value, dict) else value
 
     def array(self, name: str) -> Numbers:
         """Return a tensor."""
-        tensor = self.told[self.chip.spelled(name)]
+        tensor = self.fields[self.chip.spelled(name)]
         return np.array(tensor["values"], np.int64).reshape([*tensor["dimensions"].values()])
 
 
-def _height_first(told: _Fields) -> tuple[int, int]:
-    return int(told["y"]), int(told["x"])
+def _height_first(fields: _Fields) -> tuple[int, int]:
+    return int(fields["y"]), int(fields["x"])
 
 
-def _map(told: _Fields) -> tuple[int, int, int]:
-    return (int(told["feature_count"]), *_height_first(told["size"]))
+def _map(fields: _Fields) -> tuple[int, int, int]:
+    return (int(fields["feature_count"]), *_height_first(fields["size"]))

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 KI = 1024
 KERNELS = tuple(k * KI for k in (16, 16, 16, 32, 32, 64, 64, 16, 16))
-"""Entries of kernel memory of each core, a byte each. Source: sinabs, `DynapcnnConfigBuilder.get_constraints`; samna's validator."""
+"""Entries of kernel memory of each core, a byte each.
+
+Source: sinabs, `DynapcnnConfigBuilder.get_constraints`; samna's validator.
+"""
 NEURONS = tuple(k * KI for k in (64, 64, 64, 32, 32, 16, 16, 16, 16))
 """Entries of neuron memory of each core, 16 bits each. Source: as above."""
 
@@ -20,15 +23,15 @@ class Need:
     neurons: int
 
     def fits(self, core: int) -> bool:
-        """Whether a core holds them."""
+        """Return whether a core holds them."""
         return self.kernel <= KERNELS[core] and self.neurons <= NEURONS[core]
 
 
 def placed(needs: Mapping[str, Need]) -> dict[str, int] | None:
-    """Return a core for each layer, all different: a maximum matching by augmenting paths; None where there is none.
+    """Return a core for each layer, all different; None where there is no such placing.
 
-    Any core sends to any other, so that memories alone decide. Layers in their order, cores from
-    the lowest: the same for the same needs.
+    It is a maximum matching by augmenting paths. Any core sends to any other, so that memories
+    alone decide. Layers come in their order, cores from the lowest: the same for the same needs.
     """
     holder: dict[int, str] = {}
 
@@ -49,12 +52,12 @@ def placed(needs: Mapping[str, Need]) -> dict[str, int] | None:
 
 
 def table(needs: Mapping[str, Need]) -> str:
-    """What each layer takes and which cores hold it, in one line."""
-    told = []
+    """Return what each layer takes and which cores hold it, in one line."""
+    entries = []
     for layer, need in needs.items():
         held = ", ".join(str(core) for core in range(len(KERNELS)) if need.fits(core))
-        told.append(
+        entries.append(
             f"{layer} {need.kernel:,} of kernels and {need.neurons:,} of neurons: "
             f"{f'core {held}' if held else 'none'}"
         )
-    return "; ".join(told)
+    return "; ".join(entries)

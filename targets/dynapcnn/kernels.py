@@ -1,8 +1,8 @@
-"""One square kernel for all that lies between a source and a layer of neurons: what a core of the chip computes.
+"""Kernel in place of all that lies between a source and a layer of neurons, as a core computes it.
 
-Convolutions, sums over windows and dense weights are all correlations, and one after the other is
-one again: kernels and strides multiply. That is exact in every sum, and for single events as well,
-since an event adds what all its ways add up to.
+The kernel is square. Convolutions, sums over windows and dense weights are all correlations, and
+one after the other is one again: kernels and strides multiply. That is exact in every sum, and for
+single events as well, since an event adds what all its ways add up to.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ Map = tuple[int, int, int]
 
 
 class Unmapped(Exception):
-    """Why a way is no kernel of the chip: the node, the reason, the way out."""
+    """Refusal of a way that is no kernel of the chip: the node, the reason, the way out."""
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """A correlation: int64 `[out, in, height, width]`, its strides and its padding, height first."""
+    """Correlation: int64 `[out, in, height, width]`, its strides and its padding, height first."""
 
     weight: Int64
     stride: Pair = (1, 1)
     padding: Pair = (0, 0)
 
     def size(self, shape: Map) -> Map:
-        """What it makes of a map."""
+        """Return the map that it makes of a map."""
         height, width = ((n + 2 * p - k) // s + 1 for n, p, k, s in self._axes(shape))
         return self.weight.shape[0], height, width
 
@@ -41,7 +41,7 @@ class Kernel:
         return zip(shape[1:], self.padding, self.weight.shape[2:], self.stride, strict=True)
 
     def then(self, later: Kernel) -> Kernel:
-        """This one and a `later` one, which has no padding, as one."""
+        """Return this one and a `later` one, which has no padding, as one."""
         (out, _, height, width), (_, taken, own_height, own_width) = (
             later.weight.shape,
             self.weight.shape,
@@ -60,42 +60,43 @@ class Kernel:
         return Kernel(whole, (step_y * later.stride[0], step_x * later.stride[1]), self.padding)
 
     def squared(self, shape: Map) -> Kernel | None:
-        """Return the same with as many rows as columns, by zeros around it and more padding; None where that moves its places."""
+        """Return the same with as many rows as columns; None where that moves its places.
+
+        Zeros go around it, and it gets more padding.
+        """
         rows, columns = self.weight.shape[2:]
-        side, made = max(rows, columns), self
+        side, best = max(rows, columns), self
         for axis, own in enumerate((rows, columns)):
             more = (side - own + 1) // 2
             around = [(0, 0)] * 4
             around[2 + axis] = (more, side - own - more)
-            wider = np.pad(made.weight, around)
-            padding = [p + more * (a == axis) for a, p in enumerate(made.padding)]
-            for step in (
-                made.stride[axis],
-                1,
-                2,
-                4,
-                8,
-            ):  # of a map of one row any stride makes one row
-                stride = [step if a == axis else s for a, s in enumerate(made.stride)]
+            wider = np.pad(best.weight, around)
+            padding = [p + more * (a == axis) for a, p in enumerate(best.padding)]
+            # of a map of one row any stride makes one row
+            for step in (best.stride[axis], 1, 2, 4, 8):
+                stride = [step if a == axis else s for a, s in enumerate(best.stride)]
                 tried = Kernel(wider, (stride[0], stride[1]), (padding[0], padding[1]))
                 places = self.size(shape)[1 + axis]
                 if tried.size(shape)[1 + axis] == places and (
-                    step == made.stride[axis] or places == 1
+                    step == best.stride[axis] or places == 1
                 ):
-                    made = tried
+                    best = tried
                     break
             else:
                 return None
-        return made
+        return best
 
 
 def identity(features: int) -> Kernel:
-    """Every value as it is."""
+    """Return the kernel that leaves every value as it is."""
     return Kernel(np.eye(features, dtype=np.int64)[:, :, None, None])
 
 
 def as_map(shape: Shape) -> Map:
-    """Return a shape of the network as features, height and width; a vector has maps of one place."""
+    """Return a shape of the network as features, height and width.
+
+    A vector has maps of one place.
+    """
     features, height, width = (*shape, 1, 1)[:3]
     return features, height, width
 
@@ -106,7 +107,7 @@ def composed(nodes: tuple[tuple[str, Node], ...], shape: Shape) -> Kernel:
     Raises:
         Unmapped: when they have none.
     """
-    made: Kernel | None = None
+    whole: Kernel | None = None
     here, flat = shape, False
     for name, node in nodes:
         if isinstance(node, Flatten):
@@ -123,21 +124,21 @@ def composed(nodes: tuple[tuple[str, Node], ...], shape: Shape) -> Kernel:
             (len(after.weight),) if isinstance(node, Linear) else after.size(as_map(here)),
             False,
         )
-        made = after if made is None else _joined(made, name, after)
+        whole = after if whole is None else _joined(whole, name, after)
     if flat:
         raise Unmapped(
             nodes[-1][0],
             "neurons behind it take a map as a vector, which no kernel does",
             "put Linear between them",
         )
-    return identity(as_map(shape)[0]) if made is None else made
+    return identity(as_map(shape)[0]) if whole is None else whole
 
 
-def _joined(made: Kernel, name: str, after: Kernel) -> Kernel:
+def _joined(before: Kernel, name: str, after: Kernel) -> Kernel:
     if not max(after.padding):
-        return made.then(after)
-    if made.weight.shape[2:] == (1, 1) and made.stride == (1, 1) and not max(made.padding):
-        return replace(made.then(after), padding=after.padding)
+        return before.then(after)
+    if before.weight.shape[2:] == (1, 1) and before.stride == (1, 1) and not max(before.padding):
+        return replace(before.then(after), padding=after.padding)
     raise Unmapped(
         name,
         "it pads sums, where a kernel pads spikes",
@@ -173,9 +174,10 @@ def kernel_of(name: str, node: Node, taken: Map, flat: bool) -> Kernel:
 
 
 def entries(kernel: Kernel, shape: Map) -> tuple[int, int]:
-    """Entries of kernel memory and of neuron memory that a core needs: addresses are made of whole bits.
+    """Return the entries of kernel memory and of neuron memory that a core needs.
 
-    Source: sinabs, `DynapcnnLayer.memory_summary`; samna's validator counts the same.
+    Addresses are made of whole bits. Source: sinabs, `DynapcnnLayer.memory_summary`; samna's
+    validator counts the same.
     """
     out, taken, height, width = kernel.weight.shape
     _, rows, columns = kernel.size(shape)

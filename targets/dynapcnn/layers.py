@@ -1,4 +1,7 @@
-"""A network as layers of cores: a kernel and neurons each, fed by the input or by other layers through sum pooling."""
+"""Layers of cores in place of a network, fed by the input or by other layers through sum pooling.
+
+Each has a kernel and neurons.
+"""
 
 from __future__ import annotations
 
@@ -23,21 +26,21 @@ DESTINATIONS = 2
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """What one core does.
+    """Layer that one core computes.
 
     Attributes:
         sources: layers, or `input`, each with the side of the squares of places that are summed on
             the way, 1 for none.
         taken: the map that comes in.
         kernel: of it.
-        made: the map of its neurons.
+        shape: the map of its neurons.
         update: of them.
     """
 
     sources: Mapping[str, int]
     taken: Map
     kernel: Kernel
-    made: Map
+    shape: Map
     update: Update
 
     @property
@@ -48,21 +51,21 @@ class Layer:
 
 def layers(net: Network) -> dict[str, Layer] | tuple[Problem, ...]:
     """Return the layers of a network, or every reason why it has none."""
-    made: dict[str, Layer] = {}
+    chain: dict[str, Layer] = {}
     problems: list[Problem] = []
     for name in net.neurons:
         layer = _layer(net, name)
         if isinstance(layer, Problem):
             problems.append(layer)
         else:
-            made[name] = layer
-    problems += [p for name, layer in made.items() for p in _sizes(name, layer)]
+            chain[name] = layer
+    problems += [p for name, layer in chain.items() for p in _sizes(name, layer)]
     for name in (INPUT, *net.neurons):
-        heard = [other for other, layer in made.items() if name in layer.sources]
+        heard = [other for other, layer in chain.items() if name in layer.sources]
         if len(heard) > DESTINATIONS and name != INPUT:
             reason = f"it sends to {', '.join(heard)}, a core sends to {DESTINATIONS}"
             problems.append(Problem(name, reason, "let fewer layers hear it"))
-    return tuple(problems) or made
+    return tuple(problems) or chain
 
 
 def _layer(net: Network, name: str) -> Layer | Problem:
@@ -111,7 +114,10 @@ def _layer(net: Network, name: str) -> Layer | Problem:
 
 
 def _pooling(net: Network, source: str, way: tuple[tuple[str, Node], ...]) -> int:
-    """Return the side of the squares that a layer's destination sums; 1 where the kernel does it: the input has no destination."""
+    """Return the side of the squares that a layer's destination sums.
+
+    It is 1 where the kernel does it: the input has no destination.
+    """
     if source == INPUT or not way or not isinstance(pool := way[0][1], SumPool2d):
         return 1
     side = pool.kernel[0]
@@ -122,7 +128,7 @@ def _pooling(net: Network, source: str, way: tuple[tuple[str, Node], ...]) -> in
 
 
 def _sizes(name: str, layer: Layer) -> list[Problem]:
-    """What of a layer no core holds, whatever its memories."""
+    """Return what of a layer no core holds, whatever its memories."""
     kernel, problems = layer.kernel, list[Problem]()
 
     def at_most(what: str, value: int, most: int, hint: str) -> None:
@@ -135,11 +141,11 @@ def _sizes(name: str, layer: Layer) -> list[Problem]:
         SIDE,
         "use a smaller kernel or less pooling",
     )
-    at_most("its features are", layer.made[0], FEATURES, "use fewer channels")
+    at_most("its features are", layer.shape[0], FEATURES, "use fewer channels")
     at_most("the features it takes are", layer.taken[0], FEATURES, "use fewer channels")
     at_most(
         "the side of its map is",
-        max(layer.made[1:]),
+        max(layer.shape[1:]),
         SIDE_OUT,
         "use a larger stride, or a smaller input",
     )
@@ -170,11 +176,14 @@ def _sizes(name: str, layer: Layer) -> list[Problem]:
     return problems
 
 
-def cores(made: Mapping[str, Layer], output: str) -> dict[str, int] | Problem:
-    """Return the core of each layer; or what the layers need, where the cores do not hold them all."""
-    needs = {name: layer.need for name, layer in made.items()}
+def cores(by_name: Mapping[str, Layer], output: str) -> dict[str, int] | Problem:
+    """Return the core of each layer; or what the layers need, where the cores lack it."""
+    needs = {name: layer.need for name, layer in by_name.items()}
     at = placed(needs) if len(needs) <= len(KERNELS) else None
     if at is None:
-        reason = f"the {len(needs)} layers of the network find no place on {len(KERNELS)} cores ({table(needs)})"
+        reason = (
+            f"the {len(needs)} layers of the network find no place on {len(KERNELS)} cores "
+            f"({table(needs)})"
+        )
         return Problem(output, reason, "use fewer layers, fewer channels, or more pooling")
     return at

@@ -1,9 +1,10 @@
-"""lehr's own model of the cores, after the vendor's documentation; no simulator of the vendor's takes their configuration.
+"""Model of the cores, lehr's own, after the vendor's documentation.
 
-A core takes events one by one. An event adds its weights to the neurons under the kernel, a
-membrane is held at `threshold_low`, and one at `threshold_high` fires once and is reset. The leak's
-tick adds the biases to all membranes. Sources: SynSense, samna's pages of Speck 2b
-(`CnnLayerConfig`), sinabs' pages of Speck, whose `specksim` works layer by layer as this does.
+No simulator of the vendor's takes their configuration. A core takes events one by one. An event
+adds its weights to the neurons under the kernel, a membrane is held at `threshold_low`, and one at
+`threshold_high` fires once and is reset. The leak's tick adds the biases to all membranes. Sources:
+SynSense, samna's pages of Speck 2b (`CnnLayerConfig`), sinabs' pages of Speck, whose `specksim`
+works layer by layer as this does.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ Events = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Run:
-    """What a core did: spikes uint8 and membranes int32, `[N, T, features, height, width]`.
+    """Spikes and membranes of a core: uint8 and int32, `[N, T, features, height, width]`.
 
     `exposed` counts neurons and steps in which another order of the step's events might change
     spikes or membranes.
@@ -39,7 +40,9 @@ class Run:
 
 
 def run_core(core: Core, sources: Sequence[tuple[Events, int]], ordered: bool, name: str) -> Run:
-    """Run a core, from membranes of 0, with one tick of the slow clock before the events of each step.
+    """Run a core, from membranes of 0.
+
+    One tick of the slow clock comes before the events of each step.
 
     Args:
         core: its configuration.
@@ -53,14 +56,14 @@ def run_core(core: Core, sources: Sequence[tuple[Events, int]], ordered: bool, n
             step.
     """
     samples, steps = sources[0][0].shape[:2]
-    v = np.zeros((samples, *core.made), np.int64)
+    v = np.zeros((samples, *core.shape), np.int64)
     spikes, membranes = (
-        np.zeros((samples, steps, *core.made), np.uint8),
-        np.zeros((samples, steps, *core.made), np.int32),
+        np.zeros((samples, steps, *core.shape), np.uint8),
+        np.zeros((samples, steps, *core.shape), np.int32),
     )
     leak, exposed = core.leak[:, None, None], 0
     take = _compiled()
-    how = np.array([*core.stride, *core.padding, core.threshold, core.low, core.zero], np.int64)
+    numbers = np.array([*core.stride, *core.padding, core.threshold, core.low, core.zero], np.int64)
     for t in range(steps):
         v = np.maximum(v + leak, core.low)
         before, fired, seen = v.copy(), np.zeros_like(v), np.zeros((4, *v.shape), np.int64)
@@ -75,7 +78,7 @@ def run_core(core: Core, sources: Sequence[tuple[Events, int]], ordered: bool, n
                 pooling,
                 core.weight,
                 core.live,
-                how,
+                numbers,
             )
         if (
             seen[2].min(initial=0) < LOWEST
@@ -92,7 +95,7 @@ def run_core(core: Core, sources: Sequence[tuple[Events, int]], ordered: bool, n
 
 
 def _exposed(core: Core, v: Int64, up: Int64, down: Int64) -> npt.NDArray[np.bool_]:
-    """Where events that add `up` and take `down` could do something else in another order.
+    """Return where events that add `up` and take `down` could do something else in another order.
 
     Never where no order reaches the floor, and all of them fire equally often: at most as often as
     with everything that adds first, at least as often as what is left in the end says.
@@ -112,8 +115,8 @@ def _exposed(core: Core, v: Int64, up: Int64, down: Int64) -> npt.NDArray[np.boo
 def _compiled() -> Callable[..., None]:
     import numba  # half a second, and only who runs the model needs it
 
-    made: Callable[..., None] = numba.njit(_take)
-    return made
+    compiled: Callable[..., None] = numba.njit(_take)
+    return compiled
 
 
 def _take(
@@ -125,14 +128,15 @@ def _take(
     pooling: Any,
     weight: Any,
     live: Any,
-    how: Any,
+    numbers: Any,
 ) -> None:
-    """The events of a step from one source: places `[events, 4]` by sample, feature, y and x, and how many each.
+    """Take the events of a step from one source into the membranes.
 
-    What reaches a neuron goes into `seen`: what was added, what was taken, and the least and
+    They stand in places `[events, 4]`, by sample, feature, y and x, and come as often as `counts`
+    says. What reaches a neuron goes into `seen`: what was added, what was taken, and the least and
     greatest membrane before floor and reset.
     """
-    stride_y, stride_x, pad_y, pad_x, threshold, low, zero = how
+    stride_y, stride_x, pad_y, pad_x, threshold, low, zero = numbers
     features, height, width = v.shape[1:]
     rows, columns = weight.shape[2:]
     for number in range(len(places)):
@@ -161,7 +165,10 @@ def _take(
 
 @dataclass(frozen=True)
 class Place:
-    """Where a layer runs: its core, what the host carries from it to other cores, and whether the order of its events is known."""
+    """Place of a layer: its core, what the host carries, and whether the events' order is known.
+
+    The host carries events from it to other cores.
+    """
 
     layer: str
     core: int

@@ -1,4 +1,4 @@
-"""What samna's objects hold of a configuration, compared with what was written."""
+"""Comparison of what samna's objects hold of a configuration with what was written."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lehr.targets.dynapcnn.configuration import Chip
 
 
 def differences(chip: Chip, folder: Path, read: Mapping[str, npt.NDArray[Any]]) -> list[str]:
-    """Return the fields, as core/path, that the vendor's objects hold otherwise than the files say."""
+    """Return the fields, as core/path, in which the vendor's objects differ from the files."""
     files = {
         core: json.loads((folder / f"core_{core}.json").read_bytes())["value0"]
         for core in {name.split("/")[0] for name in read}
@@ -26,9 +26,9 @@ def differences(chip: Chip, folder: Path, read: Mapping[str, npt.NDArray[Any]]) 
     ]
 
 
-def _written(chip: Chip, told: Any, path: str) -> npt.NDArray[Any]:
+def _written(chip: Chip, value: Any, path: str) -> npt.NDArray[Any]:
     for part in path.split("."):
-        told = told[f"value{part}" if part.isdigit() else chip.spelled(part)]
-    if not isinstance(told, dict):
-        return np.array(told)
-    return np.array(told["values"]).reshape([*told["dimensions"].values()])
+        value = value[f"value{part}" if part.isdigit() else chip.spelled(part)]
+    if not isinstance(value, dict):
+        return np.array(value)
+    return np.array(value["values"]).reshape([*value["dimensions"].values()])

@@ -1,4 +1,4 @@
-"""Who carries spikes, and the texts of an artefact that say so."""
+"""Routes of spikes, and the texts of an artefact that say who carries them."""
 
 from __future__ import annotations
 
@@ -17,21 +17,23 @@ from lehr.targets.templates import environment
 LOAD = "load.py"
 _READ = {
     "count_argmax_lowest": "the class whose neuron fires most often",
-    "membrane_last_argmax_lowest": "the class whose membrane is highest after the last step (`ReadNeuronValue`)",
+    "membrane_last_argmax_lowest": (
+        "the class whose membrane is highest after the last step (`ReadNeuronValue`)"
+    ),
 }
 
 
 @dataclass(frozen=True)
 class Routes:
-    """Who carries spikes: a core's destinations, or the host."""
+    """Routes of spikes: over a core's destinations, or over the host."""
 
-    made: Mapping[str, Layer]
+    layers: Mapping[str, Layer]
     at: Mapping[str, int]
     by_host: Sequence[str]
 
     def direct(self, name: str) -> dict[int, int]:
         """Cores that a layer's core sends to, and the sum pooling on the way."""
-        return self._to(name, [other for other in self.made if other not in self.by_host])
+        return self._to(name, [other for other in self.layers if other not in self.by_host])
 
     def carried(self, name: str) -> dict[int, int]:
         """Cores to which the host carries a layer's spikes, and by what it divides x and y."""
@@ -39,13 +41,13 @@ class Routes:
 
     def _to(self, name: str, others: Sequence[str]) -> dict[int, int]:
         return {
-            self.at[other]: self.made[other].sources[name]
+            self.at[other]: self.layers[other].sources[name]
             for other in others
-            if name in self.made[other].sources
+            if name in self.layers[other].sources
         }
 
-    def told(self, name: str) -> str:
-        """Both, for a table."""
+    def described(self, name: str) -> str:
+        """Return both, for a table."""
         direct = [
             f"{core}{f', summed by {p}' if p > 1 else ''}" for core, p in self.direct(name).items()
         ]
@@ -58,7 +60,7 @@ class Routes:
     @property
     def inputs(self) -> list[int]:
         """Cores that the host sends the input to."""
-        return [self.at[name] for name, layer in self.made.items() if INPUT in layer.sources]
+        return [self.at[name] for name, layer in self.layers.items() if INPUT in layer.sources]
 
 
 def rendered(
@@ -73,24 +75,24 @@ def rendered(
         routes: its layers, their cores, and what goes from where to where.
         orders: what decides the order of the events of each layer.
     """
-    made = routes.made
+    layers = routes.layers
     templates = environment(Path(__file__).with_name("templates"), chip=chip)
     readme = templates.get_template("README.md.j2").render(
         title=title,
-        made=made,
+        layers=layers,
         at=routes.at,
         orders=orders,
         routes=routes,
-        done=tuple(_done(net, made)),
+        done=tuple(_done(net, layers)),
         inputs=routes.inputs,
         flat=len(net.input.shape) == 1,
         steps=net.steps,
-        leaks=[name for name, layer in made.items() if layer.update.bias.any()],
+        leaks=[name for name, layer in layers.items() if layer.update.bias.any()],
         answer=routes.at[net.output],
         reads=_READ[net.readout],
         meanings=ORDERS,
         emission=[name for name, order in orders.items() if order == "emission"],
-        through_host=[name for name in made if routes.carried(name)],
+        through_host=[name for name in layers if routes.carried(name)],
     )
     return {
         "README.md": readme.encode(),
@@ -98,9 +100,9 @@ def rendered(
     }
 
 
-def _done(net: Network, made: Mapping[str, Layer]) -> Iterator[str]:
+def _done(net: Network, layers: Mapping[str, Layer]) -> Iterator[str]:
     """Exact transformations, in sentences."""
-    for name, layer in made.items():
+    for name, layer in layers.items():
         features, taken, side, _ = layer.kernel.weight.shape
         yield (
             f"{name}: the nodes before it are one kernel of {features} x {taken} x {side} x "
@@ -109,8 +111,14 @@ def _done(net: Network, made: Mapping[str, Layer]) -> Iterator[str]:
         )
         for source, pooling in layer.sources.items():
             if pooling > 1:
-                yield f"{name}: the sum over squares of {pooling} x {pooling} places of {source} is done on the way from {source}"
+                yield (
+                    f"{name}: the sum over squares of {pooling} x {pooling} places of {source} "
+                    f"is done on the way from {source}"
+                )
         if layer.update.kind == INTEGRATOR:
-            yield f"{name}: an integrator is a neuron whose threshold of {layer.update.threshold} its membranes provably do not reach"
+            yield (
+                f"{name}: an integrator is a neuron whose threshold of {layer.update.threshold} "
+                "its membranes provably do not reach"
+            )
         if as_map(net.shapes[name]) != net.shapes[name]:
             yield f"{name}: its vector is a map of one place"

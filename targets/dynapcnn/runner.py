@@ -44,12 +44,12 @@ class ModelRunner:
             NotBitExact: when a core leaves 16 bits, or something hangs on an order of events that
                 the vendor does not document.
         """
-        told = read_json(folder / DESCRIPTION, _WAY_OUT)
+        description = read_json(folder / DESCRIPTION, _WAY_OUT)
         try:
-            shape, steps = tuple(int(n) for n in told["input"]), int(told["steps"])
-            places = [_place(layer) for layer in told["layers"]]
-            shapes = [tuple(int(n) for n in layer["shape"]) for layer in told["layers"]]
-            inputs = [int(core) for core in told["input_cores"]]
+            shape, steps = tuple(int(n) for n in description["input"]), int(description["steps"])
+            places = [_place(layer) for layer in description["layers"]]
+            shapes = [tuple(int(n) for n in layer["shape"]) for layer in description["layers"]]
+            inputs = [int(core) for core in description["input_cores"]]
         except (ValueError, KeyError, TypeError) as error:
             raise FileRefused(
                 f"{folder / DESCRIPTION} describes no network ({error}); {_WAY_OUT}"
@@ -59,7 +59,10 @@ class ModelRunner:
         ran = run_cores(cores, places, inputs, x.reshape(*x.shape[:2], *as_map(shape)))
         for place in places:
             if exposed := ran[place.layer].exposed:
-                why = f"{exposed:,} of {ran[place.layer].spikes.size:,} updates could be others in another order of events"
+                why = (
+                    f"{exposed:,} of {ran[place.layer].spikes.size:,} updates could be others "
+                    "in another order of events"
+                )
                 raise NotBitExact(
                     f"{place.layer}: {why}, and that in which cores send them is not documented; "
                     "build it with order=host"
@@ -82,6 +85,6 @@ class ModelRunner:
         return read_core(self.chip, read_bytes(folder / name, _LARGEST, _WAY_OUT), name)
 
 
-def _place(told: Any) -> Place:
-    through = {int(core): int(pooling) for core, pooling in told["through_host"].items()}
-    return Place(str(told["layer"]), int(told["core"]), through, told["order"] != "emission")
+def _place(entry: Any) -> Place:
+    through = {int(core): int(pooling) for core, pooling in entry["through_host"].items()}
+    return Place(str(entry["layer"]), int(entry["core"]), through, entry["order"] != "emission")

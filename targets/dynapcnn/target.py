@@ -1,4 +1,4 @@
-"""The targets: what they take, what they write, what it costs."""
+"""Targets: what they take, what they write, what it costs."""
 
 from __future__ import annotations
 
@@ -36,11 +36,17 @@ from lehr.weights import KINDS, WeightKind
 ORDER = "order"
 """The option."""
 _NONE = Arithmetics((), (), (), (), (), (), ())
-"""Fields are taken where the program that they stand for is the core's: no field can be had in all its values."""
+"""Fields of an update, of which none can be had in all its values.
+
+They are taken where the program that they stand for is the core's.
+"""
 
 
 class Dynapcnn(Target):
-    """DYNAP-CNN, and what its relatives have in common: nine cores of a convolution with neurons that take events one by one."""
+    """DYNAP-CNN, and what its relatives have in common: nine cores that take events one by one.
+
+    A core is a convolution with neurons.
+    """
 
     name: ClassVar[str] = "dynapcnn"
     summary: ClassVar[str] = "SynSense DYNAP-CNN: configurations of its nine cores, for samna"
@@ -60,7 +66,8 @@ class Dynapcnn(Target):
         biases=False,
     )
     options: ClassVar[Mapping[str, str]] = {
-        ORDER: "host: spikes go through the host, which sorts them, to layers for which their order matters (default); chip: cores send "
+        ORDER: "host: spikes go through the host, which sorts them, to layers for which their "
+        "order matters (default); chip: cores send "
         "all spikes themselves, in an order that is not documented, and verify refuses samples for "
         "which it could matter"
     }
@@ -78,19 +85,19 @@ class Dynapcnn(Target):
     products: ClassVar[tuple[str, ...]] = ()
 
     def neuron_problems(self, name: str, neuron: Neuron) -> list[Problem]:
-        """Why an update, in fields or as a program, is not the core's."""
-        found = update_of(name, neuron)
-        return [found] if isinstance(found, Problem) else []
+        """Return why an update, in fields or as a program, is not the core's."""
+        update = update_of(name, neuron)
+        return [update] if isinstance(update, Problem) else []
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
         """Kernels, sizes, destinations, what is not documented, and a core for each layer."""
         if any(self.neuron_problems(name, neuron) for name, neuron in net.neurons.items()):
             return ()  # said already
-        made = layers(net)
-        if isinstance(made, tuple):
-            return made
-        at = cores(made, net.output)
-        return (*rails(net, made), *([at] if isinstance(at, Problem) else []), *self._input(net))
+        by_name = layers(net)
+        if isinstance(by_name, tuple):
+            return by_name
+        at = cores(by_name, net.output)
+        return (*rails(net, by_name), *([at] if isinstance(at, Problem) else []), *self._input(net))
 
     def _input(self, net: Network) -> Iterator[Problem]:
         if len(net.input.shape) > 3:
@@ -101,20 +108,22 @@ class Dynapcnn(Target):
             )
 
     def plan(self, net: Network, options: Options) -> BuildPlan:
-        """Configurations of cores, the network's description, what loads them into samna, and a README.
+        """Plan the configurations of cores, what loads them into samna, and a README.
+
+        With them goes the network's description.
 
         Raises:
             UsageError: for a value that an option does not take.
             NotMappable: when the network does not map.
         """
-        made, at = self._placed(net)
-        orders: dict[str, Order] = {name: order_of(layer) for name, layer in made.items()}
+        by_name, at = self._placed(net)
+        orders: dict[str, Order] = {name: order_of(layer) for name, layer in by_name.items()}
         if _by_host(options):
             orders = {
                 name: "host" if order == "emission" else order for name, order in orders.items()
             }
-        routes = Routes(made, at, [name for name, order in orders.items() if order == "host"])
-        fires = made[net.output].update.kind != INTEGRATOR
+        routes = Routes(by_name, at, [name for name, order in orders.items() if order == "host"])
+        fires = by_name[net.output].update.kind != INTEGRATOR
         planned = {
             file_of(at[name]): core_json(
                 self.chip,
@@ -122,9 +131,9 @@ class Dynapcnn(Target):
                 routes.direct(name),
                 bool(routes.carried(name)) or (fires and name == net.output),
             )
-            for name, layer in made.items()
+            for name, layer in by_name.items()
         }
-        told = [
+        entries = [
             {
                 "layer": name,
                 "core": at[name],
@@ -133,24 +142,24 @@ class Dynapcnn(Target):
                 "update": layer.update.kind,
                 "through_host": routes.carried(name),
             }
-            for name, layer in made.items()
+            for name, layer in by_name.items()
         ]
         facts = {
             "input": net.input.shape,
             "steps": net.steps,
             "input_cores": routes.inputs,
-            "layers": told,
+            "layers": entries,
             "readout": net.readout,
         }
         texts = rendered(self.title, self.chip, net, routes, orders)
         return BuildPlan({**planned, DESCRIPTION: to_json(facts), **texts})
 
     def _placed(self, net: Network) -> tuple[dict[str, Layer], dict[str, int]]:
-        made = layers(net)
-        at = cores(made, net.output) if isinstance(made, dict) else made
-        if not isinstance(made, dict) or not isinstance(at, dict):
+        by_name = layers(net)
+        at = cores(by_name, net.output) if isinstance(by_name, dict) else by_name
+        if not isinstance(by_name, dict) or not isinstance(at, dict):
             raise NotMappable(f"the network does not map to {self.name}: {at}")
-        return made, at
+        return by_name, at
 
     def names(self, net: Network) -> Mapping[str, str]:
         """Numbers of cores."""
@@ -161,22 +170,25 @@ class Dynapcnn(Target):
     ) -> Estimate:
         """Memories, synaptic operations, and the least power that was measured."""
         del options
-        made, at = self._placed(net)
-        operations = sum(_operations(net, rates, layer) for layer in made.values())
+        by_name, at = self._placed(net)
+        operations = sum(_operations(net, rates, layer) for layer in by_name.values())
         address = "entries of whole bits of address, as samna's validator counts them"
-        floor = "of a Speck; Yao et al. 2024, doi 10.1038/s41467-024-47811-6: a floor, not this network's power"
+        floor = (
+            "of a Speck; Yao et al. 2024, doi 10.1038/s41467-024-47811-6: a floor, not this "
+            "network's power"
+        )
         return Estimate(
             (
                 Figure("cores", len(at), f"of {len(KERNELS)}", "one a layer of neurons"),
                 Figure(
                     "kernel memory",
-                    sum(layer.need.kernel for layer in made.values()),
+                    sum(layer.need.kernel for layer in by_name.values()),
                     "bytes",
                     address,
                 ),
                 Figure(
                     "neuron memory",
-                    sum(layer.need.neurons for layer in made.values()),
+                    sum(layer.need.neurons for layer in by_name.values()),
                     "words of 16 bits",
                     address,
                 ),
@@ -192,7 +204,9 @@ class Dynapcnn(Target):
         )
 
     def measure(self, folder: Path) -> tuple[Figure, ...]:
-        """What samna says of the configuration: every field is read back from its objects, and it validates.
+        """Return what samna says of the configuration: every field is read back, and it validates.
+
+        The fields are read from samna's objects.
 
         Raises:
             NotBitExact: when samna refuses it, or has read another number.
@@ -211,7 +225,10 @@ class Dynapcnn(Target):
                 f"samna has read {', '.join(wrong[:4])} otherwise than they were written; build "
                 "the artefact again"
             )
-        source = f"samna {SAMNA.version()}: from_json, validate_configuration, to_json and from_json again, byte for byte"
+        source = (
+            f"samna {SAMNA.version()}: from_json, validate_configuration, to_json and from_json "
+            "again, byte for byte"
+        )
         return (
             Figure("fields read back equal", len(read), "fields of cores", source),
             Figure("configuration", length, "bytes", source),
@@ -241,14 +258,17 @@ class Speck2(Dynapcnn):
 
 
 def _by_host(options: Options) -> bool:
-    told = options.get(ORDER, "host")
-    if told not in ("host", "chip"):
-        raise UsageError(f"option {ORDER} is {told!r}; use host or chip")
-    return told == "host"
+    choice = options.get(ORDER, "host")
+    if choice not in ("host", "chip"):
+        raise UsageError(f"option {ORDER} is {choice!r}; use host or chip")
+    return choice == "host"
 
 
 def _operations(net: Network, rates: Mapping[str, float], layer: Layer) -> float:
-    """Updates of neurons of a mean step; the vendor's formula: spikes, times features, times places of the kernel by its strides."""
+    """Return the updates of neurons of a mean step, by the vendor's formula.
+
+    They are spikes, times features, times places of the kernel by its strides.
+    """
     features, _, height, width = layer.kernel.weight.shape
     each = features * height * width / (layer.kernel.stride[0] * layer.kernel.stride[1])
     sizes = {name: int(np.prod(net.shapes[name])) for name in layer.sources}

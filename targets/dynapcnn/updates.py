@@ -1,4 +1,4 @@
-"""Updates of neurons in the numbers of a core: one threshold, one lowest membrane, a leak by channel."""
+"""Updates of neurons in a core's numbers: one threshold, one lowest membrane, a leak by channel."""
 
 from __future__ import annotations
 
@@ -31,7 +31,13 @@ _SUBTRACT, _ZERO = "subtract v threshold 0 times now", "put v 0 when now"
 
 @dataclass(frozen=True)
 class Form:
-    """A program that a core computes: its kind, whether a spike sets the membrane to 0, and its text for lehr.targets.forms."""
+    """Form of a program that a core computes.
+
+    Attributes:
+        kind: of the update.
+        zero: whether a spike sets the membrane to 0.
+        text: for lehr.targets.forms.
+    """
 
     kind: str
     zero: bool
@@ -55,17 +61,23 @@ FORMS = (
     ),
     Form(INTEGRATOR, False, "add v input 0\n? add v bias 0\n? bound v {low} {high} saturate"),
 )
-"""Spikes of a step are counted from 0, which lehr.machines says before the leak and fields behind it."""
+"""Forms of a core. Spikes of a step are counted from 0.
+
+lehr.machines says so before the leak, fields behind it.
+"""
 HINTS = {
     EVENT: "use lehr.machines.DYNAPCNN_BY_EVENT, or fields without leak: fires ge, fraction_bits 0",
-    STEP: "the machine takes events one by one: say it with lehr.machines.DYNAPCNN_BY_EVENT, by lehr.targets.dynapcnn.by_event",
+    STEP: (
+        "the machine takes events one by one: say it with lehr.machines.DYNAPCNN_BY_EVENT, by "
+        "lehr.targets.dynapcnn.by_event"
+    ),
     INTEGRATOR: "use integrators without leak and without fraction bits",
 }
 
 
 @dataclass(frozen=True, eq=False)
 class Update:
-    """What a core is told of its neurons.
+    """Numbers that a core gets for its neurons.
 
     Attributes:
         kind: how the network says it.
@@ -99,7 +111,7 @@ def update_of(name: str, neuron: Neuron) -> Update | Problem:
 
 
 def _line(reason: str) -> int:
-    """How far a program went along with a form."""
+    """Return how far a program went along with a form."""
     return int(reason.split()[1])
 
 
@@ -119,16 +131,16 @@ def _half_bounded(name: str, neuron: Neuron) -> Problem | None:
 
 
 def _numbers(name: str, neuron: Neuron, form: Form, holes: dict[str, str]) -> Update | Problem:
-    told = holes.get("low", str(LOWEST))
-    by_name = told in neuron.values
+    lowest = holes.get("low", str(LOWEST))
+    by_name = lowest in neuron.values
     for parameter in (
         *(["threshold"] if form.kind != INTEGRATOR else []),
-        *([told] if by_name else []),
+        *([lowest] if by_name else []),
     ):
         if shared(neuron.values[parameter].astype(np.int64)) is None:
             reason = f"its {parameter} differs from channel to channel, a core has one"
             return Problem(name, reason, f"use one {parameter} for the whole layer")
-    low = int(neuron.values[told].flat[0]) if by_name else int(told)
+    low = int(neuron.values[lowest].flat[0]) if by_name else int(lowest)
     if low > 0:
         return Problem(
             name,

@@ -1,9 +1,9 @@
-"""The circuit of an engine's neurons: the programs of its layers, statement by statement, as values in the stages of a pipeline.
+"""Circuit of an engine's neurons: the programs of its layers as values in a pipeline.
 
 Layers share what their programs have in common, in order; a step that a layer's program lacks
 leaves everything as it is for that layer. Sums are added up as soon as their terms are there. Where
-a spike is read a step later, the membrane still tells of it if nothing came
-after the test: it is beyond the level; else the spike is kept beside it, in a bit.
+a spike is read a step later, the membrane still tells of it if nothing came after the test: it is
+beyond the level; else the spike is kept beside it, in a bit.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Kept:
 
     @property
     def high(self) -> int:
-        """Its highest bit."""
+        """Number of its highest bit."""
         return self.low + self.value.bits - 1
 
 
@@ -66,37 +66,39 @@ class Circuit:
 
     # ---------------------------------------------------------------- what is kept
     def _begin(self) -> None:
-        """What a neuron kept from the step before."""
+        """Lay out what a neuron kept from the step before."""
         states = dict.fromkeys(
             name for program in self.programs for name in program.states if name != FIRED
         )
         ordered = dict.fromkeys((self.programs[0].membrane, *states))
         reading = [FIRED in program.states for program in self.programs]
-        told = [
+        tests = [
             test_before(program) if reads_it else None
             for program, reads_it in zip(self.programs, reading, strict=True)
         ]
-        if any(reads_it and test is None for reads_it, test in zip(reading, told, strict=True)):
+        if any(reads_it and test is None for reads_it, test in zip(reading, tests, strict=True)):
             ordered[FIRED] = None
         self.kept: list[Kept] = []
         low = 0
         for name in ordered:
-            found = [
+            ranges = [
                 reach.states[name]
                 for of_kind in self._reaches
                 for reach in of_kind
                 if name in reach.states
             ]
-            value = self.pipe.comes_in(f"{name}_0", BIT if name == FIRED else _join(*found, (0, 0)))
+            value = self.pipe.comes_in(
+                f"{name}_0", BIT if name == FIRED else _join(*ranges, (0, 0))
+            )
             self.kept.append(Kept(name, low, value))
             self._now[name] = value
             low += value.bits
         self.kept_bits = low
-        if any(told):
-            self._begin_fired(told)
+        if any(tests):
+            self._begin_fired(tests)
 
-    def _begin_fired(self, told: list[Fire | None]) -> None:
-        """The spikes of the step before, where the membrane tells of them."""
+    def _begin_fired(self, tests: list[Fire | None]) -> None:
+        """Compute the spikes of the step before, where the membrane tells of them."""
 
         def tested(kind: int, test: Fire | None) -> str:
             if test is None:
@@ -107,11 +109,11 @@ class Circuit:
                 )
             return self.passes(test, kind, 1)
 
-        texts = [tested(kind, test) for kind, test in enumerate(told)]
+        texts = [tested(kind, test) for kind, test in enumerate(tests)]
         self._now[FIRED] = self.pipe.compute(FIRED, 1, BIT, texts, "the spikes of the step before")
 
     def end(self) -> None:
-        """All that is kept and goes out is computed: hold it to the last stage."""
+        """Hold all that is kept and goes out to the last stage, now that it is computed."""
         finals = [self.wire(self.now(kept.register)) for kept in self.kept]
         membranes = [self.now(program.membrane) for program in self.programs]
         self.updated = self.wire(membranes[0])
@@ -131,7 +133,10 @@ class Circuit:
 
     # ---------------------------------------------------------------- values
     def get(self, source: Source, kind: int) -> Value:
-        """What a register, a parameter, the input or a number is now for a kind; a register that nothing has written is 0."""
+        """Return the present value of a register, a parameter, the input or a number for a kind.
+
+        A register that nothing has written is 0.
+        """
         if isinstance(source, int):
             return self.pipe.number(source)
         if source == INPUT:
@@ -141,7 +146,7 @@ class Circuit:
         return self.constants[source]
 
     def now(self, register: str) -> Value:
-        """What a register is now."""
+        """Return the present value of a register."""
         return self._now.get(register, self.pipe.number(0))
 
     def wire(self, value: Value) -> Value:
@@ -158,25 +163,28 @@ class Circuit:
         return text.Operand(self.pipe.at(value, stage), value.constant)
 
     def passes(self, test: Fire, kind: int, stage: int) -> str:
-        """Whether a level is passed."""
+        """Return the Verilog expression that is true where a level is passed."""
         x, level = (self.operand(source, kind, stage).name for source in (test.x, test.level))
         return text.passes(x, level, beyond=test.test == "gt", width=self.pipe.wide)
 
     def reached(self, step: Step[Any], otherwise: Value) -> Range:
         """Return the range of what a step writes; `otherwise` where a kind lacks it."""
-        found = [
+        ranges = [
             reach.after[number]
             for kind, (_, number) in step.by_kind.items()
             for reach in self._reaches[kind]
         ]
-        return _join(*found, *([] if self.whole(step) else [otherwise.range]))
+        return _join(*ranges, *([] if self.whole(step) else [otherwise.range]))
 
     def whole(self, step: Step[Any]) -> bool:
-        """Whether all kinds take it."""
+        """Return whether all kinds take a step."""
         return len(step.by_kind) == len(self.programs)
 
     def earliest(self, step: Step[Any], register: str, stage: int) -> int:
-        """Return the stage, or the later one in which a register is there that some kinds leave as it is."""
+        """Return the first stage in which a step can be done.
+
+        Where some kinds leave its register as it is, the register must be there.
+        """
         return stage if self.whole(step) else max(stage, self.now(register).stage)
 
     def write(
@@ -200,10 +208,10 @@ class Circuit:
 
     def close(self, steps: list[Step[Any]], register: str, stage: int, expression: str) -> None:
         """Give a register the sum that some steps add up."""
-        before, found = self.now(register), list[Range]()
+        before, ranges = self.now(register), list[Range]()
         for kind in range(len(self.programs)):
             numbers = [step.by_kind[kind][1] for step in steps if kind in step.by_kind]
-            found += (
+            ranges += (
                 [reach.after[max(numbers)] for reach in self._reaches[kind]]
                 if numbers
                 else [before.range]
@@ -213,10 +221,10 @@ class Circuit:
                 line_of(statement) for step in steps for statement, _ in step.by_kind.values()
             )
         )
-        self._now[register] = self.pipe.compute(register, stage, _join(*found), [expression], note)
+        self._now[register] = self.pipe.compute(register, stage, _join(*ranges), [expression], note)
 
     def holds(self, value: Value, stage: int) -> str:
-        """Whether a value is not 0."""
+        """Return the Verilog expression that is true where a value is not 0."""
         name = self.pipe.at(value, stage)
         if value.constant is None and BIT[0] <= value.range[0] and value.range[1] <= BIT[1]:
             return f"{name}[0]"
@@ -236,7 +244,10 @@ def _join(*ranges: Range) -> Range:
 
 
 def test_before(program: Program) -> Fire | None:
-    """The test whose outcome in the step before a state tells of: nothing has changed the state since."""
+    """Return the test whose outcome in the step before can be read from a state, if there is one.
+
+    Nothing has changed that state since.
+    """
     names = [written(s) for s in program.statements if not isinstance(s, ForEachEvent)]
     if names.count(FIRED) != 1:
         return None

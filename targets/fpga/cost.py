@@ -1,4 +1,4 @@
-"""What the memories of a design take, and how many clocks a step takes."""
+"""Memory that a design takes, and clocks that a step takes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from lehr.targets.fpga.machine import Layer
 from lehr.targets.fpga.tables import Tables
 
 PIPELINE = 8
-"""Clocks of a layer that are neither events nor neurons, beside the stages of its update: pipelines fill and drain."""
+"""Clocks of a layer that are neither events nor neurons, beside the stages of its update.
+
+Pipelines fill and drain.
+"""
 MIN_IN_BLOCKS = 256
 """Bits of a table below which it stays logic: that is faster, and costs a few cells."""
 
@@ -44,18 +47,21 @@ class Memory:
 
     @property
     def large_bits(self) -> int:
-        """Bits of a word in SPRAMs of a UP5K, if it is put there: the few that are more than their width fills go to block RAM."""
+        """Bits of a word in SPRAMs of a UP5K, if it is put there.
+
+        The few that are more than their width fills go to block RAM.
+        """
         above = self.width % LARGE_WIDTH
         return self.width - above if above < LARGE_WIDTH / 2 and self.width > above else self.width
 
     @property
     def large(self) -> int:
-        """These SPRAMs."""
+        """SPRAMs that `large_bits` of each word take."""
         return ceil(self.large_bits / LARGE_WIDTH) * ceil(self.depth * LARGE_WIDTH / LARGE_BITS)
 
 
 def storage(plan: Plan) -> list[Memory]:
-    """All memories of a design."""
+    """Return all memories of a design."""
     return [
         replace(memory, name=engine.owned(memory.name))
         for engine in plan.engines
@@ -66,7 +72,7 @@ def storage(plan: Plan) -> list[Memory]:
 def _memories(engine: Engine) -> list[Memory]:
     machine, tables = engine.machine, engine.tables
     half = ceil(machine.neurons / 2)
-    made = [
+    memories = [
         Memory("even states", machine.circuit.kept_bits, half, 1),
         Memory("odd states", machine.circuit.kept_bits, half, 1),
         Memory("sums", tables.acc_bits, machine.sums, 1),
@@ -85,12 +91,18 @@ def _memories(engine: Engine) -> list[Memory]:
         Memory(i.name, i.width, len(i.words), 0, i.width * len(set(i.words)) if i.small else 0)
         for i in tables.images
     ]
-    return [memory for memory in (*made, *images) if memory.depth]
+    return [memory for memory in (*memories, *images) if memory.depth]
 
 
 @dataclass(frozen=True)
 class Use:
-    """What the memories of a design take of a device: block RAMs and SPRAMs by memory, and the bits of a word in the latter."""
+    """Memory of a device that a design takes.
+
+    Attributes:
+        blocks: block RAMs, by memory.
+        large: SPRAMs, by memory.
+        large_bits: bits of a word that are in SPRAMs, by memory.
+    """
 
     blocks: Mapping[str, int]
     large: Mapping[str, int]
@@ -103,9 +115,9 @@ class Use:
 
 
 def use(plan: Plan, device: Device) -> Use:
-    """Where the memories go.
+    """Decide which memories go to which RAMs of a device.
 
-    Those of one port to the SPRAMs while there are some, those that would take most block RAMs
+    Those of one port go to the SPRAMs while there are some, those that would take most block RAMs
     first. Small tables are made of logic, but go to the block RAMs that are left, those that would
     take most logic for a block first, and none for a few words.
     """
@@ -129,19 +141,22 @@ def use(plan: Plan, device: Device) -> Use:
 
 
 def require_fit(plan: Plan, name: str) -> None:
-    """Raise NotMappable, with the table of what is needed and available, unless the memories of device `name` hold the network."""
+    """Raise NotMappable unless the memories of device `name` hold the network.
+
+    The message has the table of what is needed and available.
+    """
     device = DEVICES[name]
-    found = use(plan, device)
-    if not device.cells or found.needed <= device.blocks:
+    used = use(plan, device)
+    if not device.cells or used.needed <= device.blocks:
         return
     rows: list[tuple[str, object, object]] = [
         ("", "needed", "there"),
-        ("block RAMs", found.needed, device.blocks),
+        ("block RAMs", used.needed, device.blocks),
     ]
-    rows += [(f"  {memory}", count, "") for memory, count in found.blocks.items()]
+    rows += [(f"  {memory}", count, "") for memory, count in used.blocks.items()]
     rows += [
-        ("SPRAMs", sum(found.large.values()), device.large),
-        *((f"  {memory}", count, "") for memory, count in found.large.items()),
+        ("SPRAMs", sum(used.large.values()), device.large),
+        *((f"  {memory}", count, "") for memory, count in used.large.items()),
     ]
     first = max(20, *(len(what) for what, _, _ in rows))
     table = "\n".join(
@@ -149,7 +164,7 @@ def require_fit(plan: Plan, name: str) -> None:
     )
     lanes = (
         f"{plan.lanes} lanes"
-        if plan.how == "shared"
+        if plan.arrangement == "shared"
         else f"up to {plan.lanes} lanes in an engine for each layer"
     )
     raise NotMappable(
@@ -159,10 +174,14 @@ def require_fit(plan: Plan, name: str) -> None:
 
 
 def _way_out(plan: Plan, name: str) -> str:
-    """One engine in place of many, else the largest number of lanes with which the memories would fit, else the smallest other device."""
+    """Return the way out for a network whose memories do not fit.
+
+    It is one engine in place of many, else the largest number of lanes with which the memories
+    would fit, else the smallest other device.
+    """
     if (
-        plan.how == "layers"
-        and use(replace(plan, how="shared"), DEVICES[name]).needed <= DEVICES[name].blocks
+        plan.arrangement == "layers"
+        and use(replace(plan, arrangement="shared"), DEVICES[name]).needed <= DEVICES[name].blocks
     ):
         return "use engines=shared"
     narrower = [(name, fewer) for fewer in (32, 16, 8, 4, 2, 1) if fewer < plan.lanes]
@@ -177,20 +196,21 @@ def _way_out(plan: Plan, name: str) -> str:
 
 
 def clocks(plan: Plan, rates: Mapping[str, float]) -> dict[str, float]:
-    """Clocks of a step by layer at the given spike rates, all inputs sent in every step, none of them 0.
+    """Return the clocks of a step by layer at the given spike rates.
 
-    A word of n channels at rate r costs as many clocks as it holds events, and one if none: r * n +
-    (1 - r) ** n; a chunk costs one more. Its neurons are updated while the next is summed, so that
-    the slower of the two counts; those of the last chunk come after it. One engine takes the sum of
-    these clocks for a step, a chain the largest of them, once it is full.
+    All inputs are sent in every step, none of them 0. A word of n channels at rate r costs as many
+    clocks as it holds events, and one if none: r * n + (1 - r) ** n; a chunk costs one more. Its
+    neurons are updated while the next is summed, so that the slower of the two counts; those of the
+    last chunk come after it. One engine takes the sum of these clocks for a step, a chain the
+    largest of them, once it is full.
     """
-    found: dict[str, float] = {}
+    by_layer: dict[str, float] = {}
     sent = 1.0
     for engine in plan.engines:
         for layer in engine.machine.layers:
-            found[layer.name] = _clocks(engine.tables, layer, {**rates, INPUT: sent})
+            by_layer[layer.name] = _clocks(engine.tables, layer, {**rates, INPUT: sent})
         sent = rates[engine.machine.output.name]  # to the next one
-    return found
+    return by_layer
 
 
 def _clocks(tables: Tables, layer: Layer, rates: Mapping[str, float]) -> float:
@@ -210,7 +230,10 @@ def _clocks(tables: Tables, layer: Layer, rates: Mapping[str, float]) -> float:
 
 
 def worst_clocks(plan: Plan) -> int:
-    """Bound of the clocks of a step in which every neuron fires; the sweep over the input's map is among them."""
+    """Return a bound of the clocks of a step in which every neuron fires.
+
+    The sweep over the input's map is among them.
+    """
     always = dict.fromkeys(plan.net.neurons, 1.0)
     sizes = sum(layer.size for engine in plan.engines for layer in engine.machine.layers)
     return (

@@ -1,4 +1,4 @@
-"""What the templates of an engine ask: widths, expressions of Verilog, and the update of a neuron in them."""
+"""Design data for the templates of an engine: widths, Verilog expressions, a neuron's update."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lehr.update_text import lines_of
 
 @dataclass(frozen=True)
 class Ring:
-    """Where the number of the slot that is written stands among the bits of `slots`."""
+    """Place of a number among the bits of `slots`: that of the slot which is written."""
 
     low: int
     bits: int
@@ -26,7 +26,7 @@ class Ring:
 
     @property
     def high(self) -> int:
-        """Its highest bit."""
+        """Number of its highest bit."""
         return self.low + self.bits - 1
 
 
@@ -87,9 +87,14 @@ class Design:
         )
 
     def names(self, used: Use) -> dict[str, Any]:
-        """What the templates know by name; `used`: where the memories of the design go."""
+        """Return what the templates know by name.
+
+        Args:
+            used: where the memories of the design go.
+        """
         engine, machine, tables, w = self.engine, self.machine, self.tables, self.widths
         images = tables.images
+        lanes = [f"weight_{bank}[lane*WEIGHT +: WEIGHT]" for bank in reversed(range(tables.banks))]
         return {
             "tag": engine.tag,
             "prefix": engine.prefix,
@@ -111,7 +116,7 @@ class Design:
             "rings": self.rings,
             "map_addresses": self.map_addresses,
             "input_address": self.input_address if not machine.linked else "",
-            "lane_weights": f"{{{', '.join(f'weight_{bank}[lane*WEIGHT +: WEIGHT]' for bank in reversed(range(tables.banks)))}}}",
+            "lane_weights": f"{{{', '.join(lanes)}}}",
             "packs": sorted({layer.pack for layer in machine.layers}),
             "taps": SimpleNamespace(
                 row=_fields(tables.row_banks, w.offset),
@@ -145,7 +150,7 @@ class Design:
         return {image.name: len(image.words) for image in self.tables.images}
 
     def ring(self, name: str, lag: int) -> str:
-        """Return the Verilog expression of the map that a source wrote `lag` steps ago, or writes now."""
+        """Return the Verilog expression of the map that a source wrote `lag` steps ago, or now."""
         source, w = self.machine.sources[name], self.widths.map
         if name not in self.rings:
             return f"{w}'d{source.first_map}"
@@ -154,11 +159,14 @@ class Design:
         if lag == 0:
             return f"{slot} + {w}'d{source.first_map}"
         behind = source.first_map + source.depth - lag  # a map of the ring, as all that follows
-        return f"{slot} < {w}'d{lag} ? {slot} + {w}'d{behind} : {slot} + {w}'d{source.first_map} - {w}'d{lag}"
+        return (
+            f"{slot} < {w}'d{lag} ? {slot} + {w}'d{behind} : {slot} + {w}'d{source.first_map} - "
+            f"{w}'d{lag}"
+        )
 
     @property
     def map_addresses(self) -> list[int]:
-        """Where each map begins."""
+        """Addresses at which the maps begin."""
         return [
             source.first_word + slot * source.size
             for source in self.machine.sources.values()
@@ -167,7 +175,7 @@ class Design:
 
     @property
     def input_address(self) -> str:
-        """The Verilog expression of an input event's word in its map: its coordinates, side by side."""
+        """Verilog expression of an input event's word in its map: its coordinates, side by side."""
         source, w = self.machine.sources[INPUT], self.widths
         channels, rows, columns = volume(self.machine.net.shapes[INPUT])
         grain, across = (source.grain - 1).bit_length(), source.across - 1
@@ -190,7 +198,10 @@ class Design:
 
 
 def stream_widths(machine: Machine) -> dict[str, int]:
-    """Bits of what goes into an engine and comes out of it, and bytes of it on the streams of the host."""
+    """Return the bits of what goes into an engine and comes out of it.
+
+    With them go the bytes of the same on the streams of the host.
+    """
     c, y, x = machine.place_bits
     in_c, in_y, in_x = machine.input_bits
     record = -(-(1 + machine.value_bits + in_c + in_y + in_x) // 8)
@@ -210,9 +221,10 @@ def stream_widths(machine: Machine) -> dict[str, int]:
         "record_count": bits(record),
         "address_bytes": -(-(c + y + x) // 8),
         "membrane_bytes": -(-machine.state_bits // 8),
+        # some bits more than there are
         "send": max(
             7, 1 + machine.score_bits // 8, 2 + machine.state_bits // 8, 2 + (c + y + x) // 8
-        ),  # some bits more than there are
+        ),
     }
 
 
@@ -222,7 +234,14 @@ def _fields(count: int, width: int) -> list[int]:
 
 
 def pad(expression: str, width: int, to: int, zeros: int = 0) -> str:
-    """Return an unsigned Verilog expression of `width` bits, with `zeros` on its right, brought to a width that is not smaller."""
+    """Return a Verilog expression brought to a width that is not smaller.
+
+    Args:
+        expression: unsigned, of `width` bits.
+        width: its bits.
+        to: the bits that it gets.
+        zeros: how many of those that are added stand on its right.
+    """
     left = to - width - zeros
     assert left >= 0, (expression, width, to, zeros)
     parts = [*([f"{left}'d0"] if left else []), expression, *([f"{zeros}'d0"] if zeros else [])]
@@ -230,7 +249,10 @@ def pad(expression: str, width: int, to: int, zeros: int = 0) -> str:
 
 
 def extended(name: str, value: Value, low: int = 0) -> str:
-    """Return the Verilog expression of a value in full width, from the bits of `name` that hold it, `low` and those above."""
+    """Return the Verilog expression of a value in full width.
+
+    It comes from the bits of `name` that hold it, `low` and those above.
+    """
     high = low + value.bits - 1
     bit = f"{name}[{high}]" if value.signed else "1'b0"
     return f"{{{{(WIDE-{value.bits}){{{bit}}}}}, {name}[{high}:{low}]}}"

@@ -15,7 +15,7 @@ ECP5_MODES = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16_384
 
 @dataclass(frozen=True)
 class Family:
-    """How the tools of a family of devices are called.
+    """Tools of a family of devices, and how they are called.
 
     Attributes:
         nextpnr: the name of nextpnr.
@@ -69,7 +69,10 @@ ECP5 = Family(
 
 @dataclass(frozen=True)
 class Board:
-    """A well-known board with a device: its name, and the pins of its oscillator, of its serial line, and of a light."""
+    """Well-known board with a device: its name and pins.
+
+    The pins are those of its oscillator, of its serial line, and of a light.
+    """
 
     name: str
     clk: str
@@ -81,7 +84,7 @@ class Board:
 
 @dataclass(frozen=True)
 class Device:
-    """What an FPGA has.
+    """FPGA: what it holds, and how it is built for.
 
     Attributes:
         clock: MHz that synthesis aims at if nothing is said.
@@ -145,7 +148,10 @@ DEVICES: Mapping[str, Device] = {
 
 
 def constraints(device: Device, front: str, clock: int) -> bytes:
-    """Return the file of constraints: the pins of the device's board; of a front of bytes, which no board has, the clock's alone."""
+    """Return the file of constraints: the pins of the device's board.
+
+    Of a front of bytes, which no board has, it has the clock's alone.
+    """
     assert device.family is not None
     assert device.board is not None
     board = device.board

@@ -34,12 +34,12 @@ class Engine:
 
     @property
     def tag(self) -> str:
-        """What the names of its modules end in."""
+        """Ending of the names of its modules."""
         return "" if self.number is None else f"_{self.number}"
 
     @property
     def prefix(self) -> str:
-        """What the names of its images begin with."""
+        """Beginning of the names of its images."""
         return "" if self.number is None else f"layer{self.number}_"
 
     def owned(self, memory: str) -> str:
@@ -48,22 +48,25 @@ class Engine:
 
 
 def default_lanes(net: Network) -> int:
-    """As many lanes as the widest layer fills."""
+    """Return as many lanes as the widest layer fills."""
     widest = max(net.shapes[name][0] for name in net.neurons)
     return min(MAX_LANES, 1 << math.ceil(math.log2(max(widest, 1))))
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is laid out: a network, the most lanes that an engine has, and how the engines are arranged."""
+    """Layout of a network: the most lanes that an engine has, and how the engines are arranged."""
 
     net: Network
     lanes: int
-    how: Arrangement = "shared"
+    arrangement: Arrangement = "shared"
 
     @cached_property
     def whole(self) -> Machine:
-        """The one engine for all layers, whatever the arrangement: what goes in and comes out is the same."""
+        """One engine for all layers, whatever the arrangement is.
+
+        What goes in and comes out is the same.
+        """
         return Machine(self.net, self.lanes)
 
     @cached_property
@@ -74,7 +77,7 @@ class Plan:
             NotMappable: when layers that are to be chained hear more than the layer before and
                 themselves.
         """
-        if self.how == "shared":
+        if self.arrangement == "shared":
             return (Engine(self.whole, Tables(self.whole)),)
         parts = chain(self.net)
         links = [
@@ -91,7 +94,9 @@ class Plan:
 
 
 def chain(net: Network) -> list[Network]:
-    """Return the network in parts of one neuron layer each: the input of a part is the spikes of the one before.
+    """Return the network in parts of one neuron layer each.
+
+    The input of a part is the spikes of the one before.
 
     Raises:
         NotMappable: when there is no such chain.
@@ -106,7 +111,10 @@ def chain(net: Network) -> list[Network]:
 
 
 def _part(net: Network, before: str, name: str) -> Network:
-    """Return the neurons `name` and what lies between them and the spikes of `before`, which become the input."""
+    """Return the neurons `name` and what lies between them and the spikes of `before`.
+
+    These spikes become the input.
+    """
     for source in (way.source for way in paths(net, name)):
         if source not in (before, name):
             raise NotMappable(

@@ -22,25 +22,28 @@ class Operand:
 
 
 def terms(k: int) -> list[tuple[int, int]]:
-    """`k` as a sum of (sign, power of two) with as few terms as can be: the canonical signed digits."""
-    found, shift = [], 0
+    """Return `k` as a sum of (sign, power of two) with as few terms as can be.
+
+    They are the canonical signed digits.
+    """
+    digits, shift = [], 0
     while k:
         if k & 1:
             sign = 2 - (k & 3)
-            found.append((sign, shift))
+            digits.append((sign, shift))
             k -= sign
         k, shift = k >> 1, shift + 1
-    return found[::-1]
+    return digits[::-1]
 
 
 def product(x: str, k: Operand, width: int) -> str:
-    """Return a product: with a constant by shifts and adds where three are enough, else by a multiplier."""
+    """Return a product: by shifts and adds with a constant where three do, else by `*`."""
     if k.number is None:
         return f"{x} * {k.name}"
-    found = terms(k.number)
-    if len(found) > 3:
+    digits = terms(k.number)
+    if len(digits) > 3:
         return f"{x} * {wide(k.number, width)}"
-    shifted = [f"{'+' if sign > 0 else '-'} {shift_left(x, shift)}" for sign, shift in found]
+    shifted = [f"{'+' if sign > 0 else '-'} {shift_left(x, shift)}" for sign, shift in digits]
     return " ".join(shifted).removeprefix("+ ") or wide(0, width)
 
 
@@ -61,8 +64,14 @@ def divided(x: str, n: Operand, rounding: Rounding, width: int) -> str:
         return f"(({x} + ({x}[{width - 1}] ? {rest} : {zero})) >>> {_amount(n)})"
     if n.number is None:
         half = f"(({one} <<< {n.name}) >>> 1)"
-        return f"({n.name} == {zero} ? {x} : ({x} + {half} - {one} + (({x} >>> {n.name}) & {one})) >>> {n.name})"
-    return f"(({x} + {wide(2 ** (n.number - 1) - 1, width)} + ({x}[{n.number}] ? {one} : {zero})) >>> {n.number})"
+        return (
+            f"({n.name} == {zero} ? {x} : ({x} + {half} - {one} + (({x} >>> {n.name}) & {one})) "
+            f">>> {n.name})"
+        )
+    return (
+        f"(({x} + {wide(2 ** (n.number - 1) - 1, width)} + ({x}[{n.number}] ? {one} : {zero})) "
+        f">>> {n.number})"
+    )
 
 
 def _amount(n: Operand) -> str:
@@ -70,7 +79,7 @@ def _amount(n: Operand) -> str:
 
 
 def leak(x: str, decay: Decay, k: Operand, n: Operand, width: int) -> str:
-    """What a decay by any form but `multiply`, which goes by way of a product, leaves of `x`."""
+    """Return what a decay leaves of `x`, by any form but `multiply`, which is a product first."""
     zero, one = wide(0, width), wide(1, width)
     if decay.form == "shift":
         return f"{x} - {divided(x, n, decay.rounding, width)}"

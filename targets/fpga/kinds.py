@@ -1,4 +1,4 @@
-"""The updates of all layers of an engine as one sequence of steps, of which each layer takes some."""
+"""Updates of all layers of an engine as one sequence of steps, of which each layer takes some."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Step(Generic[Some]):
         return next(iter(self.by_kind.values()))[0]
 
     def statement(self, kind: int) -> Some | None:
-        """That of a kind; None where it goes on to the next one."""
+        """Return the statement of a kind; None where the kind goes on to the next step."""
         return self.by_kind[kind][0] if kind in self.by_kind else None
 
 
@@ -68,12 +68,15 @@ def _fire(program: Program, s: Fire) -> Likeness:
 
 
 def likeness(program: Program, statement: Statement) -> Likeness:
-    """What statements share that one circuit computes."""
+    """Return what statements have in common that one circuit computes."""
     return LIKENESS[type(statement)](program, statement)
 
 
 def merged(programs: list[Program]) -> list[Step[Any]]:
-    """Return the shortest sequence of steps of which the update of every kind is a part, in its own order; found kind by kind."""
+    """Return the shortest sequence of steps of which the update of every kind is a part.
+
+    Each kind keeps its own order; the sequence is put together kind by kind.
+    """
     steps: list[Step[Any]] = []
     for kind, program in enumerate(programs):
         steps = _with(steps, kind, program)
@@ -83,9 +86,8 @@ def merged(programs: list[Program]) -> list[Step[Any]]:
 def _with(steps: list[Step[Any]], kind: int, program: Program) -> list[Step[Any]]:
     statements = program.statements
     old, new = [step.likeness for step in steps], [likeness(program, s) for s in statements]
-    shared = [
-        [0] * (len(new) + 1) for _ in range(len(old) + 1)
-    ]  # the most that the rests of both have in common
+    # the most that the rests of both have in common
+    shared = [[0] * (len(new) + 1) for _ in range(len(old) + 1)]
     for i in reversed(range(len(old))):
         for j in reversed(range(len(new))):
             shared[i][j] = (
@@ -93,15 +95,15 @@ def _with(steps: list[Step[Any]], kind: int, program: Program) -> list[Step[Any]
                 if old[i] == new[j]
                 else max(shared[i + 1][j], shared[i][j + 1])
             )
-    found, i, j = list[Step[Any]](), 0, 0
+    merged_steps, i, j = list[Step[Any]](), 0, 0
     while i < len(old) or j < len(new):
         if i < len(old) and j < len(new) and old[i] == new[j]:
-            found.append(Step({**steps[i].by_kind, kind: (statements[j], j)}, old[i]))
+            merged_steps.append(Step({**steps[i].by_kind, kind: (statements[j], j)}, old[i]))
             i, j = i + 1, j + 1
         elif j == len(new) or (i < len(old) and shared[i + 1][j] >= shared[i][j + 1]):
-            found.append(steps[i])
+            merged_steps.append(steps[i])
             i += 1
         else:
-            found.append(Step({kind: (statements[j], j)}, new[j]))
+            merged_steps.append(Step({kind: (statements[j], j)}, new[j]))
             j += 1
-    return found
+    return merged_steps

@@ -1,4 +1,4 @@
-"""What a network becomes on the engine: layers, buffers of events, the program, and the width and depth of every memory."""
+"""Machine for a network: layers, buffers of events, the program, and every memory's size."""
 
 from __future__ import annotations
 
@@ -30,13 +30,12 @@ def signed_bits(low: int, high: int) -> int:
 
 @dataclass(frozen=True)
 class Layer:
-    """A neuron layer on the engine: where its membranes and constants begin, and which update it takes.
+    """Neuron layer on the engine: where its membranes and constants begin, and its update.
 
     Neurons lie row by row, column by column, channel by channel; `lanes` channels of a place, a
-    chunk, are summed at once. A layer
-    with few channels leaves lanes unused: then `2 ** pack` words of its weights share a word of the
-    memory. Constants are those of its channels, or of its neurons where one differs within a
-    channel.
+    chunk, are summed at once. A layer with few channels leaves lanes unused: then `2 ** pack` words
+    of its weights share a word of the memory. Constants are those of its channels, or of its
+    neurons where one differs within a channel.
     """
 
     name: str
@@ -60,11 +59,11 @@ class Layer:
 
 @dataclass(frozen=True)
 class Source:
-    """Something that neurons hear, kept as a ring of `depth` maps of `size` words, numbered from `first_map`.
+    """Source that neurons hear, kept as a ring of `depth` maps of `size` words.
 
-    A word holds the values of one channel of `across` pixels side by side, or the spikes of `grain`
-    channels of a place. Its address is the sum of the steps of its row and column, a column of
-    words, and of its number within the place.
+    The maps are numbered from `first_map`. A word holds the values of one channel of `across`
+    pixels side by side, or the spikes of `grain` channels of a place. Its address is the sum of the
+    steps of its row and column, a column of words, and of its number within the place.
     """
 
     name: str
@@ -81,7 +80,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Link:
-    """Where an engine stands in a chain of them, and how many spikes the words have that go from one to the next."""
+    """Place of an engine in a chain, and how many spikes a word between two engines has."""
 
     first: bool
     last: bool
@@ -145,7 +144,7 @@ class Machine:
 
     @cached_property
     def _heard(self) -> dict[str, int]:
-        """How many steps back somebody listens to each source."""
+        """Steps back from which somebody listens to a source, by source."""
         feeds = [feed for feeds in self.feeds.values() for feed in feeds]
         heard = {INPUT: 0}
         for name in (INPUT, *self.net.neurons):
@@ -158,7 +157,7 @@ class Machine:
         return name == INPUT and self.net.input.kind == "u8"
 
     def _sources(self) -> dict[str, Source]:
-        made: dict[str, Source] = {}
+        sources: dict[str, Source] = {}
         number = 0
         words = {True: 0, False: 0}
         for name, lag in self._heard.items():
@@ -172,13 +171,12 @@ class Machine:
             size = row_step * rows
             linked = name == INPUT and self.linked
             lag += linked  # the engine before writes the map of the next step
-            if (
-                name == INPUT and not linked
-            ):  # an event writes there: its coordinates, side by side, are the address
+            # an event writes there: its coordinates, side by side, are the address
+            if name == INPUT and not linked:
                 column_step = 1 << (column_step - 1).bit_length()
                 row_step = column_step << (columns - 1).bit_length()
                 size = row_step << (rows - 1).bit_length()
-            made[name] = Source(
+            sources[name] = Source(
                 name,
                 values,
                 grain,
@@ -192,11 +190,11 @@ class Machine:
             )
             number, words[values] = number + lag + 1, words[values] + (lag + 1) * size
         self.value_words, self.spike_words = words[True], words[False]
-        return made
+        return sources
 
     @property
     def linked(self) -> bool:
-        """Whether the input is the spikes of the engine before, word by word; else events."""
+        """Whether the input is the spikes of the engine before, word by word; else it is events."""
         return self.link is not None and not self.link.first
 
     @property
@@ -212,12 +210,18 @@ class Machine:
 
     @property
     def holds(self) -> bool:
-        """Whether an input may be held: it is then sent once, and currents that nothing else adds to are summed once."""
+        """Whether an input may be held.
+
+        It is then sent once, and currents that nothing else adds to are summed once.
+        """
         return self.sources[INPUT].depth == 1
 
     @property
     def sweeps_early(self) -> bool:
-        """Whether nobody looks at a held input after the first step: its map is then swept for the next one in the steps after it."""
+        """Whether nobody looks at a held input after the first step.
+
+        Its map is then swept for the next input in the steps after it.
+        """
         return self.holds and all(
             layer.static or all(feed.source != INPUT for feed in self.feeds[layer.name])
             for layer in self.layers
@@ -225,7 +229,10 @@ class Machine:
 
     @property
     def sums(self) -> int:
-        """Currents that are kept while the input is held: those of the neurons up to the last that hears nothing else."""
+        """Number of currents that are kept while the input is held.
+
+        They are those of the neurons up to the last that hears nothing else.
+        """
         kept = (layer.first_neuron + layer.size for layer in self.layers if layer.static)
         return max(kept, default=0) if self.holds else 0
 
@@ -236,7 +243,10 @@ class Machine:
 
     @property
     def classes(self) -> int:
-        """Neurons whose scores are kept and compared; 0 where the output is a feature map, whose events the host counts."""
+        """Number of neurons whose scores are kept and compared.
+
+        It is 0 where the output is a feature map, whose events the host counts.
+        """
         return (
             self.output.channels
             if self.output.rows * self.output.columns == 1 and not self.forwards
@@ -245,7 +255,10 @@ class Machine:
 
     @property
     def score_bits(self) -> int:
-        """Of a score: a count of spikes, a membrane, or its sum over as many steps as can be counted; whole bytes."""
+        """Bits of a score, in whole bytes.
+
+        A score is a count of spikes, a membrane, or its sum over as many steps as can be counted.
+        """
         membrane = signed_bits(*self.reaches[self.output.name].membrane)
         bits_of = {"count": STEP_BITS, "membrane_sum": membrane + STEP_BITS}
         return 8 * math.ceil(
@@ -255,7 +268,7 @@ class Machine:
     # ---------------------------------------------------------------- widths
     @property
     def value_bits(self) -> int:
-        """Of an input value."""
+        """Bits of an input value."""
         return bits(self.net.input.highest)
 
     @cached_property
@@ -268,12 +281,15 @@ class Machine:
 
     @property
     def acc_bits(self) -> int:
-        """Of an accumulator."""
+        """Bits of an accumulator."""
         return self._acc_bits(self.layers)
 
     @cached_property
     def value_lanes(self) -> int:
-        """Lanes, from the first, that layers which hear pixels use: only there are weights multiplied."""
+        """Number of lanes, from the first, that layers which hear pixels use.
+
+        Only there are weights multiplied.
+        """
         used = [
             layer.channels
             for layer in self.layers
@@ -283,14 +299,14 @@ class Machine:
 
     @property
     def narrow_bits(self) -> int:
-        """Of the accumulators of the other lanes."""
+        """Bits of the accumulators of the other lanes."""
         return self._acc_bits(
             [layer for layer in self.layers if min(layer.channels, self.lanes) > self.value_lanes]
         )
 
     @cached_property
     def reaches(self) -> dict[str, Reach]:
-        """What the registers of each layer can be."""
+        """Ranges of the registers, by layer."""
         return {
             layer.name: Reach(self.net, layer.name, self._largest[layer.name])
             for layer in self.layers
@@ -307,15 +323,15 @@ class Machine:
 
     @cached_property
     def parameters(self) -> dict[str, Range]:
-        """What the updates read of each neuron, by name, and its range; bias last."""
-        found: dict[str, list[int]] = {}
+        """Range of each parameter that the updates read of a neuron, by name; bias last."""
+        ranges: dict[str, list[int]] = {}
         for layer in self.layers:
             for name in layer.neuron.program.parameters:
                 value = layer.neuron.values[name]
-                found.setdefault(name, []).extend((int(value.min()), int(value.max())))
+                ranges.setdefault(name, []).extend((int(value.min()), int(value.max())))
         return {
             name: (min(ends), max(ends))
-            for name, ends in sorted(found.items(), key=lambda item: _CONSTANTS.get(item[0], 1))
+            for name, ends in sorted(ranges.items(), key=lambda item: _CONSTANTS.get(item[0], 1))
         }
 
     @property
@@ -325,22 +341,22 @@ class Machine:
 
     @property
     def state_bits(self) -> int:
-        """Of the widest membrane."""
+        """Bits of the widest membrane."""
         return max(signed_bits(*reach.membrane) for reach in self.reaches.values())
 
     @property
     def constant_bits(self) -> int:
-        """Of all parameters of a neuron."""
+        """Bits of all parameters of a neuron."""
         return max(1, sum(storage(*reached)[0] for reached in self.parameters.values()))
 
     @property
     def input_bits(self) -> tuple[int, int, int]:
-        """Of the channel, row and column of an input event."""
+        """Bits of the channel, row and column of an input event."""
         return self._coordinate_bits(INPUT)
 
     @property
     def place_bits(self) -> tuple[int, int, int]:
-        """The same of a neuron in any layer."""
+        """Bits of the channel, row and column of a neuron in any layer."""
         return self._coordinate_bits(*self.net.neurons)
 
     def _coordinate_bits(self, *names: str) -> tuple[int, int, int]:

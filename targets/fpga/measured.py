@@ -1,4 +1,7 @@
-"""What was measured of a built design: cells and timing by nextpnr, clocks by simulation, and the energy that they come to."""
+"""Measurements of a built design: cells and timing, clocks, and the energy that they come to.
+
+Cells and timing are nextpnr's, the clocks those of a simulation.
+"""
 
 from __future__ import annotations
 
@@ -37,11 +40,15 @@ POWER_SOURCE = (
 
 
 def report(folder: Path, device: str) -> tuple[Table, ...]:
-    """Resources and timing after `make synth`; clocks after `make cycles`, and after both also time, rate and energy."""
+    """Return what was measured of a built design so far.
+
+    Resources and timing come after `make synth`, clocks after `make cycles`; after both also time,
+    rate and energy.
+    """
     placed = read_json(folder / NEXTPNR, _WAY_OUT, _BYTES) if (folder / NEXTPNR).exists() else None
-    made = [] if placed is None else [_resources(placed["utilization"]), _timing(placed["fmax"])]
+    tables = [] if placed is None else [_resources(placed["utilization"]), _timing(placed["fmax"])]
     if (folder / CYCLES).exists():
-        told = read_json(folder / "lehr_fpga.json", AGAIN)
+        description = read_json(folder / "lehr_fpga.json", AGAIN)
         lines = read_text(folder / CYCLES, _BYTES, _WAY_OUT).splitlines()
         runs = sorted(map(_run, lines), key=lambda run: run[1])
         count = min(3, len(runs))
@@ -54,15 +61,17 @@ def report(folder: Path, device: str) -> tuple[Table, ...]:
             if placed is None
             else min(clock["constraint"] for clock in placed["fmax"].values())
         )
-        made.append(_speed(thirds, int(told["neurons"]) * int(told["steps"]), mhz))
+        tables.append(_speed(thirds, int(description["neurons"]) * int(description["steps"]), mhz))
         if (folder / PHASES).exists():
             spent = [int(line) for line in read_text(folder / PHASES, _BYTES, _WAY_OUT).split()]
-            made.append(_phases(spent, [layer["layer"] for layer in told["layers"]], len(runs)))
+            tables.append(
+                _phases(spent, [layer["layer"] for layer in description["layers"]], len(runs))
+            )
         if len(runs[0]) > 2:
-            made.append(_engines([layer["layer"] for layer in told["layers"]], runs))
+            tables.append(_engines([layer["layer"] for layer in description["layers"]], runs))
         if mhz is not None and placed is not None and device == "up5k":
-            made.append(_energy(thirds, mhz, placed["utilization"]["ICESTORM_LC"]["used"]))
-    return tuple(made)
+            tables.append(_energy(thirds, mhz, placed["utilization"]["ICESTORM_LC"]["used"]))
+    return tuple(tables)
 
 
 def _run(line: str) -> tuple[int, ...]:
@@ -71,13 +80,16 @@ def _run(line: str) -> tuple[int, ...]:
 
 
 def _means(runs: list[tuple[int, ...]]) -> tuple[int, float, float]:
-    """Samples, mean clocks and mean spikes."""
+    """Return samples, mean clocks and mean spikes."""
     clocks, spikes = (sum(run[column] for run in runs) / len(runs) for column in (0, 1))
     return len(runs), clocks, spikes
 
 
 def _engines(layers: list[str], runs: list[tuple[int, ...]]) -> Table:
-    """Return the mean clocks of an inference in which each engine of a chain works, which is to say that it does not wait for its neighbours."""
+    """Return the mean clocks of an inference in which each engine of a chain works.
+
+    In the others it waits for its neighbours.
+    """
     clocks, *working = ([run[column] for run in runs] for column in (0, *range(2, len(layers) + 2)))
     shares = [
         (name, sum(mine) / len(runs), sum(mine) / sum(clocks))
@@ -91,16 +103,16 @@ def _engines(layers: list[str], runs: list[tuple[int, ...]]) -> Table:
     )
 
 
-def _resources(found: dict[str, dict[str, int]]) -> Table:
+def _resources(utilization: dict[str, dict[str, int]]) -> Table:
     rows = [
         (
             what,
-            found[part]["used"],
-            found[part]["available"],
-            f"{100 * found[part]['used'] / found[part]['available']:.1f} %",
+            utilization[part]["used"],
+            utilization[part]["available"],
+            f"{100 * utilization[part]['used'] / utilization[part]['available']:.1f} %",
         )
         for part, what in PARTS.items()
-        if found.get(part, {}).get("available")
+        if utilization.get(part, {}).get("available")
     ]
     return Table("resources", ("what", "used", "there", "share"), tuple(rows))
 
@@ -119,7 +131,10 @@ def _timing(clocks: dict[str, dict[str, float]]) -> Table:
 
 
 def _speed(thirds: list[tuple[int, float, float]], updates: int, mhz: float | None) -> Table:
-    """Means over thirds of the samples, those with the fewest spikes first; `updates`: of neurons in an inference."""
+    """Return means over thirds of the samples, those with the fewest spikes first.
+
+    The `updates` are those of neurons in an inference.
+    """
     columns = [
         "samples",
         "spikes",
@@ -135,7 +150,10 @@ def _speed(thirds: list[tuple[int, float, float]], updates: int, mhz: float | No
 
 
 def _phases(spent: list[int], layers: list[str], samples: int) -> Table:
-    """Mean clocks of an inference by what the engine waits for: words and events, or neurons alone."""
+    """Return the mean clocks of an inference by what the engine waits for.
+
+    These are words and events, or neurons alone.
+    """
     names = [
         "input",
         *(f"{layer}, {what}" for layer in layers for what in ("sums", "neurons")),

@@ -52,12 +52,12 @@ class Value:
 
     @property
     def bits(self) -> int:
-        """Of the registers that hold it."""
+        """Bits of the registers that hold it."""
         return storage(*self.range)[0]
 
     @property
     def signed(self) -> bool:
-        """Whether they have a sign."""
+        """Whether these registers have a sign."""
         return storage(*self.range)[1]
 
 

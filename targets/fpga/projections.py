@@ -1,14 +1,13 @@
-"""From edges to projections: what an event of one source does to one neuron layer, axis by axis.
+"""Projections in place of edges: what an event of a source does to a neuron layer, axis by axis.
 
 A path from spikes to neurons passes pools, flattens, delays and at most one node of weights, or
-Linears, which are multiplied to one.
-Rows and columns are independent along all of them: an event at row y reaches pairs (row of the
-kernel, row of the layer), and the same of columns. Both lists are made here, so that stride,
-padding, dilation and pools, overlapping ones too, are tables to the hardware and not circuits.
-Delays commute with weights and pools, since all of these are linear and keep no bias: a path holds
-back spikes by the sum of its delays. Where these differ from value to value, there is a path for
-each number of steps, on which the weights of all other values are 0. The factors of a Scale are
-multiplied into the weights before or behind it.
+Linears, which are multiplied to one. Rows and columns are independent along all of them: an event
+at row y reaches pairs (row of the kernel, row of the layer), and the same of columns. Both lists
+are made here, so that stride, padding, dilation and pools, overlapping ones too, are tables to the
+hardware and not circuits. Delays commute with weights and pools, since all of these are linear and
+keep no bias: a path holds back spikes by the sum of its delays. Where these differ from value to
+value, there is a path for each number of steps, on which the weights of all other values are 0. The
+factors of a Scale are multiplied into the weights before or behind it.
 """
 
 from __future__ import annotations
@@ -81,7 +80,7 @@ class Way:
 
 
 def paths(net: Network, name: str) -> Iterator[Way]:
-    """Every way on which spikes come to layer `name`."""
+    """Yield every way on which spikes come to layer `name`."""
 
     def walk(node: str, way: Way) -> Iterator[Way]:
         for source in net.sources(node):
@@ -106,7 +105,9 @@ def paths(net: Network, name: str) -> Iterator[Way]:
 
 
 def projections(net: Network, name: str) -> list[Projection]:
-    """All projections into layer `name`, each with a convolution, Linears, or no weights on its path.
+    """Return all projections into layer `name`.
+
+    Each has a convolution, Linears, or no weights on its path.
 
     Raises:
         Unmapped: when a way goes through what the engine cannot spread.
@@ -116,7 +117,7 @@ def projections(net: Network, name: str) -> list[Projection]:
 
 @dataclass
 class _Spread:
-    """What an event of a source does behind some of the nodes of a way.
+    """Effect of an event of a source behind some of the nodes of a way.
 
     Attributes:
         way: all of it.
@@ -149,14 +150,20 @@ class _Spread:
         rows = self.gain.reshape(len(self.gain), -1)
         if not (rows == rows[:, :1]).all():
             node, numbers = self.uneven
-            reason = f"its {numbers} differ within a channel, and {behind} spreads all values of a channel alike"
+            reason = (
+                f"its {numbers} differ within a channel, and {behind} spreads all values of a "
+                "channel alike"
+            )
             raise Unmapped(
                 reason, f"give its {numbers} by channel, or connect it to a dense layer", node
             )
         return np.asarray(rows[:, 0])
 
     def times(self, name: str, numbers: str, factor: Int64) -> None:
-        """Multiply the gains by the factors of a node, which has different `numbers` where these differ."""
+        """Multiply the gains by the factors of a node.
+
+        Where these differ, the node has different `numbers`.
+        """
         factor = factor.reshape(self.shape)
         rows = factor.reshape(len(factor), -1)
         if not (rows == rows[:, :1]).all():
@@ -166,7 +173,10 @@ class _Spread:
     def alone(self, name: str) -> None:
         """Refuse weights behind other weights."""
         if self.weights:
-            reason = f"its weights follow those of {self.weights[0]} without a neuron between, the engine spreads spikes, not sums"
+            reason = (
+                f"its weights follow those of {self.weights[0]} without a neuron between, the "
+                "engine spreads spikes, not sums"
+            )
             raise Unmapped(reason, "put neurons between them", name)
 
 
@@ -193,7 +203,7 @@ def _scale(spread: _Spread, name: str, node: Scale) -> None:
 
 @NODES.rule(Linear)
 def _linear(spread: _Spread, name: str, node: Linear) -> None:
-    """Those one behind the other become one."""
+    """Multiply Linears that stand one behind the other into one."""
     matrix = node.weight.astype(np.int64)
     if any(not isinstance(spread.net.nodes[before], Linear) for before in spread.weights):
         spread.alone(name)
@@ -215,7 +225,7 @@ def _conv(spread: _Spread, name: str, node: Conv2d) -> None:
     grouped = node.weight.astype(np.int64).reshape(node.groups, -1, *node.weight.shape[1:])
     spread.weight, spread.groups = (grouped * heard).reshape(node.weight.shape), node.groups
     spread.shape, spread.weights = volume(spread.net.shapes[name]), (name,)
-    how = zip(
+    axes = zip(
         node.weight.shape[2:],
         node.stride,
         node.padding,
@@ -224,7 +234,7 @@ def _conv(spread: _Spread, name: str, node: Conv2d) -> None:
         strict=True,
     )
     spread.axes = [
-        _windows(axis, *one, inside=True) for axis, one in zip(spread.axes, how, strict=True)
+        _windows(axis, *one, inside=True) for axis, one in zip(spread.axes, axes, strict=True)
     ]
     spread.gain = np.ones(spread.shape, np.int64)
 
@@ -233,15 +243,15 @@ def _conv(spread: _Spread, name: str, node: Conv2d) -> None:
 def _pool(spread: _Spread, name: str, node: SumPool2d) -> None:
     heard = spread.by_channel(name)
     spread.shape = volume(spread.net.shapes[name])
-    how = zip(node.kernel, node.stride, node.padding, (1, 1), spread.shape[1:], strict=True)
+    axes = zip(node.kernel, node.stride, node.padding, (1, 1), spread.shape[1:], strict=True)
     spread.axes = [
-        _windows(axis, *one, inside=False) for axis, one in zip(spread.axes, how, strict=True)
+        _windows(axis, *one, inside=False) for axis, one in zip(spread.axes, axes, strict=True)
     ]
     spread.gain = np.broadcast_to(heard.reshape(-1, 1, 1), spread.shape)
 
 
 def projection(net: Network, way: Way, target: str) -> Projection:
-    """What the events that go a way do to layer `target`."""
+    """Return what the events that go a way do to layer `target`."""
     shape = volume(net.shapes[way.source])
     axes: list[Axis] = [[[(0, at)] for at in range(size)] for size in shape[1:]]
     one = np.ones((shape[0], 1, 1, 1), np.int64)
@@ -255,9 +265,8 @@ def projection(net: Network, way: Way, target: str) -> Projection:
             "flatten after the neurons",
             spread.flat,
         )
-    if (
-        spread.flat and volume(net.shapes[target]) != spread.shape
-    ):  # feature maps become features, each value a neuron of its own
+    # feature maps become features, each value a neuron of its own
+    if spread.flat and volume(net.shapes[target]) != spread.shape:
         features = np.eye(math.prod(spread.shape), dtype=np.int64).reshape(-1, *spread.shape)
         spread.weight, spread.groups = features * spread.gain, 1
         spread.axes = [[[(at, 0) for _, at in taps] for taps in axis] for axis in spread.axes]
@@ -279,21 +288,30 @@ def projection(net: Network, way: Way, target: str) -> Projection:
 
 
 def _too_large(spread: _Spread, most: int) -> Unmapped:
-    """Products of weights, or of factors, that the engine cannot hold, at the node that they are multiplied into."""
+    """Return the refusal of products that the engine cannot hold, at the node that multiplies.
+
+    They are products of weights, or of factors.
+    """
     last = spread.weights[-1] if spread.weights else spread.factors[-1]
     others = [
         name for name in spread.way.path if name in {*spread.factors, *spread.weights} - {last}
     ]
     limit, smaller = LARGEST["int8"], "" if spread.weights[1:] else "use smaller factors, or "
-    reason = f"multiplied with {', '.join(others)}, its {'weights' if spread.weights else 'factors'} reach {most}, the engine's {limit}"
+    reason = (
+        f"multiplied with {', '.join(others)}, its {'weights' if spread.weights else 'factors'} "
+        f"reach {most}, the engine's {limit}"
+    )
     return Unmapped(reason, f"{smaller}put neurons between them", last)
 
 
 def _windows(
     axis: Axis, kernel: int, stride: int, padding: int, dilation: int, size: int, *, inside: bool
 ) -> Axis:
-    """Taps after a convolution (`inside`: it names the kernel element) or a pooling along one axis."""
-    found: Axis = []
+    """Return the taps after a convolution or a pooling along one axis.
+
+    After a convolution (`inside`) a tap names the kernel element.
+    """
+    result: Axis = []
     for taps in axis:
         here: list[tuple[int, int]] = []
         for element, at in taps:
@@ -301,5 +319,5 @@ def _windows(
                 place, rest = divmod(at + padding - k * dilation, stride)
                 if rest == 0 and 0 <= place < size:
                     here.append((k if inside else element, place))
-        found.append(here)
-    return found
+        result.append(here)
+    return result

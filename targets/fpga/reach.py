@@ -1,9 +1,8 @@
-"""What the registers of a layer can be, statement by statement: the ground on which the widths of its circuit stand.
+"""Reach of a layer's registers, statement by statement, on which the widths of its circuit stand.
 
 Bounds are arrays, one element for each channel, or for each neuron where a parameter differs within
-channels. A Fire splits what comes
-behind it into two paths, on which the register that it tests is above its level, or not: what a
-spike takes off is then known to be there.
+channels. A Fire splits what comes behind it into two paths, on which the register that it tests is
+above its level, or not: what a spike takes off is then known to be there.
 """
 
 from __future__ import annotations
@@ -38,16 +37,16 @@ class Bounds:
     high: Int64
 
     def joined(self, other: Bounds) -> Bounds:
-        """Those of both."""
+        """Return the bounds that hold the numbers of both."""
         return Bounds(np.minimum(self.low, other.low), np.maximum(self.high, other.high))
 
     def within(self, other: Bounds) -> bool:
-        """Whether the other ones hold all of these."""
+        """Return whether the other bounds hold all of these."""
         return bool((self.low >= other.low).all() and (self.high <= other.high).all())
 
     @property
     def ends(self) -> tuple[Int64, Int64]:
-        """Both."""
+        """Lower and upper bounds."""
         return self.low, self.high
 
     @property
@@ -58,7 +57,7 @@ class Bounds:
 
 @dataclass(frozen=True)
 class _Path:
-    """What is known on one way through an update, for the neurons that can take it."""
+    """Bounds on one way through an update, for the neurons that can take it."""
 
     values: dict[str, Bounds]
     taken: npt.NDArray[np.bool_]
@@ -111,11 +110,14 @@ class Reach:
 
     @property
     def membrane(self) -> Range:
-        """Of what is traced and read out."""
+        """Range of what is traced and read out."""
         return self.states[self.program.membrane]
 
     def write(self, path: _Path, x: str, low: Int64, high: Int64) -> _Path:
-        """Return the path with a register between these; far beyond all states they are not told apart."""
+        """Return the path with a register between these bounds.
+
+        Bounds far beyond all states are cut, and are alike then.
+        """
         self._clipped |= bool((np.minimum(low, -high) < -_WIDEST)[path.taken].any())
         near = Bounds(np.clip(low, -_WIDEST, _WIDEST), np.clip(high, -_WIDEST, _WIDEST))
         return replace(path, values={**path.values, x: near})
@@ -125,7 +127,7 @@ class Reach:
         return Bounds(np.full(self._size, low, np.int64), np.full(self._size, high, np.int64))
 
     def _settled(self, steps: int) -> dict[str, Bounds]:
-        """What the states can be at the beginning of a step."""
+        """Return what the states can be at the beginning of a step."""
         zero = self.number(0, 0)
         held = dict.fromkeys(self.program.states, self.number(-_FAR, _FAR))
         for _ in range(3):  # what has a Bound comes to it from anywhere
@@ -169,7 +171,7 @@ class Reach:
         return {name: met[name] for name in states}
 
     def _met(self, paths: list[_Path]) -> _Path:
-        """What is known where paths meet."""
+        """Return what is known where paths meet."""
         first, *others = paths
         if not others:
             return first
@@ -296,7 +298,7 @@ def _fire(reach: Reach, path: _Path, s: Fire) -> list[_Path]:
     reach.meet(magnitude(x), magnitude(level))
     above = Bounds(np.maximum(x.low, level.low + gap), x.high)
     below = Bounds(x.low, np.minimum(x.high, level.high + gap - 1))
-    found = []
+    outcomes = []
     for bounds, spikes in ((below, 0), (above, 1)):
         taken = path.taken & (bounds.low <= bounds.high)
         if taken.any():
@@ -304,8 +306,8 @@ def _fire(reach: Reach, path: _Path, s: Fire) -> list[_Path]:
                 np.where(taken, bounds.low, x.low), np.where(taken, bounds.high, x.high)
             )
             way = _Path({**path.values, s.x: bounds}, taken)
-            found.append(reach.write(way, s.into, *reach.number(spikes, spikes).ends))
-    return found
+            outcomes.append(reach.write(way, s.into, *reach.number(spikes, spikes).ends))
+    return outcomes
 
 
 def largest_sums(net: Network) -> dict[str, int]:

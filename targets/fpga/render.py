@@ -52,7 +52,7 @@ def parts(machine: Machine) -> tuple[str, ...]:
 
 
 def render(plan: Plan, options: dict[str, str | int]) -> dict[str, bytes]:
-    """All files of the artefact."""
+    """Return all files of the artefact."""
     net, whole, device, front = (
         plan.net,
         plan.whole,
@@ -74,7 +74,7 @@ def render(plan: Plan, options: dict[str, str | int]) -> dict[str, bytes]:
         for image in design.tables.images
     }
     pins = f"lehr.{device.family.pins}" if device.family else ""
-    chained = plan.how == "layers"
+    chained = plan.arrangement == "layers"
     core = [
         *(f"{name}.v" for name in SHARED),
         *files,
@@ -124,7 +124,7 @@ def render(plan: Plan, options: dict[str, str | int]) -> dict[str, bytes]:
     if pins:
         files[pins] = constraints(device, front, int(options["clock"]))
     w = stream_widths(whole)
-    told = {
+    description = {
         "input": list(net.input.shape),
         "steps": net.steps,
         "layers": [
@@ -140,4 +140,4 @@ def render(plan: Plan, options: dict[str, str | int]) -> dict[str, bytes]:
         "identifiers": identifiers(net),
         "options": options,
     }
-    return {**files, **images, DESCRIPTION: to_json(told)}
+    return {**files, **images, DESCRIPTION: to_json(description)}

@@ -1,4 +1,4 @@
-"""Simulates the artefact, in a folder of its own: Icarus for small networks, Verilator for whole ones."""
+"""Simulation of the artefact in a folder of its own: Icarus for small networks, Verilator else."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ _WAY_OUT = "give a whole artefact of target fpga, or build it again"
 _LARGEST = 1 << 31
 """Bytes of a file: more than of any network that fits in memory."""
 LARGE = 300_000
-"""Updates of neurons from which on compiling with Verilator, half a minute, is sooner done than interpreting with Icarus."""
+"""Updates of neurons from which on Verilator is used.
+
+It compiles for half a minute, and is sooner done then than Icarus, which interprets.
+"""
 
 
 class FpgaRunner:
@@ -39,7 +42,7 @@ class FpgaRunner:
         self.switches = switches
 
     def missing(self) -> str | None:
-        """Which tool this machine lacks and how to install it, or None."""
+        """Return which tool this machine lacks and how to install it, or None."""
         if self.simulator is not None:
             return missing(self.simulator)
         return missing("iverilog") and missing("verilator") and missing("iverilog")
@@ -52,13 +55,13 @@ class FpgaRunner:
             FileRefused: when the artefact lacks a file, or `x` does not fit it.
             NotBitExact: when it does not compile or run.
         """
-        with tempfile.TemporaryDirectory(prefix="lehr-fpga-") as made:
-            work = Path(made)
-            told = read_json(folder / DESCRIPTION, _WAY_OUT)
+        with tempfile.TemporaryDirectory(prefix="lehr-fpga-") as scratch:
+            work = Path(scratch)
+            description = read_json(folder / DESCRIPTION, _WAY_OUT)
             try:
-                sources = [*(Path(module).name for module in told["modules"]), BENCH]
-                images = [Path(image).name for image in told["images"]]
-                shape, steps = tuple(told["input"]), int(told["steps"])
+                sources = [*(Path(module).name for module in description["modules"]), BENCH]
+                images = [Path(image).name for image in description["images"]]
+                shape, steps = tuple(description["input"]), int(description["steps"])
             except (ValueError, KeyError, TypeError) as error:
                 raise FileRefused(
                     f"{folder / DESCRIPTION} describes no design ({error}); {_WAY_OUT}"
@@ -66,7 +69,9 @@ class FpgaRunner:
             for name in (*sources, *images):
                 (work / name).write_bytes(read_bytes(folder / name, _LARGEST, _WAY_OUT))
             x = stepped(x, shape, steps)
-            program = compile_bench(work, self._choose(told, x.shape[0] * x.shape[1]), sources)
+            program = compile_bench(
+                work, self._choose(description, x.shape[0] * x.shape[1]), sources
+            )
             x.tofile(work / "input.u8")
             switches = [
                 "+input=input.u8",
@@ -81,13 +86,15 @@ class FpgaRunner:
                     f"the Verilog does not run to its end: {lines[0] if lines else 'no output'}; "
                     "build the artefact again"
                 )
-            return _trace(np.fromfile(work / "output", np.uint8), told, x.shape[0], x.shape[1])
+            return _trace(
+                np.fromfile(work / "output", np.uint8), description, x.shape[0], x.shape[1]
+            )
 
-    def _choose(self, told: Mapping[str, Any], steps: int) -> Simulator:
+    def _choose(self, description: Mapping[str, Any], steps: int) -> Simulator:
         """Return the simulator for a run of so many steps in all."""
         if self.simulator is not None:
             return self.simulator
-        neurons = sum(int(np.prod(layer["shape"])) for layer in told["layers"])
+        neurons = sum(int(np.prod(layer["shape"])) for layer in description["layers"])
         if missing("verilator"):
             return "iverilog"
         if neurons * steps > LARGE or missing("iverilog"):
@@ -109,17 +116,20 @@ def compile_bench(folder: Path, simulator: Simulator, sources: list[str]) -> lis
 
 
 def _trace(
-    output: npt.NDArray[np.uint8], told: Mapping[str, Any], samples: int, steps: int
+    output: npt.NDArray[np.uint8], description: Mapping[str, Any], samples: int, steps: int
 ) -> Trace:
-    """What the engine sent, neuron by neuron: a byte with the spike, the membrane; after each step a 0; then the status."""
-    shapes = {layer["layer"]: tuple(layer["shape"]) for layer in told["layers"]}
+    """Return what the engine sent, neuron by neuron, as a trace.
+
+    It sends a byte with the spike, then the membrane; after each step a 0; then the status.
+    """
+    shapes = {layer["layer"]: tuple(layer["shape"]) for layer in description["layers"]}
     width, neurons = (
-        int(told["membrane_bytes"]),
+        int(description["membrane_bytes"]),
         sum(int(np.prod(shape)) for shape in shapes.values()),
     )
     step = neurons * (1 + width) + 1
     try:
-        sent = output.reshape(samples, steps * step + int(told["status_bytes"]))[
+        sent = output.reshape(samples, steps * step + int(description["status_bytes"]))[
             :, : steps * step
         ].reshape(samples, steps, step)
     except ValueError:

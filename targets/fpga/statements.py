@@ -1,4 +1,4 @@
-"""How each statement becomes values of the pipeline: the table of the fpga target, a rule a statement."""
+"""Rules by which statements become values of the pipeline: the table of the fpga target."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def circuit_of(
 
 
 def _sum_of(step: Step[Statement]) -> object:
-    """Steps that add to one register are one sum."""
+    """Return what is alike in steps that add to one register, as they are one sum."""
     s = step.first
     return (Add, s.x) if isinstance(s, Add) and s.x not in (s.source, s.times) else id(step)
 

@@ -1,4 +1,4 @@
-"""Sums: the terms that statements add to a register one after another, added up as soon as they are there."""
+"""Sums: terms that statements add to a register one after another, added up once they are there."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from lehr.update import Add
 
 @dataclass(frozen=True)
 class Term:
-    """A part of a sum: a value, with a shift and a sign, and where it counts: where the mask is 1, or always."""
+    """Part of a sum: a value, with a shift and a sign.
+
+    It counts where the mask is 1, or always.
+    """
 
     value: Value
     shift: int = 0
@@ -23,7 +26,7 @@ class Term:
 
     @property
     def range(self) -> Range:
-        """What it adds."""
+        """Range of what it adds."""
         low, high = (end << self.shift for end in self.value.range)
         if self.mask is not None:
             low, high = min(low, 0), max(high, 0)
@@ -31,12 +34,12 @@ class Term:
 
     @property
     def stage(self) -> int:
-        """When it is there."""
+        """Stage in which it is there."""
         return max(self.value.stage, self.mask.stage if self.mask is not None else 0)
 
 
 def add_up(circuit: Circuit, steps: list[Step[Add]]) -> None:
-    """The rule of Add: what follow one another on one register are one sum."""
+    """Add up what follows one another on one register as one sum: the rule of Add."""
     x = steps[0].first.x
     terms = [Term(circuit.now(x)), *(_term(circuit, step) for step in steps)]
     waiting = [term for term in terms if term.range != (0, 0)]
@@ -60,7 +63,10 @@ def add_up(circuit: Circuit, steps: list[Step[Add]]) -> None:
 
 
 def _closes(waiting: list[Term], stage: int) -> bool:
-    """Whether all that is left of a sum is added up in this stage: two adders deep, or a choice with one."""
+    """Return whether all that is left of a sum is added up in this stage.
+
+    A stage is two adders deep, or a choice with one.
+    """
     plain = [term for term in waiting if term.mask is None]
     if waiting == plain and len(plain) < 2:
         return not waiting or waiting == [Term(waiting[0].value)] or waiting[0].stage <= stage
@@ -74,7 +80,7 @@ def _closes(waiting: list[Term], stage: int) -> bool:
 
 
 def _term(circuit: Circuit, step: Step[Add]) -> Term:
-    """What a step adds; nothing for kinds that lack it."""
+    """Return what a step adds; nothing for kinds that lack it."""
     kinds = range(len(circuit.programs))
     adds = {kind: s for kind, (s, _) in step.by_kind.items()}
     first, like = next(iter(adds.items()))
@@ -95,7 +101,7 @@ def _term(circuit: Circuit, step: Step[Add]) -> Term:
             _shifted(circuit, values[kind], adds[kind].shift, stage) if kind in adds else otherwise
             for kind in kinds
         ]
-        texts = [told or texts[first] for told in texts]
+        texts = [given or texts[first] for given in texts]
         ends = [end << adds[kind].shift for kind, v in values.items() for end in v.range]
         value, shift = circuit.choose("Term", texts, stage, (min(*ends, 0), max(*ends, 0))), 0
     return Term(value, shift, like.negative, mask)
@@ -107,7 +113,7 @@ def _times(circuit: Circuit, step: Step[Add], factor: Value) -> Term:
     values = {kind: circuit.get(s.source, kind) for kind, s in adds.items()}
     stage = 1 + max(factor.stage, *(v.stage for v in values.values()))
     zero, name = text.wide(0, circuit.pipe.wide), circuit.pipe.at(factor, stage)
-    found = {
+    products = {
         kind: f"{_shifted(circuit, v, adds[kind].shift, stage)} * {name}"
         for kind, v in values.items()
     }
@@ -117,7 +123,7 @@ def _times(circuit: Circuit, step: Step[Add], factor: Value) -> Term:
         for end in v.range
         for times in factor.range
     ]
-    texts = [found.get(kind, zero) for kind in range(len(circuit.programs))]
+    texts = [products.get(kind, zero) for kind in range(len(circuit.programs))]
     return Term(
         circuit.choose("Term", texts, stage, (min(*ends, 0), max(*ends, 0))),
         negative=next(iter(adds.values())).negative,
@@ -131,7 +137,10 @@ def _shifted(circuit: Circuit, value: Value, shift: int, stage: int) -> str:
 
 
 def _sum(circuit: Circuit, terms: list[Term], stage: int) -> str:
-    """Return the terms added up; a term that counts now and then beside the last of those that always do."""
+    """Return the terms added up.
+
+    A term that counts now and then stands beside the last of those that always do.
+    """
     plain, masked = (
         [term for term in terms if (term.mask is None) == always] for always in (True, False)
     )

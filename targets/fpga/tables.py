@@ -1,4 +1,4 @@
-"""The memory images: weights, taps of rows and columns, chunks, thresholds and biases, and the feeds that read them.
+"""Images of memories: weights, taps of rows and columns, chunks, parameters, and their feeds.
 
 Two-by-two pooling after a convolution lets one spike reach a neuron through up to four weights.
 They lie in as many memories, by the parity of their row and column in the kernel, and are read and
@@ -23,15 +23,21 @@ MAX_IN_LOGIC = 128
 """Words that may be made of logic: block RAMs are the scarcest thing on a small FPGA."""
 
 Offsets = tuple[int | None, ...]
-"""For each parity where the row (column) of the kernel is through which a row (column) of the source is heard."""
+"""Row (column) of the kernel through which a row (column) of the source is heard, by parity."""
 Tap = tuple[int, tuple[Offsets, ...]]
-"""Where a row, or a column of words, of the source is, and the offsets of each of the pixels side by side in a word."""
+"""Place of a row, or of a column of words, of the source, and the offsets of its pixels.
+
+There is an offset for each of the pixels side by side in a word.
+"""
 Int8 = npt.NDArray[np.int8]
 
 
 @dataclass(frozen=True)
 class Image:
-    """A read-only memory: its words as unsigned integers of `width` bits; `small`: it may be made of logic."""
+    """Read-only memory: its words as unsigned integers of `width` bits.
+
+    Where it is `small`, it may be made of logic.
+    """
 
     name: str
     width: int
@@ -40,14 +46,17 @@ class Image:
 
     @property
     def text(self) -> bytes:
-        """As $readmemh takes it: one word a line."""
+        """Text that $readmemh takes: one word a line."""
         digits = (self.width + 3) // 4
         return "".join(f"{word:0{digits}x}\n" for word in self.words).encode()
 
 
 @dataclass(frozen=True)
 class Feed:
-    """An instruction: what `projection.source` sent `projection.lag` steps ago is added to a place of a layer."""
+    """Instruction to add what a source sent to a place of a layer.
+
+    It is what `projection.source` sent `projection.lag` steps ago.
+    """
 
     projection: Projection
     first_row: int
@@ -56,7 +65,7 @@ class Feed:
 
 
 class Tables:
-    """All images of a machine, and the feeds that read them, layer by layer."""
+    """Images of a machine, and the feeds that read them, layer by layer."""
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
@@ -68,9 +77,8 @@ class Tables:
         layers = {layer.name: layer for layer in machine.layers}
         blocks = [self._block(feed, layers[feed.target]) for feed in feeds]
         self.weight_bits = _weight_bits(blocks)
-        self._weights: list[list[int]] = [
-            [0] for _ in range(self.banks)
-        ]  # the first word is what a tap of fewer weights finds
+        # the first word is what a tap of fewer weights finds
+        self._weights: list[list[int]] = [[0] for _ in range(self.banks)]
         self._chunks: list[tuple[int, int, int]] = []
         self._rows: list[list[Tap]] = []
         self._columns: list[list[Tap]] = []
@@ -86,7 +94,10 @@ class Tables:
 
     # ---------------------------------------------------------------- weights
     def _words(self, feed: Projection, layer: Layer, chunk: int) -> tuple[int, int]:
-        """Return the first word of a place of the source that the neurons of a chunk hear, and the one after the last."""
+        """Return the words of a place of the source that the neurons of a chunk hear.
+
+        They are the first word, and the one after the last.
+        """
         outputs, inputs = feed.weight.shape[:2]
         per_group, lanes = outputs // feed.groups, self.machine.lanes
         low, high = (
@@ -97,7 +108,10 @@ class Tables:
         return low * inputs // grain, -(-(high + 1) * inputs // grain)
 
     def _block(self, feed: Projection, layer: Layer) -> Int8:
-        """Weights `[chunk, kernel row, kernel column, channel heard, lane]`, 0 where there is no synapse; lanes without a neuron are 1."""
+        """Return weights `[chunk, kernel row, kernel column, channel heard, lane]`.
+
+        They are 0 where there is no synapse, and 1 in lanes without a neuron.
+        """
         outputs, inputs, height, width = feed.weight.shape
         per_group, lanes = outputs // feed.groups, self.machine.lanes
         grain, channels = self.machine.sources[feed.source].grain, inputs * feed.groups
@@ -139,7 +153,10 @@ class Tables:
         )
 
     def _pack(self, weights: Int8, pack: int) -> list[int]:
-        """Weights `[word, lane]` as memory words, `2 ** pack` of their first lanes in each, the first lane lowest."""
+        """Return weights `[word, lane]` as memory words.
+
+        `2 ** pack` words of weights, of their first lanes, are in each, the first lane lowest.
+        """
         weights = np.pad(weights, ((0, -len(weights) % (1 << pack)), (0, 0)))[
             :, : weights.shape[1] >> pack
         ]
@@ -161,7 +178,7 @@ class Tables:
 
     @property
     def sum_bits(self) -> int:
-        """Of what one event adds to a lane, all banks together; a value not yet counted."""
+        """Bits of what one event adds to a lane, all banks together; a value not yet counted."""
         if self.weight_bits == 1:
             return bits(self.banks)
         most = self.banks << (self.weight_bits - 1)
@@ -169,34 +186,43 @@ class Tables:
 
     @property
     def offset_bits(self) -> int:
-        """Of the offsets of chunk, row, column and element that are added up to the number of a word of weights."""
+        """Bits of the offsets of chunk, row, column and element.
+
+        They are added up to the number of a word of weights.
+        """
         words = bits(self.weight_words - 1) + max(layer.pack for layer in self.machine.layers)
         return max(words, self.place_word_bits + (self.machine.word - 1).bit_length())
 
     @property
     def address_bits(self) -> int:
-        """Of the address of a word in the maps of values or spikes."""
+        """Bits of the address of a word in the maps of values or spikes."""
         return bits(max(self.machine.value_words, self.machine.spike_words) - 1)
 
     @property
     def place_word_bits(self) -> int:
-        """Of the number of a word within a place."""
+        """Bits of the number of a word within a place."""
         return bits(max(max(low, last) for low, last, _ in self._chunks))
 
     @property
     def acc_bits(self) -> int:
-        """Of an accumulator, and not less than what is added to it has."""
+        """Bits of an accumulator, and not less than what is added to it has."""
         return max(
             self.machine.acc_bits, self.narrow_bits + 1, self.sum_bits + self.machine.value_bits
         )
 
     @property
     def narrow_bits(self) -> int:
-        """The same where no values are heard; what lanes sum up of binary weights has no sign."""
+        """Bits of an accumulator where no values are heard.
+
+        What lanes sum up of binary weights has no sign.
+        """
         return max(self.machine.narrow_bits - (self.weight_bits == 1), self.sum_bits + 1)
 
     def work(self, layer: Layer, feed: Feed) -> tuple[int, int]:
-        """Over all places and chunks: words of the source that are looked at in a step, and the values in them."""
+        """Return what a step looks at for a feed, over all places and chunks.
+
+        It is the number of words of the source, and of the values in them.
+        """
         source = feed.projection.source
         across = self.machine.sources[source].across
         rows, columns = (
@@ -241,7 +267,10 @@ class Tables:
 
     @property
     def _constants(self) -> list[int]:
-        """The parameters of each channel, or neuron by neuron, place by place; 0 where an update reads none."""
+        """Parameters of each channel, or neuron by neuron, place by place.
+
+        They are 0 where an update reads none.
+        """
         words = []
         for layer in self.machine.layers:
             neuron = layer.neuron
@@ -285,7 +314,10 @@ class Tables:
 
 
 def _merges(axis: tuple[Taps, ...]) -> bool:
-    """Whether a place of the layer hears one of the source through neighbours in the kernel."""
+    """Return whether a place of the layer hears one of the source by several kernel elements.
+
+    They are neighbours in the kernel.
+    """
     return any(
         len({k % 2 for k, o in taps if o == place}) > 1
         for taps in axis
@@ -294,7 +326,11 @@ def _merges(axis: tuple[Taps, ...]) -> bool:
 
 
 def _weight_bits(blocks: list[Int8]) -> int:
-    """One where all weights are +1 and -1 and no lane of a neuron has to stay still, else those of two's complement."""
+    """Return the bits of a weight.
+
+    One is enough where all weights are +1 and -1 and no lane of a neuron has to stay still; else
+    they are those of two's complement.
+    """
     if all((np.abs(block) == 1).all() for block in blocks):
         return 1
     return max(int(np.abs(block).max()) for block in blocks).bit_length() + 1
@@ -303,8 +339,11 @@ def _weight_bits(blocks: list[Int8]) -> int:
 def _taps(
     axis: tuple[Taps, ...], size: int, step: int, banks: int, weight_step: int, across: int = 1
 ) -> list[list[Tap]]:
-    """For each of `size` rows (columns) of a layer what it hears, `across` of them side by side; at least one tap, that of nothing."""
-    found: list[list[Tap]] = [[] for _ in range(size)]
+    """Return what each of `size` rows (columns) of a layer hears, `across` of them side by side.
+
+    There is at least one tap, that of nothing.
+    """
+    by_target: list[list[Tap]] = [[] for _ in range(size)]
 
     def offsets(taps: Taps, target: int) -> list[Offsets]:
         mine = [k for k, o in taps if o == target]
@@ -323,8 +362,8 @@ def _taps(
             together = zip_longest(
                 *(offsets(taps, target) for taps in pixels), fillvalue=(None,) * banks
             )
-            found[target] += [(first // across * step, pair) for pair in together]
-    return [taps or [(0, ())] for taps in found]
+            by_target[target] += [(first // across * step, pair) for pair in together]
+    return [taps or [(0, ())] for taps in by_target]
 
 
 def _pack(*fields: tuple[int, int]) -> int:

@@ -45,7 +45,7 @@ MIN_SERIAL_CLOCK = 4
 
 
 class Fpga(Target):
-    """An event-driven engine in Verilog-2001, shared by all layers of a network, or a chain of them, one for each."""
+    """Event-driven engine in Verilog-2001 for all layers, or a chain of engines, one for each."""
 
     name: ClassVar[str] = "fpga"
     summary: ClassVar[str] = (
@@ -63,42 +63,57 @@ class Fpga(Target):
     )
     judge: ClassVar[str] = "Icarus Verilog or Verilator; area and timing by Yosys and nextpnr"
     options: ClassVar[Mapping[str, str]] = {
-        "engines": "one shared by all layers, the default, or one for each of the layers, which then work at once on steps that follow",
-        "front": "what a host speaks to: bytes with valid and ready, the default, or uart, a serial line of 1 Mbit/s",
-        "lanes": f"accumulators that an event updates at once, a power of two up to {MAX_LANES}; what the layers fill if not given, and"
+        "engines": (
+            "one shared by all layers, the default, or one for each of the layers, which then "
+            "work at once on steps that follow"
+        ),
+        "front": (
+            "what a host speaks to: bytes with valid and ready, the default, or uart, a serial "
+            "line of 1 Mbit/s"
+        ),
+        "lanes": f"accumulators that an event updates at once, a power of two up to {MAX_LANES}; "
+        "what the layers fill if not given, and"
         " never more with engines=layers",
         "clock": "MHz that synthesis aims at, 1 to 500; the device's usual one if not given",
-        "device": f"{', '.join(DEVICES)}: whose memories must hold the network; generic has no limits and is the default",
+        "device": (
+            f"{', '.join(DEVICES)}: whose memories must hold the network; generic has no limits "
+            "and is the default"
+        ),
     }
     products: ClassVar[tuple[str, ...]] = (
         *("lehr_sim", "verilated/*", "netlist/*", "lehr.json", "lehr_netlist.v", "*.log"),
         *("report/nextpnr.json", "report/cycles.txt", "report/phases.txt"),
-        *(made for family in (ICE40, ECP5) for made in (family.placed, family.bitstream)),
+        *(product for family in (ICE40, ECP5) for product in (family.placed, family.bitstream)),
     )
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
-        """What the engine has no circuit, no number or no memory for, whatever the device."""
-        found = [
+        """Return what the engine has no circuit, number or memory for, whatever the device."""
+        refusals = [
             problem
             for name, largest in largest_sums(net).items()
             for problem in _into(net, name, largest)
         ]
         shape = net.shapes[net.output]
         if net.readout != "count_argmax_lowest" and math.prod(shape) > shape[0]:
-            reason = f"its membranes are read out at {math.prod(shape[1:])} places, the engine compares those of one"
-            found.append(Problem(net.output, reason, "pool or connect them to one neuron a class"))
+            reason = (
+                f"its membranes are read out at {math.prod(shape[1:])} places, the engine "
+                "compares those of one"
+            )
+            refusals.append(
+                Problem(net.output, reason, "pool or connect them to one neuron a class")
+            )
         if shape[0] > MAX_CLASSES:
             reason = f"it has {shape[0]:,} classes, the engine numbers {MAX_CLASSES:,}"
-            found.append(Problem(net.output, reason, "use fewer classes"))
+            refusals.append(Problem(net.output, reason, "use fewer classes"))
         if net.steps > MAX_STEPS:
-            found.append(
+            refusals.append(
                 Problem(
                     net.output,
                     f"the network runs {net.steps:,} steps, the engine counts to {MAX_STEPS:,}",
                     "use fewer steps",
                 )
             )
-        return tuple(dict.fromkeys(found))
+        return tuple(dict.fromkeys(refusals))
 
     def plan(self, net: Network, options: Options) -> BuildPlan:
         """Verilog, memory images, a testbench, a Makefile and constraints.
@@ -121,37 +136,51 @@ class Fpga(Target):
                 f"clock is '{clock}', and a bit of front=uart takes {MIN_SERIAL_CLOCK} clocks; use "
                 f"{MIN_SERIAL_CLOCK} or more"
             )
-        arrangements: dict[str, Arrangement] = {how: how for how in ARRANGEMENTS}
-        how = arrangements.get(options.get("engines", "shared"))
-        if how is None:
+        arrangements: dict[str, Arrangement] = {
+            arrangement: arrangement for arrangement in ARRANGEMENTS
+        }
+        arrangement = arrangements.get(options.get("engines", "shared"))
+        if arrangement is None:
             raise UsageError(
                 f"engines is {options['engines']!r}; use one of {', '.join(ARRANGEMENTS)}"
             )
-        plan = Plan(net, lanes, how)
+        plan = Plan(net, lanes, arrangement)
         require_fit(plan, device)
         return BuildPlan(
             render(
                 plan,
-                {"device": device, "engines": how, "lanes": lanes, "clock": clock, "front": front},
+                {
+                    "device": device,
+                    "engines": arrangement,
+                    "lanes": lanes,
+                    "clock": clock,
+                    "front": front,
+                },
             )
         )
 
     def estimate(
         self, net: Network, rates: Mapping[str, float], options: Options | None = None
     ) -> Estimate:
-        """Memory by kind, and clocks of a step at the given spike rates; in the end the same of one engine for each layer."""
+        """Estimate memory by kind, and clocks of a step at the given spike rates.
+
+        In the end stand the same numbers of one engine for each layer.
+        """
         plan = Plan(net, _lanes(net, options or {}))
         bits = {memory.name: memory.width * memory.depth for memory in storage(plan)}
         source = "width times depth of the memory in the Verilog"
         figures = [Figure(f"memory of {name}", size, "bits", source) for name, size in bits.items()]
-        work = "the roofline in docs/fpga.md at the given rates: events, words without one, and neurons; all inputs sent in every step"
+        work = (
+            "the roofline in docs/fpga.md at the given rates: events, words without one, and "
+            "neurons; all inputs sent in every step"
+        )
         by_layer = clocks(plan, rates)
         figures += [
             Figure(f"clocks of {name}", taken, "per step", work) for name, taken in by_layer.items()
         ]
         figures.append(Figure("clocks", sum(by_layer.values()), "per step", work))
         try:
-            chained = replace(plan, how="layers")
+            chained = replace(plan, arrangement="layers")
             size = sum(memory.width * memory.depth for memory in storage(chained))
         except NotMappable:
             return Estimate(tuple(figures))
@@ -170,15 +199,15 @@ class Fpga(Target):
         )
 
     def names(self, net: Network) -> Mapping[str, str]:
-        """Identifiers of Verilog, which has no dots and dashes in them."""
+        """Return identifiers of Verilog, which has no dots and dashes in them."""
         return identifiers(net)
 
     def report(self, folder: Path) -> tuple[Table, ...]:
-        """What nextpnr and the simulation measured."""
+        """Return what nextpnr and the simulation measured."""
         return measured.report(folder, str(read_manifest(folder).get("options", {}).get("device")))
 
     def version(self) -> str:
-        """Of Verilator, which runs whole networks, or of Icarus, where that is not here."""
+        """Return the version of Verilator, which runs whole networks, else of Icarus."""
         return version()
 
     def runner(self) -> FpgaRunner:
@@ -187,7 +216,7 @@ class Fpga(Target):
 
 
 def _lanes(net: Network, options: Options) -> int:
-    """How many neurons are summed at once."""
+    """Return how many neurons are summed at once."""
     lanes = _whole(options, "lanes", default_lanes(net), MAX_LANES)
     if lanes & (lanes - 1):
         raise UsageError(f"lanes is '{lanes}'; use a power of two from 1 to {MAX_LANES}")
@@ -195,10 +224,16 @@ def _lanes(net: Network, options: Options) -> int:
 
 
 def _into(net: Network, name: str, largest: int) -> Iterator[Problem]:
-    """What the engine cannot bring to a layer, or compute there; `largest`: the largest sum that comes to it."""
+    """Yield what the engine cannot bring to a layer, or compute there.
+
+    The `largest` is the largest sum that comes to the layer.
+    """
     ways = list(islice(paths(net, name), MAX_WAYS + 1))
     if len(ways) > MAX_WAYS:
-        reason = f"spikes come to it on more than {MAX_WAYS} ways, each of which the engine scans on its own"
+        reason = (
+            f"spikes come to it on more than {MAX_WAYS} ways, each of which the engine scans on "
+            "its own"
+        )
         yield Problem(name, reason, "merge nodes that stand side by side")
         return
     slowest = max(way.lag for way in ways)
@@ -220,7 +255,7 @@ def _into(net: Network, name: str, largest: int) -> Iterator[Problem]:
 
 def _whole(options: Options, name: str, default: int, highest: int) -> int:
     """Return the value of an option that is a whole number from 1 to `highest`."""
-    told = options.get(name, str(default))
-    if not (told.isascii() and told.isdigit() and 1 <= int(told[:9]) <= highest):
-        raise UsageError(f"{name} is {told!r}; use a whole number from 1 to {highest}")
-    return int(told)
+    given = options.get(name, str(default))
+    if not (given.isascii() and given.isdigit() and 1 <= int(given[:9]) <= highest):
+        raise UsageError(f"{name} is {given!r}; use a whole number from 1 to {highest}")
+    return int(given)

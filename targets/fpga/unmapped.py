@@ -1,4 +1,4 @@
-"""What the engine has no circuit for."""
+"""Refusal of what the engine has no circuit for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from lehr.errors import NotMappable
 
 
 class Unmapped(NotMappable):
-    """A part of a network that does not map: why, what to do, and the node, where it is not the one that was asked about."""
+    """Part of a network that does not map: why, what to do, and the node.
+
+    The node is left out where it is the one that was asked about.
+    """
 
     def __init__(self, reason: str, hint: str, node: str = "") -> None:
         super().__init__(f"{node}: {reason}; {hint}" if node else f"{reason}; {hint}")

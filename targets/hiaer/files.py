@@ -17,10 +17,13 @@ _TEXT = """# A network for HiAER-Spike
 | `synapses.npz` | `axons` and `neurons`: source, target, weight, a row for each synapse |
 | `run.py` | builds the network with `hs_api` and runs it: `python run.py IN.npz OUT.npz` |
 
-`run.py` needs `hs_api` (Python 3.10) and numpy. Its `build(folder)` gives hs_api's `CRI_network`; with `build(folder, "CRI")` that is on
-the machine, where `run.py` itself does not go: the simulator is started anew for each sample by a call that the machine lacks.
+`run.py` needs `hs_api` (Python 3.10) and numpy. Its `build(folder)` gives hs_api's `CRI_network`; \
+with `build(folder, "CRI")` that is on
+the machine, where `run.py` itself does not go: the simulator is started anew for each sample by a \
+call that the machine lacks.
 
-The machine tests its neurons before it adds to them, so that layers run late; a membrane of the network's step t is the machine's in
+The machine tests its neurons before it adds to them, so that layers run late; a membrane of the \
+network's step t is the machine's in
 step t + late, its spike is told in step t + late + spikes:
 
 | layer | shape | neurons | late | spikes |
@@ -34,7 +37,7 @@ What of the network is said in another way here, all of it exactly:
 
 
 def planned(layout: Layout) -> dict[str, bytes]:
-    """All files by name."""
+    """Return all files by name."""
     return {
         DESCRIPTION: to_json(layout.description()),
         SYNAPSES: npz_bytes(layout.arrays()),
@@ -56,7 +59,7 @@ def _readme(layout: Layout) -> str:
 
 def changes(layout: Layout) -> list[str]:
     """Return the exact transformations of a network, a sentence each."""
-    net, told = (
+    net, sentences = (
         layout.net,
         [
             "weights are shifted by their layer's fraction bits, and convolutions, pools and "
@@ -64,22 +67,22 @@ def changes(layout: Layout) -> list[str]:
         ],
     )
     for name, axon in layout.biased.items():
-        told.append(
+        sentences.append(
             f"the biases of {name} are the weights of axon {axon}, which fires in every step from "
             f"step {layout.lags[name]} on"
         )
     for (name, step), start in layout.relays.items():
-        told.append(
+        sentences.append(
             f"spikes of {name} wait their step {step} in relays, neurons "
             f"{start}..{start + layout.sizes[name] - 1}"
         )
     if len(layout.inputs) > 1:
-        told.append(
+        sentences.append(
             f"the inputs have {len(layout.inputs)} sets of axons, "
             f"{', '.join(map(str, layout.inputs))} steps late"
         )
     silent = [name for name, neuron in net.neurons.items() if neuron.integrates]
-    return told + [
+    return sentences + [
         f"{name} never fires: its membranes provably stay at or below the threshold"
         for name in silent
     ]

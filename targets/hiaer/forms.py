@@ -35,7 +35,7 @@ INTEGRATOR = f"{_LEAK}{_TAKE}"
 
 @dataclass(frozen=True)
 class Numbers:
-    """What an update leaves open.
+    """Numbers that an update leaves open.
 
     Attributes:
         leak: n of v - v // 2^n.
@@ -49,7 +49,10 @@ class Numbers:
 
 
 def numbers(neuron: Neuron) -> Numbers | str:
-    """Return the numbers of a layer whose update the machine computes; else the sentence that says where it differs."""
+    """Return the numbers of a layer whose update the machine computes.
+
+    Else return the sentence that says where it differs.
+    """
     first = neuron.program.statements[0]
     forms = (
         {INTEGRATOR: 0}
@@ -59,14 +62,16 @@ def numbers(neuron: Neuron) -> Numbers | str:
         else {IN_FIELDS: 1}
     )
     ((form, hop),) = forms.items()
-    found = matched(neuron.program, form)
+    matching = matched(neuron.program, form)
     return (
-        found if isinstance(found, str) else Numbers(int(found["leak"]), int(found["shift"]), hop)
+        matching
+        if isinstance(matching, str)
+        else Numbers(int(matching["leak"]), int(matching["shift"]), hop)
     )
 
 
 def numbers_of(neuron: Neuron) -> Numbers:
     """Return the numbers of a layer that `check` has passed."""
-    found = numbers(neuron)
-    assert isinstance(found, Numbers), found
-    return found
+    result = numbers(neuron)
+    assert isinstance(result, Numbers), result
+    return result

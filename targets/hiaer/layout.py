@@ -32,14 +32,14 @@ class Layout:
 
     @cached_property
     def lags(self) -> Mapping[str, int]:
-        """By how many steps each layer runs late."""
-        found = lags(self.net)
-        assert not isinstance(found, tuple), found
-        return found
+        """Steps by which each layer runs late."""
+        result = lags(self.net)
+        assert not isinstance(result, tuple), result
+        return result
 
     @cached_property
     def threshold(self) -> int:
-        """The one of all neurons; the highest membrane where none fires."""
+        """Threshold of all neurons; the highest membrane where none fires."""
         firing = [
             int(neuron.threshold.flat[0])
             for neuron in self.net.neurons.values()
@@ -80,12 +80,12 @@ class Layout:
 
     @cached_property
     def neurons(self) -> int:
-        """How many there are, relays included."""
+        """Number of neurons, relays included."""
         return sum(self.sizes.values()) + self.relay_neurons
 
     @cached_property
     def relay_neurons(self) -> int:
-        """How many of them are relays."""
+        """Number of relays among them."""
         return sum(self.sizes[name] for name, _ in self.relays)
 
     @cached_property
@@ -104,15 +104,21 @@ class Layout:
 
     @cached_property
     def axons(self) -> int:
-        """How many there are."""
+        """Number of axons."""
         return len(self.inputs) * int(np.prod(self.net.input.shape)) + len(self.biased)
 
     def weights(self, each: Connection) -> Int64:
-        """What the machine adds for a spike of a connection, `[source size, target size]`."""
+        """Return what the machine adds for a spike of a connection.
+
+        It is `[source size, target size]`.
+        """
         return each.weights << numbers_of(self.net.neurons[each.target]).shift
 
     def arrays(self) -> dict[str, Int64]:
-        """Synapses of axons and of neurons: source, target, weight, `[n, 3]` each, in order of their numbers."""
+        """Return the synapses of axons and of neurons: source, target, weight, `[n, 3]` each.
+
+        They stand in order of their numbers.
+        """
         return {"axons": _sorted(self._of_axons()), "neurons": _sorted(self._of_neurons())}
 
     def _of_axons(self) -> Iterator[Int64]:
@@ -135,7 +141,7 @@ class Layout:
             )
 
     def description(self) -> dict[str, Any]:
-        """What `run.py` reads beside the synapses."""
+        """Return what `run.py` reads beside the synapses."""
         net, hops = (
             self.net,
             {name: numbers_of(neuron).hop for name, neuron in self.net.neurons.items()},

@@ -19,13 +19,16 @@ import numpy as np
 
 
 def described(folder: Path) -> dict[str, Any]:
-    """What network.json says."""
+    """Return the contents of network.json."""
     network: dict[str, Any] = json.loads((folder / "network.json").read_text("utf-8"))
     return network
 
 
 def build(folder: Path, target: str = "simpleSim") -> Any:
-    """Return the network as hs_api takes it; `target` is hs_api's: `simpleSim` is its simulator, `CRI` the machine."""
+    """Return the network as hs_api takes it.
+
+    `target` is hs_api's: `simpleSim` is its simulator, `CRI` the machine.
+    """
     from hs_api import CRI_network
 
     network = described(folder)
@@ -57,7 +60,10 @@ def axons_at(network: dict[str, Any], x: Any, t: int) -> list[str]:
 
 
 def run(machine: Any, network: dict[str, Any], x: Any) -> tuple[Any, Any]:
-    """Spikes and membranes of all neurons in each of the machine's steps, `[steps, neurons]`, for one sample `[T, inputs]`."""
+    """Return spikes and membranes of all neurons in each of the machine's steps.
+
+    They are `[steps, neurons]`, for one sample `[T, inputs]`.
+    """
     machine.simpleSim.initialize_sim_vars(network["neurons"])
     steps = len(x) + max(layer["late"] + layer["spikes"] for layer in network["layers"])
     spikes, membranes = (np.zeros((steps, network["neurons"]), np.int64) for _ in range(2))

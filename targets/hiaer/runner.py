@@ -21,7 +21,7 @@ class Simulator:
     """`run.py` of the artefact."""
 
     def missing(self) -> str | None:
-        """Why hs_api cannot be used, or None."""
+        """Return why hs_api cannot be used, or None."""
         return HS_API.missing()
 
     def run(self, folder: Path, x: npt.NDArray[np.uint8]) -> MachineTrace:
@@ -43,15 +43,15 @@ class Simulator:
             raise FileRefused(f"{folder / DESCRIPTION} does not parse ({error}); {AGAIN}") from None
         x = stepped(x, shape, steps, 1)
         samples, steps = x.shape[:2]
-        made = HS_API.run(
+        outputs = HS_API.run(
             folder / PROGRAM, {"x": x.reshape(samples, steps, -1)}, "does not run the network"
         )
         spikes = {
-            name: made[f"spikes:{name}"].astype(np.uint8).reshape(samples, steps, *own)
+            name: outputs[f"spikes:{name}"].astype(np.uint8).reshape(samples, steps, *own)
             for name, own in layers.items()
         }
         membranes = {
-            name: made[f"membranes:{name}"].astype(np.int32).reshape(samples, steps, *own)
+            name: outputs[f"membranes:{name}"].astype(np.int32).reshape(samples, steps, *own)
             for name, own in layers.items()
         }
-        return MachineTrace(spikes, membranes, decision=made["decision"])
+        return MachineTrace(spikes, membranes, decision=outputs["decision"])

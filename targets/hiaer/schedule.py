@@ -1,4 +1,4 @@
-"""How many steps late each layer runs on the machine, and how long spikes wait on the way.
+"""Schedule of the machine: how many steps late each layer runs, and how long spikes wait.
 
 A spike of a layer is taken in by others in the machine's own step in which it fires. One that waits
 does so a step in each relay, a neuron that one synapse alone makes fire.
@@ -16,12 +16,15 @@ from lehr.targets.wiring import Connection
 
 
 def lags(net: Network) -> Mapping[str, int] | tuple[Problem, ...]:
-    """By how many steps each layer runs late, the least that there are; or the layers whose spikes come back to them too soon."""
+    """Return the least number of steps by which each layer can run late.
+
+    Where there is none, return the layers whose spikes come back to them too soon.
+    """
     return waiting.least_lags(net, _hops(net))
 
 
 def wait(net: Network, late: Mapping[str, int], each: Connection) -> int:
-    """How many steps spikes wait on a connection; negative where they come too late."""
+    """Return how many steps spikes wait on a connection; negative where they come too late."""
     return waiting.wait(each, late, _hops(net))
 
 

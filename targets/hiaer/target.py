@@ -82,32 +82,38 @@ class Hiaer(Target):
 
     def neuron_problems(self, name: str, neuron: Neuron) -> list[Problem]:
         """Beside what the fields say, the update as a whole; an integrator's as well."""
-        found = (
+        problems = (
             []
             if neuron.integrates and neuron.synapse is None
             else super().neuron_problems(name, neuron)
         )
-        told = numbers(neuron)
-        if found or isinstance(told, Numbers):
-            return found
+        result = numbers(neuron)
+        if problems or isinstance(result, Numbers):
+            return problems
         return [
             Problem(
-                name, told, "train with --target hiaer, or use the program 'hiaer' of lehr.machines"
+                name,
+                result,
+                "train with --target hiaer, or use the program 'hiaer' of lehr.machines",
             )
         ]
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
-        """One threshold, one leak, spikes in, weights and biases of 16 bits, states that stay within their widths, no circle too short."""
+        """Return what the machine does not hold.
+
+        It has one threshold, one leak, spikes in, weights and biases of 16 bits, states that stay
+        within their widths, and no circle that is too short.
+        """
         if any(isinstance(numbers(neuron), str) for neuron in net.neurons.values()):
             return ()  # said already, and nothing else can be asked of what is not the machine's
         late = lags(net)
-        found = [
+        problems = [
             *_shared(net),
             *_input(net),
             *_states(net),
             *(late if isinstance(late, tuple) else ()),
         ]
-        return tuple(found or _numbers(Layout(net)))
+        return tuple(problems or _numbers(Layout(net)))
 
     def plan(self, net: Network, options: Options) -> BuildPlan:
         """Return the network as numbers, a program that builds and runs it, and a README."""
@@ -172,14 +178,20 @@ def _shared(net: Network) -> Iterator[Problem]:
     for name, threshold in firing.items():
         low, high = int(threshold.min()), int(threshold.max())
         if (low, high) != (one, one):
-            reason = f"its thresholds are {low:,}..{high:,}, the machine has one for all neurons, {one:,} in {next(iter(firing))}"
+            reason = (
+                f"its thresholds are {low:,}..{high:,}, the machine has one for all neurons, "
+                f"{one:,} in {next(iter(firing))}"
+            )
             yield Problem(
                 name, reason, "train with --target hiaer, or with one threshold for the network"
             )
     leak = numbers_of(next(iter(net.neurons.values()))).leak
     for name, neuron in net.neurons.items():
         if (own := numbers_of(neuron).leak) != leak:
-            reason = f"it leaks 1/2^{own}, the machine has one leak for all neurons, 1/2^{leak} in {next(iter(net.neurons))}"
+            reason = (
+                f"it leaks 1/2^{own}, the machine has one leak for all neurons, 1/2^{leak} in "
+                f"{next(iter(net.neurons))}"
+            )
             yield Problem(name, reason, "train with one decay for the network")
 
 
@@ -200,11 +212,17 @@ def _numbers(layout: Layout) -> Iterator[Problem]:
     for name, first in layout.first.items():
         own = numbered[(numbered[:, 1] >= first) & (numbered[:, 1] < first + layout.sizes[name]), 2]
         if own.size and (own.min() < -WEIGHT or own.max() >= WEIGHT):
-            reason = f"its weights and biases are {own.min():,}..{own.max():,}, the machine holds {-WEIGHT:,}..{WEIGHT - 1:,}"
+            reason = (
+                f"its weights and biases are {own.min():,}..{own.max():,}, the machine holds "
+                f"{-WEIGHT:,}..{WEIGHT - 1:,}"
+            )
             yield Problem(name, reason, "use fewer fraction bits or smaller biases")
     for name, layer in analyse(net).layers.items():
         if net.neurons[name].integrates and layer.membrane[1] > layout.threshold:
-            reason = f"it never fires, but its membrane can reach {layer.membrane[1]:,}, and the machine fires above {layout.threshold:,}"
+            reason = (
+                f"it never fires, but its membrane can reach {layer.membrane[1]:,}, and the "
+                f"machine fires above {layout.threshold:,}"
+            )
             yield Problem(
                 name,
                 reason,
@@ -212,5 +230,8 @@ def _numbers(layout: Layout) -> Iterator[Problem]:
             )
     if layout.relays and layout.threshold + 1 >= WEIGHT:
         name = next(iter(layout.relays))[0]
-        reason = f"its spikes wait in relays, whose weight must pass the threshold {layout.threshold:,}, and {WEIGHT - 1:,} is the highest"
+        reason = (
+            "its spikes wait in relays, whose weight must pass the threshold "
+            f"{layout.threshold:,}, and {WEIGHT - 1:,} is the highest"
+        )
         yield Problem(name, reason, "use fewer fraction bits, or leave the delay out")

@@ -1,4 +1,4 @@
-"""What an artefact says of itself: a Makefile that compiles its models, and a README with programs that run them."""
+"""Texts of an artefact: a Makefile that compiles its models, a README with programs to run them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from lehr.targets.onnx.model import scores_of
 from lehr.targets.onnx.readme import state_table, value_table
 
 MAKEFILE = """\
-# make           compiles both models, by IREE's tools: pip install iree-base-compiler iree-base-runtime onnx
-# make check     runs the golden vectors' first batch in iree-run-module, which compares every spike and membrane
-# Another processor: make CPU=host, or FLAGS=--iree-llvmcpu-target-triple=aarch64-linux-gnu and so on, after make clean
+# make           compiles both models, by IREE's tools: pip install iree-base-compiler \
+iree-base-runtime onnx
+# make check     runs the golden vectors' first batch in iree-run-module, which compares every \
+spike and membrane
+# Another processor: make CPU=host, or FLAGS=--iree-llvmcpu-target-triple=aarch64-linux-gnu and so \
+on, after make clean
 
 CPU   ?= generic
 FLAGS ?=
@@ -28,7 +31,8 @@ all: model.vmfb step.vmfb
 \tiree-import-onnx $< -o $@
 
 %.vmfb: %.mlir
-\tiree-compile $< --iree-hal-target-backends=llvm-cpu --iree-llvmcpu-target-cpu=$(CPU) $(FLAGS) -o $@
+\tiree-compile $< --iree-hal-target-backends=llvm-cpu --iree-llvmcpu-target-cpu=$(CPU) $(FLAGS) -o \
+$@
 
 check: model.vmfb
 \tmkdir -p first
@@ -43,9 +47,12 @@ clean:
 README = """\
 # The network in IREE
 
-`make` compiles both models ahead of time for the processor that the Makefile names; `make check` runs the first {batch} of the golden
-vectors' samples. Every spike and membrane is the one that lehr's reference simulator computes, in either of them. A model takes {batch}
-samples at once, as it was built for (option `batch`). IREE's modules tell no sign of integers: spikes are unsigned bytes.
+`make` compiles both models ahead of time for the processor that the Makefile names; `make check` \
+runs the first {batch} of the golden
+vectors' samples. Every spike and membrane is the one that lehr's reference simulator computes, in \
+either of them. A model takes {batch}
+samples at once, as it was built for (option `batch`). IREE's modules tell no sign of integers: \
+spikes are unsigned bytes.
 
 ## model.onnx: all {steps} steps at once
 
@@ -61,8 +68,10 @@ import iree.runtime as iree
 
 context = iree.SystemContext(config=iree.Config("local-sync"))
 context.add_vm_module(iree.VmModule.mmap(context.instance, "model.vmfb"))
-images = np.random.default_rng(0).integers(0, {highest}, ({batch}, {shape}), np.uint8, endpoint=True)
-{scores}, prediction, *trace = context.modules.lehr["lehr"](np.repeat(images[:, None], {steps}, axis=1))
+images = np.random.default_rng(0).integers(0, {highest}, ({batch}, {shape}), np.uint8, \
+endpoint=True)
+{scores}, prediction, *trace = context.modules.lehr["lehr"](np.repeat(images[:, None], {steps}, \
+axis=1))
 print(np.asarray({scores}))
 print(np.asarray(prediction))
 ```

@@ -1,4 +1,7 @@
-"""IREE in an environment of its own: it compiles both models of an artefact, and its runtime runs them on this machine's processor."""
+"""IREE in an environment of its own, which compiles both models of an artefact and runs them.
+
+Its runtime runs them on this machine's processor.
+"""
 
 from __future__ import annotations
 
@@ -31,11 +34,13 @@ class IreeRuntime:
     """Runs an artefact's two models, which must tell the same."""
 
     def missing(self) -> str | None:
-        """Why IREE cannot be used, or None."""
+        """Return why IREE cannot be used, or None."""
         return IREE.missing()
 
     def run(self, folder: Path, x: npt.NDArray[np.uint8]) -> Trace:
-        """Spikes and membranes of every neuron layer, `[N, T, *shape]`, for inputs `[N, *shape]` or `[N, T, *shape]`.
+        """Return spikes and membranes of every neuron layer, `[N, T, *shape]`.
+
+        Inputs are `[N, *shape]` or `[N, T, *shape]`.
 
         Raises:
             ToolMissing: when IREE is not installed.
@@ -51,10 +56,10 @@ class IreeRuntime:
                 f"input is {x.dtype} {list(x.shape)}, {MODEL} takes uint8 [{wanted}]; convert or "
                 "reshape it"
             )
-        made = IREE.run(_SCRIPT, {"x": x, "repeat": np.array(0)}, FAILURE, _models(folder))
-        whole, stepped = (_trace(made, Path(name).stem) for name in (MODEL, STEP))
+        outputs = IREE.run(_SCRIPT, {"x": x, "repeat": np.array(0)}, FAILURE, _models(folder))
+        whole, stepped = (_trace(outputs, Path(name).stem) for name in (MODEL, STEP))
         compare(whole, stepped).require_equal(f"{STEP} against {MODEL}, both in IREE")
-        predictions = made["model/prediction"], made["step/prediction"]
+        predictions = outputs["model/prediction"], outputs["step/prediction"]
         if not np.array_equal(*predictions):
             raise NotBitExact(
                 f"{STEP} predicts other classes than {MODEL} in IREE; report it as a bug of lehr"
@@ -70,7 +75,7 @@ def measured(folder: Path) -> tuple[Figure, ...]:
         FileRefused: when the folder has no models.
     """
     batch, *shape = _entry(folder)
-    found = IREE.run(
+    outputs = IREE.run(
         _SCRIPT,
         {"x": np.zeros((batch, *shape), np.uint8), "repeat": np.array(REPEAT)},
         FAILURE,
@@ -80,12 +85,12 @@ def measured(folder: Path) -> tuple[Figure, ...]:
     figures = []
     for name, what in ((MODEL, "all steps"), (STEP, "all steps, one after the other")):
         stem = Path(name).stem
-        figures.append(Figure(f"{stem}.vmfb", float(found[f"{stem}/bytes"]), "bytes", source))
+        figures.append(Figure(f"{stem}.vmfb", float(outputs[f"{stem}/bytes"]), "bytes", source))
         spent = f"{what}, one thread, silent input, fastest of {REPEAT}; {source}"
         figures.append(
             Figure(
                 f"inference of {stem}.vmfb",
-                float(found[f"{stem}/seconds"]) * 1e3,
+                float(outputs[f"{stem}/seconds"]) * 1e3,
                 f"ms per {batch} samples",
                 spent,
             )
@@ -110,12 +115,12 @@ def _entry(folder: Path) -> list[int]:
         ) from None
 
 
-def _trace(made: Mapping[str, npt.NDArray[Any]], stem: str) -> Trace:
+def _trace(outputs: Mapping[str, npt.NDArray[Any]], stem: str) -> Trace:
     """Return the layers of a model's outputs."""
     spikes, membranes = (
         {
             name.removeprefix(prefix): value
-            for name, value in made.items()
+            for name, value in outputs.items()
             if name.startswith(prefix)
         }
         for prefix in (f"{stem}/{SPIKES}", f"{stem}/{MEMBRANE}")

@@ -1,4 +1,6 @@
-"""Compiles ONNX models with IREE and runs them: `python script.py in.npz out.npz model.onnx step.onnx`; nothing of lehr is imported.
+"""Compile ONNX models with IREE and run them; nothing of lehr is imported.
+
+    python script.py in.npz out.npz model.onnx step.onnx
 
 `in.npz` holds `x`, uint8 `[N, T, *shape]`, and `repeat`: how often an inference is timed, 0 to
 compare instead. `out.npz` gets, of each model by its stem, `STEM/OUTPUT` of every `spikes.LAYER`
@@ -57,9 +59,8 @@ class Module:
         call("iree-import-onnx", path, "-o", f"{self.stem}.mlir")
         call("iree-compile", f"{self.stem}.mlir", *FLAGS, "-o", f"{self.stem}.vmfb")
         self.bytes = Path(f"{self.stem}.vmfb").stat().st_size
-        iree = import_module(
-            "iree.runtime"
-        )  # it is in the environment alone in which this script runs
+        # it is in the environment alone in which this script runs
+        iree = import_module("iree.runtime")
         context = iree.SystemContext(config=iree.Config("local-sync"))
         context.add_vm_module(iree.VmModule.mmap(context.instance, f"{self.stem}.vmfb"))
         self.function = context.modules.module[graph.graph.name]
@@ -73,11 +74,11 @@ class Module:
         ]
 
     def __call__(self, given: Arrays) -> Arrays:
-        """Outputs by name; IREE knows no sign of integers, so that they are read as the model says."""
-        made = self.function(
+        """Return outputs by name, read as the model says: IREE knows no sign of integers."""
+        outputs = self.function(
             *(np.ascontiguousarray(given[name], dtype) for name, (dtype, _) in self.inputs.items())
         )
-        results = zip(self.outputs.items(), made, strict=True)
+        results = zip(self.outputs.items(), outputs, strict=True)
         return {
             name: np.array(value, copy=True).view(dtype) for (name, (dtype, _)), value in results
         }
@@ -87,7 +88,7 @@ class Module:
         return {before: np.full(self.inputs[before][1], start) for before, _, start in self.states}
 
     def run(self, x: npt.NDArray[np.uint8]) -> Arrays:
-        """All outputs for a batch `[B, T, *shape]`, with the steps as their second axis."""
+        """Return all outputs for a batch `[B, T, *shape]`, with the steps as their second axis."""
         if not self.states:
             return self({"input": x})
         every: list[Arrays] = []
@@ -95,13 +96,16 @@ class Module:
         for t in range(x.shape[1]):
             every.append(self({"input": x[:, t], **state}))
             state = {before: every[-1][after] for before, after, _ in self.states}
-        return {name: np.stack([made[name] for made in every], axis=1) for name in self.outputs} | {
-            "prediction": every[-1]["prediction"]
-        }
+        return {
+            name: np.stack([outputs[name] for outputs in every], axis=1) for name in self.outputs
+        } | {"prediction": every[-1]["prediction"]}
 
 
 def in_batches(module: Module, x: npt.NDArray[np.uint8]) -> Arrays:
-    """Outputs for any number of samples: those that a last batch lacks are zeros, and what they give is left out."""
+    """Return outputs for any number of samples.
+
+    Those that a last batch lacks are zeros, and what they give is left out.
+    """
     size = module.inputs["input"][1][0]
     padded = np.concatenate([x, np.zeros((-len(x) % size, *x.shape[1:]), x.dtype)])
     parts = [module.run(padded[start : start + size]) for start in range(0, len(padded), size)]
@@ -119,25 +123,25 @@ def timed(module: Module, x: npt.NDArray[np.uint8], repeat: int) -> float:
     return min(seconds)
 
 
-def main(given: str, told: str, *paths: str) -> None:
+def main(given: str, destination: str, *paths: str) -> None:
     """Compile, run, and write what came out."""
     with np.load(given) as archive:
         x, repeat = archive["x"], int(archive["repeat"])
-    found: Arrays = {}
+    results: Arrays = {}
     for module in map(Module, map(Path, paths)):
         if repeat:
-            found |= {
+            results |= {
                 f"{module.stem}/seconds": np.array(timed(module, x, repeat)),
                 f"{module.stem}/bytes": np.array(module.bytes),
             }
         else:
-            made = in_batches(module, x)
-            found |= {
+            outputs = in_batches(module, x)
+            results |= {
                 f"{module.stem}/{n}": v
-                for n, v in made.items()
+                for n, v in outputs.items()
                 if n.startswith(("spikes.", "membrane.")) or n == "prediction"
             }
-    np.savez(told, **found)  # type: ignore[arg-type]  # names are keywords
+    np.savez(destination, **results)  # type: ignore[arg-type]  # names are keywords
 
 
 if __name__ == "__main__":

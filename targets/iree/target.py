@@ -19,7 +19,7 @@ MOST = 4096
 
 
 class Iree(Onnx):
-    """What target onnx takes, compiled ahead of time to a module of IREE for any processor that LLVM knows."""
+    """Target onnx compiled ahead of time to a module of IREE for any processor that LLVM knows."""
 
     name: ClassVar[str] = "iree"
     summary: ClassVar[str] = (
@@ -39,15 +39,15 @@ class Iree(Onnx):
     products: ClassVar[tuple[str, ...]] = ("*.mlir", "*.vmfb", "first/*")
 
     def plan(self, net: Network, options: Options) -> BuildPlan:
-        """Both models, a Makefile that compiles them, and a README that shows how to run them."""
+        """Plan both models, a Makefile that compiles them, and a README that shows how they run."""
         batch = _batch(options)
         with needed_by("target iree"):
             from lehr.targets.iree.readme import makefile, readme
             from lehr.targets.onnx.model import make_model, make_step_model
         model, step = make_model(net, True, batch, net.steps), make_step_model(net, True, batch)
         files = {
-            name: made.SerializeToString(deterministic=True)
-            for name, made in ((MODEL, model), (STEP, step))
+            name: each.SerializeToString(deterministic=True)
+            for name, each in ((MODEL, model), (STEP, step))
         }
         return BuildPlan(
             {
@@ -60,7 +60,10 @@ class Iree(Onnx):
     def estimate(
         self, net: Network, rates: Mapping[str, float], options: Options | None = None
     ) -> Estimate:
-        """Size and work as target onnx tells them; what the compiler makes of it is measured (`lehr build --measure`)."""
+        """Estimate size and work as target onnx does.
+
+        What the compiler makes of it is measured (`lehr build --measure`).
+        """
         batch = _batch(options or {})
         figures = super().estimate(net, rates).figures
         return Estimate(
@@ -73,7 +76,7 @@ class Iree(Onnx):
         )
 
     def version(self) -> str:
-        """Of IREE."""
+        """Return the version of IREE."""
         return IREE.version()
 
     def runner(self) -> Runner:

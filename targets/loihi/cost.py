@@ -1,4 +1,4 @@
-"""What a network costs on Loihi, by the energy of each event that its designers give."""
+"""Costs of a network on Loihi, by the energy of each event that its designers give."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ SOURCE = "Davies et al. 2018, IEEE Micro 38(1), as in SANA-FE's loihi.yaml"
 def figures(
     net: Network, layers: Sequence[Mapped], rates: Mapping[str, float]
 ) -> tuple[Figure, ...]:
-    """Events of a mean step at the given rates, and the energy of an inference; hops and what the chip takes at rest are left out."""
+    """Return events of a mean step at the given rates, and the energy of an inference.
+
+    Hops and what the chip takes at rest are left out.
+    """
     before, size, events, energy, messages = INPUT, math.prod(net.input.shape), 0.0, 0.0, 0.0
     neurons = spikes = 0.0
     for each in layers:

@@ -1,4 +1,7 @@
-"""A network as the chain of layers that netx connects, each with its weights as the chip adds them, and why another has no such chain."""
+"""Chain of layers that netx connects, in place of a network, and why another has no such chain.
+
+Each layer has its weights as the chip adds them.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from lehr.targets.kernels import pooled, undilated
 
 @dataclass(frozen=True)
 class Window:
-    """How a kernel moves over maps: rows, then columns."""
+    """Window of a kernel that moves over maps: rows, then columns."""
 
     stride: Pair
     padding: Pair
@@ -47,12 +50,15 @@ class Layer:
 
     @property
     def size(self) -> int:
-        """How many neurons."""
+        """Number of neurons."""
         return math.prod(self.shape)
 
     @property
     def synapses(self) -> int:
-        """How many there are from the layer before: weights other than 0, at every place that they come to lie on."""
+        """Number of synapses from the layer before.
+
+        They are weights other than 0, at every place that they come to lie on.
+        """
         if self.window is None:
             return int(np.count_nonzero(self.weight))
         each = (self.weight != 0).sum((0, 1))
@@ -61,7 +67,7 @@ class Layer:
 
     @property
     def own_synapses(self) -> int:
-        """How many there are from the layer to itself."""
+        """Number of synapses from the layer to itself."""
         return 0 if self.own is None else int(np.count_nonzero(self.own))
 
     @property
@@ -75,7 +81,7 @@ class Layer:
 
 
 def _places(layer: Layer, axis: int) -> Int64:
-    """In how many places each row, or column, of a kernel lies on a map and not on its padding."""
+    """Return in how many places each row, or column, of a kernel lies on a map, not its padding."""
     assert layer.window is not None
     window, size, here = layer.window, layer.taken[1 + axis], np.arange(layer.shape[1 + axis])
     taps = (
@@ -88,11 +94,11 @@ def _places(layer: Layer, axis: int) -> Int64:
 
 def chain(net: Network) -> tuple[Layer, ...] | tuple[Problem, ...]:
     """Return the layers in order; or every layer that does not stand in a chain."""
-    found, problems, before = list[Layer](), list[Problem](), INPUT
+    layers, problems, before = list[Layer](), list[Problem](), INPUT
     for name in net.neurons:
         problems += _unchained(net, name, before)
         if not problems:
-            found.append(_layer(net, name, found[-1] if found else None))
+            layers.append(_layer(net, name, layers[-1] if layers else None))
         before = name
     if not problems and net.output != before:
         problems = [
@@ -102,13 +108,16 @@ def chain(net: Network) -> tuple[Layer, ...] | tuple[Problem, ...]:
                 "leave it out",
             )
         ]
-    return tuple(problems) or tuple(found)
+    return tuple(problems) or tuple(layers)
 
 
 def _unchained(net: Network, name: str, before: str) -> list[Problem]:
     ways = {(way.source, way.late) for way in arrivals(net, name)}
     if others := sorted({source for source, _ in ways - {(before, False), (name, True)}}):
-        reason = f"spikes of {', '.join(others)} come to it, but netx connects a layer to the one before it, {before}, and to itself alone"
+        reason = (
+            f"spikes of {', '.join(others)} come to it, but netx connects a layer to the one "
+            f"before it, {before}, and to itself alone"
+        )
         return [Problem(name, reason, "leave that edge out")]
     if (before, False) not in ways:
         return [
@@ -125,15 +134,15 @@ def _layer(net: Network, name: str, before: Layer | None) -> Layer:
     (way,) = (way for way in arrivals(net, name) if way.source != name)
     heard = any(other.source == name for other in arrivals(net, name))
     maps = net.shapes[way.source] if before is None else before.shape
-    if not heard and len(maps) == 3 and (made := _kernel(net, way)):
-        return Layer(name, maps, net.shapes[name], *made)
+    if not heard and len(maps) == 3 and (kernel := _kernel(net, way)):
+        return Layer(name, maps, net.shapes[name], *kernel)
     matrices = {source: matrix.T for source, _, matrix in synapses(net, name)}
     weight = matrices[way.source]
     return Layer(name, weight.shape[1:], weight.shape[:1], weight, own=matrices.get(name))
 
 
 def _kernel(net: Network, way: Arrival) -> tuple[Int64, Window] | None:
-    """Return the one convolution that all nodes on the way are together; None where they are none."""
+    """Return the one convolution that all nodes on the way are together, or None."""
     if len(way.paths) != 1:
         return None
     nodes = [net.nodes[name] for name in way.paths[0]]

@@ -1,4 +1,7 @@
-"""The file that netx reads (lava-dl, `lava.lib.dl.netx.hdf5`): a group a layer, in HDF5; written, and read back for other tools."""
+"""File that netx reads (lava-dl, `lava.lib.dl.netx.hdf5`): a group a layer, in HDF5.
+
+It is written, and read back for other tools.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ _NEURON = ("iDecay", "vDecay", "vThMant")
 
 
 def net_bytes(net: Network, layers: Sequence[Mapped]) -> bytes:
-    """Return the file: channels first, rows before columns, thresholds and biases in units of 64."""
+    """Return the file.
+
+    Channels come first, rows before columns; thresholds and biases are in units of 64.
+    """
     first = layers[0].layer
     groups: list[dict[str, Any]] = [
         {"type": "input", "shape": list(net.input.shape if first.window else first.taken)}
@@ -36,12 +42,12 @@ def net_bytes(net: Network, layers: Sequence[Mapped]) -> bytes:
 
 
 def _group(each: Mapped) -> dict[str, Any]:
-    layer, told = each.layer, each.told
+    layer, numbers = each.layer, each.numbers
     neuron = {
         "type": "CUBA",
-        "iDecay": told.current,
-        "vDecay": told.membrane,
-        "vThMant": told.threshold,
+        "iDecay": numbers.current,
+        "vDecay": numbers.membrane,
+        "vThMant": numbers.threshold,
         "refDelay": 1,
     }
     group: dict[str, Any] = {
@@ -49,8 +55,8 @@ def _group(each: Mapped) -> dict[str, Any]:
         "weight": each.weight.astype(np.int32),
         "neuron": neuron,
     }
-    if told.bias is not None:
-        per_neuron = np.repeat(told.bias, 1 if layer.window else layer.size // told.bias.size)
+    if numbers.bias is not None:
+        per_neuron = np.repeat(numbers.bias, 1 if layer.window else layer.size // numbers.bias.size)
         group["bias"] = per_neuron.astype(np.int32)
     if (window := layer.window) is not None:
         channels = {
@@ -75,7 +81,7 @@ def read_net(path: Path) -> dict[str, npt.NDArray[Any]]:
     Raises:
         FileRefused: when it is not there, or is none.
     """
-    found: dict[str, npt.NDArray[Any]] = {}
+    arrays: dict[str, npt.NDArray[Any]] = {}
     try:
         with h5py.File(path) as file:
             groups: Any = file["layer"]
@@ -87,20 +93,22 @@ def read_net(path: Path) -> dict[str, npt.NDArray[Any]]:
             ]
             for k, number in enumerate(numbers):
                 group = groups[str(number)]
-                found |= {
+                arrays |= {
                     f"{name}{k}": group[name][()]
                     for name in ("shape", "weight", "weight_rec", "bias")
                     if name in group
                 }
-                found[f"type{k}"] = np.array(int(kinds[number] == "conv"))
-                found[f"neuron{k}"] = np.array([int(group["neuron"][name][()]) for name in _NEURON])
+                arrays[f"type{k}"] = np.array(int(kinds[number] == "conv"))
+                arrays[f"neuron{k}"] = np.array(
+                    [int(group["neuron"][name][()]) for name in _NEURON]
+                )
                 if kinds[number] == "conv":
                     moves = [
                         number
                         for name in ("stride", "padding", "dilation")
                         for number in group[name][()]
                     ]
-                    found[f"window{k}"] = np.array([*moves, group["groups"][()]])
+                    arrays[f"window{k}"] = np.array([*moves, group["groups"][()]])
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise FileRefused(f"{path} is no network for netx ({error}); {AGAIN}") from None
-    return found
+    return arrays

@@ -1,4 +1,4 @@
-"""Neurons as the chip's: whether an update is the chip's own, and the numbers that its registers get."""
+"""Neurons of the chip: whether an update is the chip's own, and the numbers of its registers."""
 
 from __future__ import annotations
 
@@ -15,13 +15,19 @@ from lehr.targets.rooms import outside
 from lehr.targets.wiring import shared
 
 UNIT = 64
-"""Of thresholds and biases: the chip keeps them without their lowest six bits (Lava, `vth_shift` and `bias_exp` 6)."""
+"""Unit of thresholds and biases, which the chip keeps without their lowest six bits.
+
+Source: Lava, `vth_shift` and `bias_exp` 6.
+"""
 UNIT_BITS = 6
 DECAY_BITS = 12
 HIGHEST_MANTISSA = 2**17 - 1
 LEAST_BIAS, HIGHEST_BIAS = -(2**12), 2**12 - 1
 RAIL = 2**23
-"""Lava's models clip a membrane to -(2**23 - 1)..2**23 - 1, and wrap a current into -(2**23 - 1)..2**23."""
+"""Rail of Lava's models.
+
+They clip a membrane to -(2**23 - 1)..2**23 - 1, and wrap a current into -(2**23 - 1)..2**23.
+"""
 CURRENT_RANGE, MEMBRANE_RANGE = (1 - RAIL, RAIL), (1 - RAIL, RAIL - 1)
 SUM_RANGE = (-(2**15), 2**15 - 1)
 MOST_FRACTION_BITS = 13
@@ -45,7 +51,7 @@ put v 0 when fired
 
 @dataclass(frozen=True, eq=False)
 class Numbers:
-    """What the chip is told of a layer of neurons.
+    """Numbers that the chip gets for a layer of neurons.
 
     Attributes:
         fraction_bits: by which the network shifts its sums; the chip's own shift is 6, the rest
@@ -71,16 +77,16 @@ class Numbers:
 
 def numbers(name: str, neuron: Neuron) -> Numbers | tuple[Problem, ...]:
     """Return the numbers of a layer; or why the chip has no such neurons."""
-    found = _matched(neuron)
-    if isinstance(found, str):
+    matching = _matched(neuron)
+    if isinstance(matching, str):
         return (
             Problem(
                 name,
-                found,
+                matching,
                 "write the update of lehr.machines.LOIHI, or say it in fields of Arithmetic",
             ),
         )
-    values, rails = found
+    values, rails = matching
     problems = list[Problem]()
     current, membrane = 1 << DECAY_BITS, 0
     if "ku" in values:
@@ -93,7 +99,10 @@ def numbers(name: str, neuron: Neuron) -> Numbers | tuple[Problem, ...]:
         )
     bits = int(values["bits" if "ku" in values else "bits_in"])
     if not UNIT_BITS <= bits <= MOST_FRACTION_BITS:
-        reason = f"its sums are shifted by {bits} bits, the chip shifts by {UNIT_BITS} and its weights by up to 7 more"
+        reason = (
+            f"its sums are shifted by {bits} bits, the chip shifts by {UNIT_BITS} and its "
+            "weights by up to 7 more"
+        )
         problems.append(
             Problem(name, reason, f"use {UNIT_BITS} to {MOST_FRACTION_BITS} fraction bits")
         )
@@ -108,7 +117,10 @@ def numbers(name: str, neuron: Neuron) -> Numbers | tuple[Problem, ...]:
 
 
 def _matched(neuron: Neuron) -> tuple[dict[str, str], bool] | str:
-    """What stands in the holes of the chip's form, and whether it wraps and saturates as the chip does; or where it differs."""
+    """Return what stands in the holes of the chip's form, and whether it has the chip's rails.
+
+    It has where it wraps and saturates as the chip does. Else return where it differs.
+    """
     said = ""
     for two_states in (True, False) if len(neuron.program.states) > 1 else (False,):
         for current, membrane in (
@@ -129,9 +141,9 @@ def _matched(neuron: Neuron) -> tuple[dict[str, str], bool] | str:
                 not two_states or values["bits_in"] == "0"
             ):
                 return values, (current, membrane) == ("wrap", "saturate")
-    return (
-        said
-        or "its membrane takes something else than its sum or its current, which the machine does not compute"
+    return said or (
+        "its membrane takes something else than its sum or its current, which the machine "
+        "does not compute"
     )
 
 
@@ -165,7 +177,10 @@ def _decay(
         return 0
     share, left = divmod(k << DECAY_BITS, 1 << shift)
     if left or not kept[0] <= share <= kept[1]:
-        reason = f"a decay by {k}/2^{shift} is none of {kept[0]}/2^{DECAY_BITS} to {kept[1]}/2^{DECAY_BITS}, which the chip has"
+        reason = (
+            f"a decay by {k}/2^{shift} is none of {kept[0]}/2^{DECAY_BITS} to "
+            f"{kept[1]}/2^{DECAY_BITS}, which the chip has"
+        )
         problems.append(Problem(name, reason, "use such a decay"))
     return (1 << DECAY_BITS) - share
 
@@ -176,7 +191,10 @@ def _threshold(name: str, neuron: Neuron, level: str, problems: list[Problem]) -
         return 0
     mantissa, left = divmod(one, UNIT)
     if left or not 1 <= mantissa <= HIGHEST_MANTISSA:
-        reason = f"its threshold is {one:,}, the chip has multiples of {UNIT} up to {HIGHEST_MANTISSA * UNIT:,}"
+        reason = (
+            f"its threshold is {one:,}, the chip has multiples of {UNIT} up to "
+            f"{HIGHEST_MANTISSA * UNIT:,}"
+        )
         problems.append(Problem(name, reason, "use such a threshold"))
     return mantissa
 
@@ -188,29 +206,39 @@ def _bias(name: str, neuron: Neuron, problems: list[Problem]) -> Int64 | None:
     whole = (bias % UNIT == 0) & (bias // UNIT >= LEAST_BIAS) & (bias // UNIT <= HIGHEST_BIAS)
     if not whole.all():
         worst = int(bias[~whole].flat[0])
-        reason = f"a bias is {worst:,}, the chip has multiples of {UNIT} from {LEAST_BIAS * UNIT:,} to {HIGHEST_BIAS * UNIT:,}"
+        reason = (
+            f"a bias is {worst:,}, the chip has multiples of {UNIT} from {LEAST_BIAS * UNIT:,} "
+            f"to {HIGHEST_BIAS * UNIT:,}"
+        )
         problems.append(Problem(name, reason, "use such biases, or none"))
     return bias // UNIT
 
 
-def stays(net: Network, layer: Layer, told: Numbers) -> list[Problem]:
-    """Why states of a layer could come where the chip does something that the network does not, or its sums to where it has no bits."""
-    low, high = (end << (told.fraction_bits - UNIT_BITS) for end in layer.sums)
+def stays(net: Network, layer: Layer, registers: Numbers) -> list[Problem]:
+    """Return why states of a layer could come where chip and network differ.
+
+    The chip does something there that the network does not. Or sums come to where it has no bits.
+    """
+    low, high = (end << (registers.fraction_bits - UNIT_BITS) for end in layer.sums)
     problems = []
     if low < SUM_RANGE[0] or high > SUM_RANGE[1]:
         reason = f"its sums reach {low:,}..{high:,} in units of the chip, which adds in 16 bits"
         problems.append(Problem(layer.name, reason, "use fewer fraction bits or a smaller fan-in"))
     neuron = net.neurons[layer.name]
-    highest = (
-        HIGHEST_MANTISSA * UNIT if neuron.integrates else MEMBRANE_RANGE[1]
-    )  # no integrator may pass the threshold that it has
+    # no integrator may pass the threshold that it has
+    highest = HIGHEST_MANTISSA * UNIT if neuron.integrates else MEMBRANE_RANGE[1]
     ranges = {"v": (MEMBRANE_RANGE[0], highest)} | (
-        {told.register: CURRENT_RANGE} if told.register else {}
+        {registers.register: CURRENT_RANGE} if registers.register else {}
     )
-    return [*problems, *outside(net, layer.name, ranges, same_rails=told.rails)]
+    return [*problems, *outside(net, layer.name, ranges, same_rails=registers.rails)]
 
 
-def may_reach_rails(net: Network, layer: Layer, told: Numbers) -> bool:
-    """Whether a state of the layer could come to an end of its range, where it wraps or saturates."""
-    ranges = {"v": MEMBRANE_RANGE} | ({told.register: CURRENT_RANGE} if told.register else {})
+def may_reach_rails(net: Network, layer: Layer, registers: Numbers) -> bool:
+    """Return whether a state of the layer could come to an end of its range.
+
+    There it wraps or saturates.
+    """
+    ranges = {"v": MEMBRANE_RANGE} | (
+        {registers.register: CURRENT_RANGE} if registers.register else {}
+    )
     return bool(outside(net, layer.name, ranges))

@@ -1,4 +1,4 @@
-"""The README of an artefact: how netx is told to run it, and which exact transformations are in it."""
+"""README of an artefact: how netx runs it, and which exact transformations are in it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ _RUN = """\
     from lava.proc.io.source import RingBuffer as Source
 
     net = netx.hdf5.Network(net_config="network.net", reset_interval={interval}, reset_offset=1)
-    source = Source(data=spikes)                    # {entry}; {interval} steps a sample, one sample after the other{pause}
+    source = Source(data=spikes)                    # {entry}; {interval} steps a sample, one \
+sample after the other{pause}
     sink = Sink(shape=net.out.shape, buffer=steps)  # {late} steps more than the source has
     source.s_out.connect(net.inp)
     net.out.connect(sink.a_in)
@@ -26,9 +27,12 @@ _RUN = """\
     source.stop()
 """
 _PAUSE = """
-`{name}` hears itself, for which lava-dl 0.6.0 reads the layer (`dense_rec`) but has no model: give it one, a class derived from
-`lava.lib.dl.netx.blocks.models.AbstractPyBlockModel` that implements `RecurrentDense`. After the steps of a sample, {layers} empty ones
-let the last layer end; then all of `u`, `v` and the synapses' `a_buff` must be set to 0 before the next sample, as `lehr verify` does.
+`{name}` hears itself, for which lava-dl 0.6.0 reads the layer (`dense_rec`) but has no model: \
+give it one, a class derived from
+`lava.lib.dl.netx.blocks.models.AbstractPyBlockModel` that implements `RecurrentDense`. After the \
+steps of a sample, {layers} empty ones
+let the last layer end; then all of `u`, `v` and the synapses' `a_buff` must be set to 0 before \
+the next sample, as `lehr verify` does.
 """
 
 
@@ -57,8 +61,10 @@ def readme(net: Network, layers: Sequence[Mapped]) -> str:
     )
     return f"""# A network for Loihi
 
-`network.net` is what netx of lava-dl 0.6.0 reads, for Lava 0.10.0. Each layer runs one step behind the layer before it, the first one a
-step behind the input. `reset_interval` clears each layer when the first step of a sample comes to it, so that samples follow one another
+`network.net` is what netx of lava-dl 0.6.0 reads, for Lava 0.10.0. Each layer runs one step \
+behind the layer before it, the first one a
+step behind the input. `reset_interval` clears each layer when the first step of a sample comes to \
+it, so that samples follow one another
 without a pause and biases are added in a layer's own steps alone:
 
 {run}{_PAUSE.format(name=heard, layers=len(layers)) if heard else ""}
@@ -66,7 +72,8 @@ without a pause and biases are added in a layer's own steps alone:
 | --- | --- | --- | --- |
 {rows}
 
-`lehr verify` runs it in Lava's bit-accurate processes and compares every spike and membrane; no chip is needed, and none is tried.
+`lehr verify` runs it in Lava's bit-accurate processes and compares every spike and membrane; no \
+chip is needed, and none is tried.
 
 ## What is written otherwise than in the network, and is the same
 
@@ -77,17 +84,20 @@ without a pause and biases are added in a layer's own steps alone:
 def _kind(layer: Layer) -> str:
     if layer.window is not None:
         return f"convolution, {' x '.join(map(str, layer.weight.shape))}"
-    return f"dense, {layer.size} x {layer.taken[0]}{', and to itself' if layer.own is not None else ''}"
+    return (
+        f"dense, {layer.size} x "
+        f"{layer.taken[0]}{', and to itself' if layer.own is not None else ''}"
+    )
 
 
 def _facts(net: Network, each: Mapped) -> list[str]:
-    layer, told, neuron = each.layer, each.told, net.neurons[each.layer.name]
-    scale = 1 << (told.fraction_bits - UNIT_BITS)
+    layer, numbers, neuron = each.layer, each.numbers, net.neurons[each.layer.name]
+    scale = 1 << (numbers.fraction_bits - UNIT_BITS)
     facts = []
     if scale > 1:
         facts.append(
-            f"`{layer.name}`: {told.fraction_bits} fraction bits are the chip's {UNIT_BITS}, and "
-            f"weights times {scale}"
+            f"`{layer.name}`: {numbers.fraction_bits} fraction bits are the chip's {UNIT_BITS}, "
+            f"and weights times {scale}"
         )
     if neuron.integrates:
         facts.append(
@@ -95,14 +105,17 @@ def _facts(net: Network, each: Mapped) -> list[str]:
             "which no membrane passes"
         )
     else:
-        level = f"the threshold {told.threshold * UNIT:,} is vThMant {told.threshold}, {UNIT} times as much on the chip"
+        level = (
+            f"the threshold {numbers.threshold * UNIT:,} is vThMant {numbers.threshold}, "
+            f"{UNIT} times as much on the chip"
+        )
         facts.append(f"`{layer.name}`: {level}")
-    if not told.register:
+    if not numbers.register:
         facts.append(
             f"`{layer.name}`: iDecay 4096 makes the current what arrives in the step, as it has no "
             "synapse state"
         )
-    if told.bias is not None:
+    if numbers.bias is not None:
         facts.append(
             f"`{layer.name}`: biases are divided by {UNIT}, by which the chip multiplies them"
         )

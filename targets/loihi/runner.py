@@ -36,19 +36,19 @@ class LoihiRunner:
         self.tool: Tool | None = tool
 
     def _choose(self) -> Tool:
-        told = (
+        choice = (
             self.tool
             or os.environ.get(CHOICE)
             or ("brian2-loihi" if LAVA.missing() and not BRIAN.missing() else "lava")
         )
         for tool in get_args(Tool):
-            if tool == told:
+            if tool == choice:
                 chosen: Tool = tool
                 return chosen
-        raise UsageError(f"{CHOICE} is {told!r}; {one_of(told, get_args(Tool))}")
+        raise UsageError(f"{CHOICE} is {choice!r}; {one_of(choice, get_args(Tool))}")
 
     def missing(self) -> str | None:
-        """Which tool this machine lacks and how to install it, or None."""
+        """Return which tool this machine lacks and how to install it, or None."""
         return (LAVA if self._choose() == "lava" else BRIAN).missing()
 
     def run(self, folder: Path, x: npt.NDArray[np.uint8]) -> Trace:
@@ -59,13 +59,14 @@ class LoihiRunner:
             FileRefused: when the artefact lacks a file, or `x` does not fit it.
             NotBitExact: when it does not run.
         """
-        told = read_json(folder / DESCRIPTION, AGAIN)
+        description = read_json(folder / DESCRIPTION, AGAIN)
         try:
-            shape, steps = tuple(map(int, told["input"])), int(told["steps"])
+            shape, steps = tuple(map(int, description["input"])), int(description["steps"])
             layers = {
-                str(layer["layer"]): tuple(map(int, layer["shape"])) for layer in told["layers"]
+                str(layer["layer"]): tuple(map(int, layer["shape"]))
+                for layer in description["layers"]
             }
-            lava_alone = str(told["lava_alone"])
+            lava_alone = str(description["lava_alone"])
         except (ValueError, KeyError, TypeError, OverflowError) as error:
             raise FileRefused(
                 f"{folder / DESCRIPTION} describes no network ({error}); {AGAIN}"

@@ -95,14 +95,18 @@ class Loihi(Target):
     environments: ClassVar[tuple[Environment, ...]] = (LAVA, BRIAN, SANAFE)
 
     def neuron_problems(self, name: str, neuron: Neuron) -> list[Problem]:
-        """What of the update of a layer the chip does not compute."""
+        """Return what of the update of a layer the chip does not compute."""
         if isinstance(neuron.arithmetic, Program):
             return super().neuron_problems(name, neuron) or _update(name, neuron)
         reset = ("none",) if neuron.integrates else self.arithmetics.reset
         return replace(self.arithmetics, reset=reset).problems(name, neuron)
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
-        """Wiring that netx does not have; numbers that the chip's registers do not hold; states that could leave them; sizes."""
+        """Return what netx and the chip lack.
+
+        It is wiring that netx does not have; numbers that the chip's registers do not hold; states
+        that could leave them; sizes.
+        """
         if any(self.neuron_problems(name, neuron) for name, neuron in net.neurons.items()):
             return ()  # said already, and nothing else can be asked of what is not known
         return tuple(each for each in mapped(net) if isinstance(each, Problem))
@@ -111,14 +115,14 @@ class Loihi(Target):
         """Return the network file, a description for the runner, and a README with the commands."""
         del options
         layers = _layers(net)
-        told = [
+        entries = [
             {"layer": each.layer.name, "shape": list(net.shapes[each.layer.name])}
             for each in layers
         ]
         description = {
             "input": list(net.input.shape),
             "steps": net.steps,
-            "layers": told,
+            "layers": entries,
             "lava_alone": _lava_alone(layers),
         }
         return BuildPlan(
@@ -146,8 +150,8 @@ class Loihi(Target):
 
 
 def _update(name: str, neuron: Neuron) -> list[Problem]:
-    made = numbers(name, neuron)
-    return list(made) if isinstance(made, tuple) else []
+    result = numbers(name, neuron)
+    return list(result) if isinstance(result, tuple) else []
 
 
 def _layers(net: Network) -> tuple[Mapped, ...]:
@@ -156,8 +160,8 @@ def _layers(net: Network) -> tuple[Mapped, ...]:
 
 
 def _lava_alone(layers: tuple[Mapped, ...]) -> str:
-    """What brian2-loihi lacks for a network; empty where it has all."""
+    """Return what brian2-loihi lacks for a network; empty where it has all."""
     if any(each.may_reach_rails for each in layers):
         return "ends of a state's range"
-    biased = any(each.told.bias is not None and each.told.current < 4096 for each in layers)
+    biased = any(each.numbers.bias is not None and each.numbers.current < 4096 for each in layers)
     return "biases of membranes beside currents that decay" if biased else ""

@@ -10,7 +10,10 @@ LAVA = Environment(
     (("lava-nc==0.10.0",), ("--no-deps", "lava-dl==0.6.0"), ("h5py==3.16.0",)),
     python="3.10",
 )
-"""Intel's Lava, whose models are bit-accurate, and the reader of `.net` files of lava-dl, without the torch that training there needs."""
+"""Intel's Lava, whose models are bit-accurate, and the reader of `.net` files of lava-dl.
+
+It comes without the torch that training there needs.
+"""
 BRIAN = Environment(
     "brian2-loihi",
     "brian2-loihi",

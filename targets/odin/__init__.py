@@ -1,4 +1,7 @@
-"""Target odin: what of a network the chip ODIN cannot hold. Source: its Verilog and documentation, ChFrenkel/ODIN, src and doc."""
+"""Target odin: what of a network the chip ODIN cannot hold.
+
+Source: its Verilog and documentation, ChFrenkel/ODIN, src and doc.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +61,10 @@ class Odin(CheckedTarget):
         numbers = matched(neuron.program, PROGRAM)
         if not isinstance(numbers, str):
             return []
-        hint = "say the LIF neuron of docs/chips-not-reached.md as a program, by event and with membranes of 0..255"
+        hint = (
+            "say the LIF neuron of docs/chips-not-reached.md as a program, by event and with "
+            "membranes of 0..255"
+        )
         return [Problem(name, numbers, hint)]
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
@@ -76,7 +82,10 @@ def _of_crossbar(net: Network) -> Iterator[Problem]:
     for each in connections(net):
         rows = int((each.weights > 0).any(axis=1).sum() + (each.weights < 0).any(axis=1).sum())
         if rows > NEURONS:
-            reason = f"its inputs take {rows:,} rows, as a row has one sign, and one of both takes two; the machine has {NEURONS}"
+            reason = (
+                f"its inputs take {rows:,} rows, as a row has one sign, and one of both takes "
+                f"two; the machine has {NEURONS}"
+            )
             yield Problem(name, reason, "use fewer inputs")
         highest, hint = HIGHEST_WEIGHT, "use weights of at most 4 bits"
         yield from outside(

@@ -42,7 +42,7 @@ class Graph:
         return name
 
     def op(self, kind: str, *inputs: str, at: str, name: str = "", **attributes: Any) -> str:
-        """Append an operator of node `at` and return its output, called `name` where one is given."""
+        """Append an operator of node `at` and return its output, called `name` if that is given."""
         from onnx import helper
 
         name = name or f"{at}/{kind}{len(self.nodes)}"

@@ -55,7 +55,7 @@ class Traced:
 
 
 def make_model(net: Network, trace: bool, samples: Dim = "N", steps: Dim = "T") -> ModelProto:
-    """Return the model of `net`, which maps, with an output for every spike and membrane if `trace`; checked by onnx itself.
+    """Return the model of `net`, which maps, checked by onnx itself.
 
     Args:
         net: the network.
@@ -71,14 +71,19 @@ def make_model(net: Network, trace: bool, samples: Dim = "N", steps: Dim = "T") 
 
 
 def make_step_model(net: Network, trace: bool, samples: Dim = "N") -> ModelProto:
-    """One time step of `net` without a Scan: the states come in and go out, and whoever runs it hands them on.
+    """Return one time step of `net` without a Scan.
 
-        input                uint8  [N, *shape]         one step
-        STATE                       [N, *its shape]     what the step before made of each state; for
-        the first step see the metadata counts or scores            [N, classes]        as in
-        `make_model`, up to this step; the first state after the step prediction           int64
-        [N] spikes.LAYER, membrane.LAYER                    of this step, if `trace`
-        next/STATE                  [N, *its shape]     the other states after the step
+    The states come in and go out, and whoever runs it hands them on:
+
+        input                      uint8  [N, *shape]      one step
+        STATE                             [N, *its shape]  what the step before made of each state;
+                                                           for the first step see the metadata
+        counts or scores                  [N, classes]     as in `make_model`, up to this step;
+                                                           the first state after the step
+        prediction                 int64  [N]
+        spikes.LAYER,                                      of this step, if `trace`
+        membrane.LAYER
+        next/STATE                        [N, *its shape]  the other states after the step
 
     The metadata `lehr.states` is a JSON list with the input, the output and the first value of each
     state.
@@ -100,7 +105,9 @@ def make_step_model(net: Network, trace: bool, samples: Dim = "N") -> ModelProto
     )
     for t in traced:
         step.graph.op("Identity", t.value, at=OUTPUT, name=t.name)
-    told = [_info(name, s.dtype, samples, *s.shape) for s, name in zip(states, after, strict=True)]
+    states_after = [
+        _info(name, s.dtype, samples, *s.shape) for s, name in zip(states, after, strict=True)
+    ]
     graph = helper.make_graph(
         [helper.make_node("Identity", [INPUT], [step.value[INPUT]]), *step.graph.nodes],
         "lehr",
@@ -109,10 +116,10 @@ def make_step_model(net: Network, trace: bool, samples: Dim = "N") -> ModelProto
             *(_info(s.before, s.dtype, samples, *s.shape) for s in states),
         ],
         [
-            told[0],
+            states_after[0],
             _info("prediction", INT64, samples),
             *(_info(t.name, t.dtype, samples, *t.shape) for t in traced),
-            *told[1:],
+            *states_after[1:],
         ],
         initializer=step.graph.constants,
     )
@@ -128,19 +135,22 @@ MAKERS: Mapping[str, Callable[[Network, bool], ModelProto]] = {
 
 
 def _model(graph: GraphProto, facts: dict[str, str]) -> ModelProto:
-    made = helper.make_model(
+    model = helper.make_model(
         graph,
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
         producer_name="lehr",
     )
-    helper.set_model_props(made, facts)
-    checker.check_model(made, full_check=True)
-    return made
+    helper.set_model_props(model, facts)
+    checker.check_model(model, full_check=True)
+    return model
 
 
 def _scores(step: Step) -> State:
-    """What the readout keeps of the output layer: its counts so far, or what became of its membranes."""
+    """Return what the readout keeps of the output layer.
+
+    It is its counts so far, or what became of its membranes.
+    """
     layer, before = step.net.output, f"{OUTPUT}/before"
     shape = (math.prod(step.net.shapes[layer]),)
     if step.net.readout == "count_argmax_lowest":
@@ -165,17 +175,19 @@ def scores_of(net: Network) -> str:
 
 
 def _traced(step: Step) -> list[Traced]:
-    found = []
+    outputs = []
     for layer in step.net.neurons:
-        found.append(Traced(SPIKES + layer, step.value[layer], UINT8, step.net.shapes[layer]))
-        found.append(Traced(MEMBRANE + layer, step.membrane[layer], INT32, step.net.shapes[layer]))
-    return found
+        outputs.append(Traced(SPIKES + layer, step.value[layer], UINT8, step.net.shapes[layer]))
+        outputs.append(
+            Traced(MEMBRANE + layer, step.membrane[layer], INT32, step.net.shapes[layer])
+        )
+    return outputs
 
 
 def _body(
     step: Step, states: Sequence[State], traced: Sequence[Traced], samples: Dim
 ) -> GraphProto:
-    """One step: states and the input of now to new states and what is traced."""
+    """Write one step: states and the input of now to new states and what is traced."""
     now = [step.graph.op("Identity", t.value, at=OUTPUT, name=f"{t.name}/now") for t in traced]
     return helper.make_graph(
         step.graph.nodes,
@@ -199,7 +211,7 @@ def _over_time(
     body: GraphProto,
     lead: tuple[Dim, Dim],
 ) -> GraphProto:
-    """Return the whole graph: `body` scanned over the steps of the input, from the states before it."""
+    """Return the whole graph: `body` scanned over the input's steps, from the states before it."""
     graph = Graph()
     slices = graph.op("Transpose", INPUT, at=INPUT, perm=_swapped(net.input.shape))
     batch = graph.op("Shape", INPUT, at=INPUT, start=0, end=1)

@@ -1,8 +1,8 @@
-"""One step of a layer of neurons in ONNX operators on integers: a printer of programs, a rule a statement.
+"""Step of a layer of neurons in ONNX operators on integers: a printer of programs.
 
-Division is done so that no reading of the standard can change it: the remainder is taken off first,
-then the quotient is exact. `Mod` with `fmod=0` has the divisor's sign (floor), with `fmod=1` the
-dividend's (toward zero).
+There is a rule a statement. Division is done so that no reading of the standard can change it: the
+remainder is taken off first, then the quotient is exact. `Mod` with `fmod=0` has the divisor's sign
+(floor), with `fmod=1` the dividend's (toward zero).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Layer:
         self.thin: set[str] = set()
 
     def step(self, before: Mapping[str, str], current: str) -> None:
-        """One step.
+        """Write one step.
 
         Args:
             before: the states after the step before, by register: `fired` uint8, all others int32
@@ -75,7 +75,7 @@ class Layer:
         (self.thin.add if thin else self.thin.discard)(register)
 
     def is_thin(self, *sources: Source) -> bool:
-        """Whether nothing of what is read has the layer's whole shape."""
+        """Return whether nothing of what is read has the layer's whole shape."""
         return all(
             source in self.thin or not (isinstance(source, str) and source in self.values)
             for source in sources
@@ -83,7 +83,10 @@ class Layer:
         )
 
     def get(self, source: Source) -> str:
-        """Return a register, the input, a parameter or a number, in the layer's type; a register that nothing wrote yet is 0."""
+        """Return a register, the input, a parameter or a number, in the layer's type.
+
+        A register that nothing wrote yet is 0.
+        """
         if isinstance(source, int):
             return self.number(source)
         if source in self.flags:
@@ -101,7 +104,7 @@ class Layer:
         return self._parameters[name]
 
     def where(self, register: str) -> str:
-        """Whether a register is not 0, as BOOL."""
+        """Return, as BOOL, where a register is not 0."""
         if register in self.flags:
             return self.values[register]
         return self.graph.cast(self.get(register), BOOL, self.name)
@@ -115,7 +118,10 @@ class Layer:
         return self.graph.op(kind, *inputs, at=self.name, **attributes)
 
     def after(self, register: str, dtype: int) -> str:
-        """Return a register after the step, in a type that holds it and of the layer's whole shape; what nothing wrote is 0."""
+        """Return a register after the step, in a type that holds it and of the layer's whole shape.
+
+        What nothing wrote is 0.
+        """
         if not self.is_thin(register):
             return self.graph.cast(self.values[register], dtype, self.name)
         zero = self.op("Sub", self.values[INPUT], self.values[INPUT])

@@ -13,14 +13,16 @@ from lehr.targets.onnx.model import scores_of
 TEMPLATE = """\
 # {file}
 
-A spiking network as one ONNX model: a Scan over time in integer operators of the standard (opset {opset}). Every spike and membrane
+A spiking network as one ONNX model: a Scan over time in integer operators of the standard (opset \
+{opset}). Every spike and membrane
 is the one that lehr's reference simulator computes.
 
 | | name | type | shape |
 |---|---|---|---|
 {table}
 
-`N` samples and `T` steps are free; the network was made for {steps} steps. To hold an image for all of them:
+`N` samples and `T` steps are free; the network was made for {steps} steps. To hold an image for \
+all of them:
 
 ```python
 import numpy as np
@@ -39,8 +41,10 @@ print(prediction)
 STEP_TEMPLATE = """\
 # {file}
 
-One time step of a spiking network as an ONNX model, in integer operators of the standard (opset {opset}) and without Scan. Whoever
-runs it hands the states on from step to step. Every spike and membrane is the one that lehr's reference simulator computes.
+One time step of a spiking network as an ONNX model, in integer operators of the standard (opset \
+{opset}) and without Scan. Whoever
+runs it hands the states on from step to step. Every spike and membrane is the one that lehr's \
+reference simulator computes.
 
 | | name | type | shape |
 |---|---|---|---|
@@ -62,7 +66,8 @@ names = [output.name for output in session.get_outputs()]
 states = json.loads(session.get_modelmeta().custom_metadata_map["lehr.states"])
 images = np.random.default_rng(0).integers(0, {highest}, (4, {shape}), np.uint8, endpoint=True)
 kinds = {{i.name: (i.type[7:-1], i.shape[1:]) for i in session.get_inputs()}}
-fed = {{before: np.full((4, *kinds[before][1]), first, kinds[before][0]) for before, _, first in states}}
+fed = \
+{{before: np.full((4, *kinds[before][1]), first, kinds[before][0]) for before, _, first in states}}
 for _ in range({steps}):
     made = dict(zip(names, session.run(names, {{**fed, "input": images}})))
     fed = {{before: made[after] for before, after, _ in states}}
@@ -97,7 +102,7 @@ def value_table(model: ModelProto) -> str:
 
 
 def state_table(model: ModelProto) -> str:
-    """Return the rows of a table of the states of one step's model; nothing for one of all steps."""
+    """Return the rows of a table of the states of a step's model; none for one of all steps."""
     states = json.loads({fact.key: fact.value for fact in model.metadata_props}.get(STATES, "[]"))
     return "\n".join(
         f"| {before.partition('/')[0]} | `{before}` | `{after}` | {first} |"
@@ -108,4 +113,7 @@ def state_table(model: ModelProto) -> str:
 def _row(role: str, value: ValueInfoProto) -> str:
     tensor = value.type.tensor_type
     dims = ", ".join(dim.dim_param or str(dim.dim_value) for dim in tensor.shape.dim)
-    return f"| {role} | `{value.name}` | {helper.tensor_dtype_to_np_dtype(tensor.elem_type).name} | [{dims}] |"
+    return (
+        f"| {role} | `{value.name}` | {helper.tensor_dtype_to_np_dtype(tensor.elem_type).name} "
+        f"| [{dims}] |"
+    )

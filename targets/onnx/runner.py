@@ -33,12 +33,14 @@ class OnnxRuntime:
         self.optimise = optimise
 
     def missing(self) -> str | None:
-        """Why ONNX Runtime cannot be used, or None."""
+        """Return why ONNX Runtime cannot be used, or None."""
         lacking = next((name for name in NEEDED if not find_spec(name)), None)
         return lacking and f"target onnx needs {lacking}; {pip_line(lacking)}"
 
     def run(self, folder: Path, x: npt.NDArray[np.uint8]) -> Trace:
-        """Spikes and membranes of every neuron layer, `[N, T, *shape]`, for inputs `[N, *shape]` or `[N, T, *shape]`.
+        """Return spikes and membranes of every neuron layer, `[N, T, *shape]`.
+
+        Inputs are `[N, *shape]` or `[N, T, *shape]`.
 
         Raises:
             ToolMissing: when ONNX Runtime is not installed.
@@ -72,37 +74,40 @@ class OnnxRuntime:
                 "reshape it"
             )
         with _reported(folder / FILE):
-            made = (
+            outputs = (
                 _stepwise(session, names, json.loads(facts[STATES]), x)
                 if stepwise
                 else session.run(names, {entry.name: x})
             )
-            made = dict(zip(names, made, strict=True))
+            outputs = dict(zip(names, outputs, strict=True))
         return Trace(
-            {layer: made[SPIKES + layer] for layer in layers},
-            {layer: made[MEMBRANE + layer] for layer in layers},
+            {layer: outputs[SPIKES + layer] for layer in layers},
+            {layer: outputs[MEMBRANE + layer] for layer in layers},
         )
 
     def _session(self, path: Path) -> Any:
         import onnxruntime as ort
 
-        how = ort.SessionOptions()
-        how.intra_op_num_threads = how.inter_op_num_threads = 1
-        how.use_deterministic_compute = True
-        how.log_severity_level = (
+        session_options = ort.SessionOptions()
+        session_options.intra_op_num_threads = session_options.inter_op_num_threads = 1
+        session_options.use_deterministic_compute = True
+        session_options.log_severity_level = (
             3  # errors are raised as well; warnings about the machine would go to stderr
         )
         level = ort.GraphOptimizationLevel
-        how.graph_optimization_level = (
+        session_options.graph_optimization_level = (
             level.ORT_ENABLE_ALL if self.optimise else level.ORT_DISABLE_ALL
         )
-        return ort.InferenceSession(path, how, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(path, session_options, providers=["CPUExecutionProvider"])
 
 
 def _stepwise(
     session: Any, names: list[str], states: list[tuple[str, str, int]], x: npt.NDArray[np.uint8]
 ) -> list[npt.NDArray[Any]]:
-    """All outputs of a model of one step, with the steps as their second axis, for inputs `[N, T, *shape]`."""
+    """Return all outputs of a model of one step, for inputs `[N, T, *shape]`.
+
+    The steps are their second axis.
+    """
     kinds = {entry.name: (entry.type, entry.shape[1:]) for entry in session.get_inputs()}
     fed = {}
     for before, _, first in states:

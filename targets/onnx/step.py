@@ -30,7 +30,12 @@ PAIRED_MAX = 64
 
 @dataclass(frozen=True)
 class State:
-    """What a step hands to the next: `before` and `after` are the body's input and output, `[N, *shape]`, all `first` at first."""
+    """State that a step hands to the next.
+
+    Attributes:
+        before, after: the body's input and output, `[N, *shape]`.
+        first: what all of it is at first.
+    """
 
     before: str
     after: str
@@ -57,7 +62,10 @@ def current(net: Network, name: str, bounds: dict[str, Interval]) -> int:
 
 
 def digit_count(low: int, high: int) -> int:
-    """How many bytes hold `low` to `high` in two's complement; 0 where one unsigned byte does."""
+    """Return how many bytes hold `low` to `high` in two's complement.
+
+    It is 0 where one unsigned byte does.
+    """
     if low >= 0 and high < BYTE:
         return 0
     bits = max((~low if low < 0 else low).bit_length(), high.bit_length()) + 1
@@ -112,7 +120,10 @@ class Step:
         return self.graph.total(values, name)
 
     def digits(self, name: str) -> Iterator[tuple[tuple[str, ...], int]]:
-        """What arrives at a node as uint8 digits: each with its zero point, if any, and its place value."""
+        """Yield what arrives at a node as uint8 digits.
+
+        Each comes with its zero point, if any, and its place value.
+        """
         count = digit_count(*sum_of_sources(self.net, name, self.bounds))
         if count == 0:
             dtype = self.dtype_in(name)
@@ -133,10 +144,10 @@ class Step:
 
 @NODES.rule(Conv2d, Linear)
 def _weights(step: Step, name: str, node: Conv2d | Linear) -> None:
-    kind, weight, how = "MatMulInteger", node.weight.T, dict[str, Any]()
+    kind, weight, attributes = "MatMulInteger", node.weight.T, dict[str, Any]()
     if isinstance(node, Conv2d):
         kind, weight = "ConvInteger", node.weight
-        how = {
+        attributes = {
             "strides": node.stride,
             "pads": node.padding * 2,
             "dilations": node.dilation,
@@ -153,7 +164,7 @@ def _weights(step: Step, name: str, node: Conv2d | Linear) -> None:
     parts = []
     for (value, *zero), place in step.digits(name):
         zeros = [*(zero or [""]), *around] if around else zero
-        part = step.graph.op(kind, value, matrix, *zeros, at=name, **how)
+        part = step.graph.op(kind, value, matrix, *zeros, at=name, **attributes)
         parts.append(
             part
             if place == 1
@@ -202,7 +213,10 @@ def _flatten(step: Step, name: str, node: Flatten) -> None:
 
 @NODES.rule(Delay)
 def _delay(step: Step, name: str, node: Delay) -> None:
-    """A line `[N, steps, *shape]`: what arrives goes in at its end, the oldest comes out, or of each value the one of its own time."""
+    """Write a delay as a line `[N, steps, *shape]`.
+
+    What arrives goes in at its end. The oldest comes out, or of each value the one of its own time.
+    """
     graph, shape = step.graph, step.net.shapes[name]
     dtype, one = step.dtype_in(name), graph.constant([1], INT64, name)
     newest = graph.op("Unsqueeze", step.arriving(name, dtype), one, at=name)
@@ -216,9 +230,8 @@ def _delay(step: Step, name: str, node: Delay) -> None:
             "Gather", longer, graph.constant(0, INT64, name), at=name, axis=1
         )
         return
-    ago = graph.constant(
-        (node.longest - node.spread(shape))[None, None], INT64, name
-    )  # as a place in the line, which is a step longer
+    # as a place in the line, which is a step longer
+    ago = graph.constant((node.longest - node.spread(shape))[None, None], INT64, name)
     size = graph.op(
         "Concat",
         graph.op("Shape", newest, at=name, start=0, end=1),

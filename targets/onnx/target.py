@@ -36,7 +36,7 @@ TRACE, FORM = "trace", "form"
 
 
 class Onnx(Target):
-    """An ONNX model for ONNX Runtime and every other runtime that has Scan and integer operators."""
+    """ONNX model for ONNX Runtime and every other runtime that has Scan and integer operators."""
 
     name: ClassVar[str] = "onnx"
     summary: ClassVar[str] = "one ONNX model in integer operators, a Scan over time"
@@ -50,13 +50,19 @@ class Onnx(Target):
     judge: ClassVar[str] = "ONNX Runtime"
     options: ClassVar[Mapping[str, str]] = {
         TRACE: "1: every layer's spikes and membranes are outputs (default); 0: they are left out",
-        FORM: "scan: one Scan over time (default); step: one time step, states in and out, for runtimes that lack Scan",
+        FORM: (
+            "scan: one Scan over time (default); step: one time step, states in and out, for "
+            "runtimes that lack Scan"
+        ),
     }
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
-        """Sums over the bytes of wide values that int32 may not hold, and updates whose registers no type holds."""
+        """Return sums over the bytes of wide values that int32 may not hold, and unbounded updates.
+
+        Of the latter no type holds the registers.
+        """
         bounds = intervals(net)
-        found = [
+        refusals = [
             problem
             for name in net.neurons
             for problem in problems(name, net.neurons[name], current(net, name, bounds))
@@ -73,11 +79,14 @@ class Onnx(Target):
                 * BYTE**count
             )
             if count and reached > INT32_MAX:
-                reason = f"its sums over values of {count} bytes can reach {reached:,}, int32 holds {INT32_MAX:,}"
-                found.append(
+                reason = (
+                    f"its sums over values of {count} bytes can reach {reached:,}, int32 holds "
+                    f"{INT32_MAX:,}"
+                )
+                refusals.append(
                     Problem(name, reason, "put a neuron layer before it or make its fan-in smaller")
                 )
-        return tuple(found)
+        return tuple(refusals)
 
     def plan(self, net: Network, options: Options) -> BuildPlan:
         """`model.onnx`, and a README that shows how to run it."""
@@ -100,7 +109,10 @@ class Onnx(Target):
     def estimate(
         self, net: Network, rates: Mapping[str, float], options: Options | None = None
     ) -> Estimate:
-        """Size and work; they are the same at all spike rates, as ONNX Runtime computes every product."""
+        """Estimate size and work.
+
+        They are the same at all spike rates, as ONNX Runtime computes every product.
+        """
         del rates
         size = len(self.plan(net, {**(options or {}), TRACE: "0"}).files[FILE])
         state = sum(s.bytes for s in Step(net, intervals(net)).states)
@@ -129,7 +141,7 @@ class Onnx(Target):
         )
 
     def version(self) -> str:
-        """Of ONNX Runtime."""
+        """Return the version of ONNX Runtime."""
         return version("onnxruntime")
 
     def runner(self) -> Runner:

@@ -1,4 +1,7 @@
-"""In which integers a layer is updated in ONNX: what its operators come to beside what registers hold, by a rule for each statement."""
+"""Types of integers in which a layer is updated in ONNX.
+
+A rule for each statement says what its operators come to beside what registers hold.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,9 @@ RULES: Table[Callable[..., list[int]]] = Table("target onnx")
 
 
 def types_of(neuron: Neuron, current: int) -> tuple[int, Mapping[str, int]]:
-    """Return the type in which a layer is updated, and those in which its states go to the next step: INT32 where it holds all, else INT64.
+    """Return the type in which a layer is updated, and those in which its states go on.
+
+    The states go to the next step: INT32 where it holds all, else INT64.
 
     Args:
         neuron: the layer.
@@ -35,7 +40,10 @@ def types_of(neuron: Neuron, current: int) -> tuple[int, Mapping[str, int]]:
 
 
 def problems(name: str, neuron: Neuron, current: int) -> list[Problem]:
-    """Why operators on integers do not compute a layer's update: nothing bounds a register, or its membrane."""
+    """Return why operators on integers do not compute a layer's update.
+
+    Nothing bounds a register, or its membrane.
+    """
     if RULES.missing(neuron.program.all):
         return []  # said already
     spans, membrane = Spans.of(neuron, (-current, current)), neuron.program.membrane
@@ -50,7 +58,10 @@ def problems(name: str, neuron: Neuron, current: int) -> list[Problem]:
     low, high = spans.kept[membrane]
     if -INT32_MAX - 1 <= low <= high <= INT32_MAX:
         return []
-    reason = f"its membrane {membrane} reaches {max(-low, high):,}, more than the 32 bits in which it is read"
+    reason = (
+        f"its membrane {membrane} reaches {max(-low, high):,}, more than the 32 bits in which "
+        "it is read"
+    )
     return [Problem(name, reason, f"bound {membrane} in its update")]
 
 
@@ -68,18 +79,16 @@ def _leak(at: Place, s: Leak) -> list[int]:
         if s.decay.form == "multiply"
         else list(x)
     )
-    return [
-        *divided,
-        min(divided) - (1 << n[1]),
-        2 << n[1],
-        -k[1],
-        k[1],
-    ]  # twice a remainder is compared with the divisor
+    # twice a remainder is compared with the divisor
+    return [*divided, min(divided) - (1 << n[1]), 2 << n[1], -k[1], k[1]]
 
 
 @RULES.rule(Add)
 def _add(at: Place, s: Add) -> list[int]:
-    """Return the sum is computed of all neurons, and where a spike says that there is none to add it is not used."""
+    """Return what the sum comes to.
+
+    It is computed of all neurons, and where a spike says that there is none to add it is not used.
+    """
     (low, high), added = at.get(s.x), terms(at.before, s)
     least, most = added[-1]
     return [

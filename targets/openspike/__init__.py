@@ -1,4 +1,7 @@
-"""Target openspike: what of a network the open chip OpenSpike cannot hold. Source: its Verilog, sfmth/OpenSpike, openlane/src."""
+"""Target openspike: what of a network the open chip OpenSpike cannot hold.
+
+Source: its Verilog, sfmth/OpenSpike, openlane/src.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ from lehr.weights import KINDS, WeightKind
 
 THRESHOLD = 230
 WHOLE_SHIFTS = (0, 1, 2, 4, 8)
-"""Eighths by which a membrane decays as a product rounded down does; the others are sums of shifts, each rounded down for itself."""
+"""Eighths by which a membrane decays as a product rounded down does.
+
+The others are sums of shifts, each rounded down for itself.
+"""
 
 
 class OpenSpike(CheckedTarget):
@@ -62,13 +68,19 @@ class OpenSpike(CheckedTarget):
 
 
 def _of_neurons(name: str, neuron: Neuron) -> Iterator[Problem]:
-    thresholds, how = neuron.threshold, neuron.fields
+    thresholds, fields = neuron.threshold, neuron.fields
     if (thresholds != THRESHOLD).any():
-        reason = f"its thresholds are {thresholds.min():,}..{thresholds.max():,}, the machine has {THRESHOLD} in its circuit"
+        reason = (
+            f"its thresholds are {thresholds.min():,}..{thresholds.max():,}, the machine has "
+            f"{THRESHOLD} in its circuit"
+        )
         yield Problem(name, reason, "scale weights and thresholds")
-    eighths = how.decay_numerator * 8 / (1 << how.decay_shift)
+    eighths = fields.decay_numerator * 8 / (1 << fields.decay_shift)
     if eighths not in WHOLE_SHIFTS:
-        reason = f"its decay is {how.decay_numerator}/2^{how.decay_shift}, the machine's are sums of shifts, which round otherwise"
+        reason = (
+            f"its decay is {fields.decay_numerator}/2^{fields.decay_shift}, the machine's are sums "
+            "of shifts, which round otherwise"
+        )
         yield Problem(name, reason, "train with a decay of 0, 1/8, 1/4, 1/2 or 1")
     if neuron.bias.any():
         yield Problem(name, "its neurons have a bias, the machine has none", "train without biases")

@@ -30,7 +30,7 @@ _FORMS = {
 
 @dataclass(frozen=True)
 class Numbers:
-    """What an update leaves open.
+    """Numbers that an update leaves open.
 
     Attributes:
         reset: zero, subtract, or never, for neurons that do not fire.
@@ -43,7 +43,10 @@ class Numbers:
 
 
 def numbers(neuron: Neuron) -> Numbers | str:
-    """Return the numbers of a layer whose update the machine computes; else the sentence that says where it differs."""
+    """Return the numbers of a layer whose update the machine computes.
+
+    Else return the sentence that says where it differs.
+    """
     reset = (
         "never"
         if neuron.integrates
@@ -51,12 +54,12 @@ def numbers(neuron: Neuron) -> Numbers | str:
         if neuron.fields.reset == "subtract"
         else "zero"
     )
-    found = matched(neuron.program, _FORMS[reset])
-    return found if isinstance(found, str) else Numbers(reset, found.get("test") == "gt")
+    matching = matched(neuron.program, _FORMS[reset])
+    return matching if isinstance(matching, str) else Numbers(reset, matching.get("test") == "gt")
 
 
 def numbers_of(neuron: Neuron) -> Numbers:
     """Return the numbers of a layer that `check` has passed."""
-    found = numbers(neuron)
-    assert isinstance(found, Numbers), found
-    return found
+    result = numbers(neuron)
+    assert isinstance(result, Numbers), result
+    return result

@@ -1,4 +1,7 @@
-"""What neurons hear: axons of four types, of which each neuron takes a weight, and a bit for each axon and neuron."""
+"""Lines that neurons hear: axons of four types, of which each neuron takes a weight.
+
+There is a bit for each axon and neuron.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +20,23 @@ from lehr.targets.wiring import Connection, by_neuron, connections, sizes
 TYPES = 4
 """Types of axons, and so weights of a neuron."""
 SUMMED = (1, 2, -1, -2)
-"""The weights of a layer that has more than four: others are sums of them, and take an axon for each."""
+"""Weights of a layer that has more than four.
+
+Others are sums of them, and take an axon for each.
+"""
 LONGEST = 14
-"""The greatest `destination_tick` of 16 words of a scheduler: one is being read, and a spike comes in the tick after at the soonest."""
+"""The greatest `destination_tick` of a scheduler of 16 words.
+
+One word is being read, and a spike comes in the tick after at the soonest.
+"""
 
 Line = tuple[str, int, int, int]
-"""Its source, a layer or the input; which neuron of it; how many ticks a spike waits; the type of axon that it takes."""
+"""Source (a layer or the input), neuron of it, ticks that a spike waits, type of its axon."""
 
 
 @dataclass(frozen=True)
 class Heard:
-    """What a layer hears.
+    """Weights and lines that a layer hears.
 
     Attributes:
         weights: by type of axon, at most four, the same for all its neurons.
@@ -42,26 +51,26 @@ class Heard:
 
 
 def ways(net: Network) -> tuple[tuple[Connection, int], ...]:
-    """All connections, and for how many ticks their spikes wait."""
+    """Return all connections, and for how many ticks their spikes wait."""
     late, hops = late_by(net), dict.fromkeys(net.neurons, 1)
     return tuple((each, wait(each, late, hops)) for each in connections(net))
 
 
 def lags(net: Network) -> Mapping[str, int] | tuple[Problem, ...]:
-    """By how many ticks each layer runs late: a spike takes one to the next core."""
+    """Return by how many ticks each layer runs late: a spike takes one to the next core."""
     return least_lags(net, dict.fromkeys(net.neurons, 1))
 
 
 def late_by(net: Network) -> Mapping[str, int]:
     """Return the lags of a network that has them."""
-    found = lags(net)
-    assert not isinstance(found, tuple), found
-    return found
+    result = lags(net)
+    assert not isinstance(result, tuple), result
+    return result
 
 
 def heard(net: Network) -> dict[str, Heard]:
-    """What each layer hears, in order of evaluation."""
-    found, incoming = dict[str, Heard](), ways(net)
+    """Return what each layer hears, in order of evaluation."""
+    by_layer, incoming = dict[str, Heard](), ways(net)
     for name in net.neurons:
         own = [(each, steps) for each, steps in incoming if each.target == name]
         weights = _weights([each for each, _ in own])
@@ -72,17 +81,20 @@ def heard(net: Network) -> dict[str, Heard]:
             if parts
             else np.zeros((0, sizes(net)[name]), np.bool_)
         )
-        found[name] = Heard(weights, lines, connected)
-    return found
+        by_layer[name] = Heard(weights, lines, connected)
+    return by_layer
 
 
 def _weights(own: list[Connection]) -> tuple[int, ...]:
-    """Return the weights that are not 0, the positive ones first; +-1 and +-2 where there are more than four, of which all others are sums."""
+    """Return the weights that are not 0, the positive ones first.
+
+    Where there are more than four, they are +-1 and +-2, of which all others are sums.
+    """
     every = np.unique(
         np.concatenate([np.zeros(1, np.int64), *(each.weights.reshape(-1) for each in own)])
     )
-    found = tuple(sorted((int(w) for w in every if w), key=lambda w: (w < 0, abs(w))))
-    return found if len(found) <= TYPES else SUMMED
+    weights = tuple(sorted((int(w) for w in every if w), key=lambda w: (w < 0, abs(w))))
+    return weights if len(weights) <= TYPES else SUMMED
 
 
 def _lines(
@@ -108,10 +120,13 @@ def _levels(values: Int64, weights: tuple[int, ...]) -> Iterator[tuple[int, npt.
 
 
 def beyond(net: Network) -> Iterator[Problem]:
-    """What a layer hears that no core can let it hear."""
+    """Yield what a layer hears that no core can let it hear."""
     for each, steps in ways(net):
         if each.source != INPUT and steps > LONGEST:
-            reason = f"spikes of {each.source} wait {steps} ticks for it, a scheduler holds them for {LONGEST} at most"
+            reason = (
+                f"spikes of {each.source} wait {steps} ticks for it, a scheduler holds them for "
+                f"{LONGEST} at most"
+            )
             yield Problem(each.target, reason, "use shorter delays")
     # layers that run late, whose neurons would fire while their bias brings them to 0 before their
     # first step
@@ -121,5 +136,8 @@ def beyond(net: Network) -> Iterator[Problem]:
         early = np.flatnonzero(np.maximum(0, (1 - late) * bias) >= threshold)
         if late and not neuron.integrates and early.size:
             j = int(early[0])
-            reason = f"it runs {late} ticks late, in which neuron {j} would fire, of bias {bias[j]:,} and threshold {threshold[j]:,}"
+            reason = (
+                f"it runs {late} ticks late, in which neuron {j} would fire, of bias "
+                f"{bias[j]:,} and threshold {threshold[j]:,}"
+            )
             yield Problem(name, reason, "use a smaller bias, or fewer layers before it")

@@ -46,7 +46,7 @@ class Core:
 
 @dataclass(frozen=True)
 class Destination:
-    """Where a neuron sends, or an input enters.
+    """Destination of a neuron's spikes, or of an input.
 
     Attributes:
         core: its number; that of the output bus is the number of cores.
@@ -82,11 +82,11 @@ class Placed:
     @property
     def rows(self) -> dict[Source, tuple[int, int]]:
         """The core and the row of the first copy of each neuron."""
-        found: dict[Source, tuple[int, int]] = {}
+        by_source: dict[Source, tuple[int, int]] = {}
         for number, core in enumerate(self.cores):
             for row, neuron in enumerate(core.neurons):
-                found.setdefault((core.layer, neuron), (number, row))
-        return found
+                by_source.setdefault((core.layer, neuron), (number, row))
+        return by_source
 
 
 def placed(net: Network) -> Placed | tuple[Problem, ...]:
@@ -98,24 +98,26 @@ def placed(net: Network) -> Placed | tuple[Problem, ...]:
     if isinstance(cores, Problem):
         return (cores,)
     numbered = tuple(core for name in net.neurons for core in cores[name])
-    told: dict[Source, list[Destination]] = {}
+    destinations: dict[Source, list[Destination]] = {}
     for number, core in enumerate(numbered):
         for axon, line in enumerate(core.axons):
             source, index, wait, _ = lines[core.layer].lines[line]
-            told.setdefault((source, index), []).append(Destination(number, axon, wait))
+            destinations.setdefault((source, index), []).append(Destination(number, axon, wait))
     outputs = 0
     for name in sorted(net.neurons, key=lambda name: name != net.output):
         for neuron in range(sizes(net)[name]):
-            if name == net.output or (name, neuron) not in told:
-                told.setdefault((name, neuron), []).append(Destination(len(numbered), outputs, 0))
+            if name == net.output or (name, neuron) not in destinations:
+                destinations.setdefault((name, neuron), []).append(
+                    Destination(len(numbered), outputs, 0)
+                )
                 outputs += 1
-    ways = {source: iter(each) for source, each in told.items()}
+    ways = {source: iter(each) for source, each in destinations.items()}
     sends = tuple(
         tuple(next(ways[core.layer, neuron]) for neuron in core.neurons) for core in numbered
     )
     inputs = tuple(
         (index, each)
-        for (source, index), several in sorted(told.items())
+        for (source, index), several in sorted(destinations.items())
         if source == INPUT
         for each in several
     )
@@ -149,14 +151,17 @@ def _cores(net: Network, lines: Mapping[str, Heard]) -> dict[str, list[Core]] | 
                 )
         if cores == before:
             return cores
-    reason = f"its neurons, copied for each core that hears them, take more cores in each of {_ROUNDS} rounds"
+    reason = (
+        "its neurons, copied for each core that hears them, take more cores in each of "
+        f"{_ROUNDS} rounds"
+    )
     return Problem(next(iter(cores)), reason, "use smaller layers with feedback")
 
 
 def _copies(
     net: Network, name: str, cores: Mapping[str, list[Core]], lines: Mapping[str, Heard]
 ) -> list[int]:
-    """How often each neuron of a layer is there."""
+    """Return how often each neuron of a layer is there."""
     axons = (
         lines[core.layer].lines[line]
         for own in cores.values()

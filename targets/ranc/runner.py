@@ -41,11 +41,13 @@ class RancRunner:
     """Runs a built artefact in RANC's simulator."""
 
     def missing(self) -> str | None:
-        """What this machine lacks and how to get it, or None."""
+        """Return what this machine lacks and how to get it, or None."""
         return UPSTREAM.missing() or (None if shutil.which("g++") else _COMPILER)
 
     def run(self, folder: Path, x: npt.NDArray[np.uint8]) -> Trace:
-        """Spikes and membranes of every layer from the trace, and those of the output layer from the output bus.
+        """Return spikes and membranes of every layer from the trace.
+
+        Those of the output layer come from the output bus.
 
         Args:
             folder: a built artefact.
@@ -83,7 +85,7 @@ class RancRunner:
                 (work / "input.json").write_text(json.dumps(network, separators=(",", ":")))
                 _ran(command, work, ticks)
                 fired[sample], ended[sample] = _traced(work / "trace.txt", fired.shape[1:])
-                bus[sample] = _told(work / "output.txt", bus.shape[1:])
+                bus[sample] = _from_bus(work / "output.txt", bus.shape[1:])
         spikes, membranes = {}, {}
         for layer in layers:
             name, start, whole = layer["name"], layer["late"], (samples, steps, *layer["shape"])
@@ -109,8 +111,8 @@ class RancRunner:
         files = UPSTREAM.read(str(each.relative_to(folder)) for each in named)
         own = [name for name in files if name.startswith("src/") and name.endswith(".cpp")]
 
-        def build(made: Path) -> list[str]:
-            call([*_COMPILE, *own, "-o", "ranc_sim"], made, "does not compile", _SUBJECT)
+        def build(folder: Path) -> list[str]:
+            call([*_COMPILE, *own, "-o", "ranc_sim"], folder, "does not compile", _SUBJECT)
             return ["ranc_sim"]
 
         place = work / "simulator"
@@ -129,14 +131,14 @@ def packets(
         inputs: input, core, axon and wait of each way in.
         ticks: how many there are.
     """
-    made: list[list[dict[str, Any]]] = [[] for _ in range(ticks)]
+    by_tick: list[list[dict[str, Any]]] = [[] for _ in range(ticks)]
     for index, core, axon, wait in inputs:
         for step in np.flatnonzero(x[:, index]):
             if step + wait < ticks:
-                made[step + wait].append(
+                by_tick[step + wait].append(
                     {"destination_core": [core, 0], "destination_axon": axon, "destination_tick": 0}
                 )
-    return made
+    return by_tick
 
 
 def _ran(command: list[str], work: Path, ticks: int) -> None:
@@ -164,18 +166,18 @@ def _traced(
     path: Path, shape: tuple[int, ...]
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
     """Spikes and membranes, `[ticks, cores, 256]`."""
-    found = _ENDS.findall(path.read_text("utf-8-sig"))
-    if len(found) != int(np.prod(shape)):
+    lines = _ENDS.findall(path.read_text("utf-8-sig"))
+    if len(lines) != int(np.prod(shape)):
         raise NotBitExact(
-            f"{_SUBJECT} traces {len(found):,} membranes, not {int(np.prod(shape)):,}; {_AGAIN}"
+            f"{_SUBJECT} traces {len(lines):,} membranes, not {int(np.prod(shape)):,}; {_AGAIN}"
         )
-    spikes = np.array([bool(spike) for spike, _ in found], np.uint8)
-    return spikes.reshape(shape), np.array([int(value) for _, value in found], np.int32).reshape(
+    spikes = np.array([bool(spike) for spike, _ in lines], np.uint8)
+    return spikes.reshape(shape), np.array([int(value) for _, value in lines], np.int32).reshape(
         shape
     )
 
 
-def _told(path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+def _from_bus(path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
     """Spikes that the output bus tells, `[ticks, outputs]`."""
     values = np.array(path.read_text("utf-8-sig").split(), np.uint8)
     if values.size != int(np.prod(shape)):

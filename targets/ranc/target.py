@@ -30,7 +30,10 @@ from lehr.widths import analyse
 
 
 class Ranc(Target):
-    """RANC of the University of Arizona: cores like TrueNorth's, of neurons that integrate without a leak towards 0."""
+    """RANC of the University of Arizona: cores like TrueNorth's, whose neurons have no leak.
+
+    They integrate without a leak towards 0.
+    """
 
     name: ClassVar[str] = "ranc"
     summary: ClassVar[str] = (
@@ -81,32 +84,36 @@ class Ranc(Target):
 
     def neuron_problems(self, name: str, neuron: Neuron) -> list[Problem]:
         """Beside what the fields say, the update as a whole; an integrator's as well."""
-        found = (
+        problems = (
             []
             if neuron.integrates and neuron.synapse is None
             else super().neuron_problems(name, neuron)
         )
-        if found:
-            return found
-        told = numbers(neuron)
+        if problems:
+            return problems
+        result = numbers(neuron)
         return (
             []
-            if isinstance(told, Numbers)
-            else [Problem(name, told, "train with --target ranc, without a leak")]
+            if isinstance(result, Numbers)
+            else [Problem(name, result, "train with --target ranc, without a leak")]
         )
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
         """Spikes in, ints that hold the membranes, waits, weights, axons and cores."""
         if any(self.neuron_problems(name, neuron) for name, neuron in net.neurons.items()):
             return ()  # said already, and nothing else can be asked of what is not the machine's
-        if found := tuple(_too_large(net)):
-            return found
+        if problems := tuple(_too_large(net)):
+            return problems
         late = lags(net)
-        found = (*_input(net), *_states(net), *(late if isinstance(late, tuple) else beyond(net)))
-        if found:
-            return found
-        made = placed(net)
-        return () if isinstance(made, Placed) else made
+        problems = (
+            *_input(net),
+            *_states(net),
+            *(late if isinstance(late, tuple) else beyond(net)),
+        )
+        if problems:
+            return problems
+        layout = placed(net)
+        return () if isinstance(layout, Placed) else layout
 
     def plan(self, net: Network, options: Options) -> BuildPlan:
         """Cores, a configuration, where everything is, and a README."""
@@ -118,22 +125,22 @@ class Ranc(Target):
     ) -> Estimate:
         """Sizes, and synaptic operations; no energy of one is published."""
         del options
-        made = _cores(net)
+        layout = _cores(net)
         operations = synapses = 0.0
-        for core in made.cores:
-            own = made.heard[core.layer]
+        for core in layout.cores:
+            own = layout.heard[core.layer]
             fan_out = own.connected[list(core.axons)][:, list(core.neurons)].sum(axis=1)
             synapses += int(fan_out.sum())
             operations += sum(
                 rates.get(own.lines[line][0], 0.0) * int(n)
                 for line, n in zip(core.axons, fan_out, strict=True)
             )
-        rows = sum(len(core.neurons) for core in made.cores)
+        rows = sum(len(core.neurons) for core in layout.cores)
         bits = max(layer.bits for layer in analyse(net).layers.values())
         return Estimate(
             (
                 Figure(
-                    "cores", len(made.cores), "cores", f"of {AXONS} axons and {NEURONS} neurons"
+                    "cores", len(layout.cores), "cores", f"of {AXONS} axons and {NEURONS} neurons"
                 ),
                 Figure("neurons", rows, "neurons", "those of the layers and their copies"),
                 Figure(
@@ -144,7 +151,7 @@ class Ranc(Target):
                 ),
                 Figure(
                     "axons",
-                    sum(len(core.axons) for core in made.cores),
+                    sum(len(core.axons) for core in layout.cores),
                     "axons",
                     "one for each spike and weight in each core",
                 ),
@@ -182,9 +189,9 @@ class Ranc(Target):
 
 
 def _cores(net: Network) -> Placed:
-    made = placed(net)
-    assert isinstance(made, Placed), made
-    return made
+    layout = placed(net)
+    assert isinstance(layout, Placed), layout
+    return layout
 
 
 def _too_large(net: Network) -> Iterator[Problem]:
@@ -206,8 +213,8 @@ def _input(net: Network) -> Iterator[Problem]:
 def _states(net: Network) -> Iterator[Problem]:
     for name, neuron in net.neurons.items():
         yield from outside(net, name, {"v": (LOWEST, HIGHEST - neuron.integrates)})
-        told = numbers(neuron)
-        if isinstance(told, Numbers) and told.raised and int(neuron.threshold.max()) == HIGHEST:
+        result = numbers(neuron)
+        if isinstance(result, Numbers) and result.raised and int(neuron.threshold.max()) == HIGHEST:
             yield Problem(
                 name,
                 f"it fires beyond a threshold of {HIGHEST:,}, the machine at the highest int",

@@ -1,10 +1,9 @@
-"""What the neurons of ReckOn compute, as programs of lehr, and with which numbers a layer's update is one of these.
+"""Neurons of ReckOn as programs of lehr, and the numbers with which an update is one of them.
 
 Recurrent neurons (srnn.v, "Hidden neurons"): at the end of a step the membrane u fires where u >=
 thr; then u becomes floor(u * alpha / 2^15), less thr where it fired, or 0; then each event of the
-next step adds its weight and u saturates at 16 bits.
-Output neurons ("Output neurons"): u becomes floor(u * kappa / 2^7), then each spike of a recurrent
-neuron adds its weight.
+next step adds its weight and u saturates at 16 bits. Output neurons ("Output neurons"): u becomes
+floor(u * kappa / 2^7), then each spike of a recurrent neuron adds its weight.
 """
 
 from __future__ import annotations
@@ -80,7 +79,7 @@ class Cells:
 
 
 def cells(name: str, neuron: Neuron, size: int) -> Cells | list[Problem]:
-    """Return the neurons of a layer in the numbers of the machine, or why they are not the machine's."""
+    """Return the neurons of a layer in the numbers of the machine, or why they are not its own."""
     reset: Reset = (
         "none"
         if neuron.integrates
@@ -92,7 +91,10 @@ def cells(name: str, neuron: Neuron, size: int) -> Cells | list[Problem]:
         neuron.program, {"none": _INTEGRATOR, "zero": _ZERO, "subtract": _SUBTRACT}[reset]
     )
     if neuron.program.membrane != MEMBRANE:
-        numbers = f"its membrane is register '{neuron.program.membrane}', and '{MEMBRANE}' in the machine's update"
+        numbers = (
+            f"its membrane is register '{neuron.program.membrane}', and '{MEMBRANE}' in the "
+            "machine's update"
+        )
     if isinstance(numbers, str):
         return [
             Problem(
@@ -107,10 +109,13 @@ def cells(name: str, neuron: Neuron, size: int) -> Cells | list[Problem]:
     )
     exact = _factor(neuron, size, numbers, bits)
     threshold = by_neuron(neuron, "threshold", size) + (numbers.get("test") == "gt")
-    found = []
+    refusals = []
     if exact is None or exact.min() < least:
-        reason = f"what is left of its membranes after a step is not {least / one:g} to 1 in steps of 1/{one}, as the machine has it"
-        found.append(
+        reason = (
+            f"what is left of its membranes after a step is not {least / one:g} to 1 in steps "
+            f"of 1/{one}, as the machine has it"
+        )
+        refusals.append(
             Problem(
                 name,
                 reason,
@@ -120,7 +125,7 @@ def cells(name: str, neuron: Neuron, size: int) -> Cells | list[Problem]:
             )
         )
     if reset == "none" and exact is not None and np.unique(exact).size > 1:
-        found.append(
+        refusals.append(
             Problem(
                 name,
                 "its neurons decay differently, the machine's output neurons alike",
@@ -129,9 +134,9 @@ def cells(name: str, neuron: Neuron, size: int) -> Cells | list[Problem]:
         )
     if threshold.max() > HIGHEST:
         reason = f"it fires from {threshold.max():,} on, the machine at {HIGHEST:,} or less"
-        found.append(Problem(name, reason, "use fewer fraction bits"))
-    if found or exact is None:
-        return found
+        refusals.append(Problem(name, reason, "use fewer fraction bits"))
+    if refusals or exact is None:
+        return refusals
     return Cells(
         reset,
         int(numbers["shift"]),
@@ -144,13 +149,13 @@ def cells(name: str, neuron: Neuron, size: int) -> Cells | list[Problem]:
 
 def _factor(neuron: Neuron, size: int, numbers: dict[str, str], bits: int) -> Int64 | None:
     """Return the decay of each neuron in 2**-bits; None where one is not a multiple of that."""
-    told = numbers.get("numerator")
-    if told is None:
+    given = numbers.get("numerator")
+    if given is None:
         return np.full(size, 1 << bits, np.int64)
     numerator = (
-        by_neuron(neuron, told, size)
-        if told in neuron.values
-        else np.full(size, int(told), np.int64)
+        by_neuron(neuron, given, size)
+        if given in neuron.values
+        else np.full(size, int(given), np.int64)
     )
     numerator, shift = numerator << bits, int(numbers["decay"])
     return None if (numerator % (1 << shift)).any() else numerator >> shift

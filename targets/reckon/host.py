@@ -1,4 +1,4 @@
-"""What the host of ReckOn does: the events, ticks and words of samples, and how what comes out is read."""
+"""Host of ReckOn: it sends the events, ticks and words of samples, and reads what comes out."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ DUMPED_REGISTERS = 23
 
 @dataclass(frozen=True)
 class Host:
-    """What `map.json` says of an artefact.
+    """Contents of an artefact's `map.json`.
 
     Attributes:
         shape: of the input.
         late: after how many of the machine's steps the input begins.
         lines: input lines that are fired in every step from one on: address and first step.
         steps: of a sample of the network's.
-        ends: steps of the machine behind those, until the output has told all.
+        ends: steps of the machine behind those, until the output has come out whole.
         places: how many places neurons have.
         kappa: of output neurons.
         layers: name, shape, how late, and the places, or None for output neurons; of each layer.
@@ -45,15 +45,15 @@ class Host:
     layers: tuple[tuple[str, tuple[int, ...], int, tuple[int, ...] | None], ...]
 
     @classmethod
-    def of(cls, told: Any) -> Host:
-        """From the content of `map.json`.
+    def of(cls, contents: Any) -> Host:
+        """Return the host from the content of `map.json`.
 
         Raises:
             ValueError, KeyError, TypeError: when it is none.
         """
-        given = told[INPUT]
+        given = contents[INPUT]
         lines = tuple(
-            (int(line["address"]), int(line["from_step"])) for line in told["lines_for_biases"]
+            (int(line["address"]), int(line["from_step"])) for line in contents["lines_for_biases"]
         )
         layers = tuple(
             (
@@ -62,10 +62,10 @@ class Host:
                 int(layer["late"]),
                 tuple(map(int, layer["places"])) if "places" in layer else None,
             )
-            for layer in told["layers"]
+            for layer in contents["layers"]
         )
         steps, ends, places, kappa = (
-            int(told[name]) for name in ("steps", "steps_behind", "places", "kappa")
+            int(contents[name]) for name in ("steps", "steps_behind", "places", "kappa")
         )
         return cls(
             tuple(map(int, given["shape"])),
@@ -79,26 +79,29 @@ class Host:
         )
 
     def stimulus(self, words: Sequence[int], x: npt.NDArray[np.uint8], over_spi: bool) -> bytes:
-        """What the testbench does: programs the machine, all over SPI or the registers alone, then gives it samples `[N, T, *shape]`."""
-        made = [*(_spi(words) if over_spi else _loads(contents(words))), DUMP]
+        """Return what the testbench does: it programs the machine, then gives it samples.
+
+        It sends all words over SPI or the registers alone. Samples are `[N, T, *shape]`.
+        """
+        commands = [*(_spi(words) if over_spi else _loads(contents(words))), DUMP]
         flat = x.reshape(*x.shape[:2], -1)
         total = x.shape[1] + self.ends
         switches = self.kappa != KAPPA_ONE
         for sample in flat:
             for step in range(total):
                 if 0 <= step - self.late < len(sample):
-                    made += np.flatnonzero(sample[step - self.late]).tolist()
-                made += [address for address, start in self.lines if start <= step]
-                made.append(TICK)
-            made += [
+                    commands += np.flatnonzero(sample[step - self.late]).tolist()
+                commands += [address for address, start in self.lines if start <= step]
+                commands.append(TICK)
+            commands += [
                 *(_spi(register(KAPPA, KAPPA_ONE)) if switches else []),
                 DECIDE,
                 *(_spi(register(KAPPA, self.kappa)) if switches else []),
             ]
-        return np.array(made, ">u2").tobytes()
+        return np.array(commands, ">u2").tobytes()
 
     def trace(self, output: npt.NDArray[np.uint32], samples: int, steps: int) -> MachineTrace:
-        """What came out behind the dump.
+        """Return what came out behind the dump.
 
         Raises:
             ValueError: when it is too much or too little.
@@ -117,7 +120,10 @@ class Host:
             spikes[name] = fired[:, late : late + steps, where].reshape(whole)
             membranes[name] = membrane[:, late : late + steps, where].reshape(whole)
         clocks = float(each[:, -1].mean())
-        source = "the author's Verilog: clocks in which it works, those in which it waits for its host left out"
+        source = (
+            "the author's Verilog: clocks in which it works, those in which it waits for its "
+            "host left out"
+        )
         return MachineTrace(
             spikes,
             membranes,
@@ -154,11 +160,14 @@ DUMPED = sum(MEMORY_WORDS.values()) + 2 * DUMPED_REGISTERS
 
 
 def misheld(dump: npt.NDArray[np.uint32], meant: Contents) -> Sequence[str]:
-    """What memories and registers hold otherwise than they should after programming, one line each."""
-    found, start = [], 0
+    """Return what memories and registers hold otherwise than they should, one line each.
+
+    They are read after programming.
+    """
+    differences, start = [], 0
     for code, size in MEMORY_WORDS.items():
         memory = dump[start : start + size]
-        found += [
+        differences += [
             f"memory {code} holds {memory[address]:08x} at {address}, and {value:08x} was sent"
             for address, value in meant.memories[code].items()
             if memory[address] != value
@@ -167,9 +176,9 @@ def misheld(dump: npt.NDArray[np.uint32], meant: Contents) -> Sequence[str]:
     held: dict[int, int] = {
         int(address): int(value) for address, value in dump[start:].reshape(-1, 2)
     }
-    found += [
+    differences += [
         f"register {a} holds {held[a]:x}, and {value:x} was sent"
         for a, value in meant.registers.items()
         if held.get(a) != value
     ]
-    return found
+    return differences

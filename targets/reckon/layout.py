@@ -1,4 +1,7 @@
-"""Where everything of a network stands on ReckOn: neurons in pairs that share threshold and decay, layers as blocks, biases as lines."""
+"""Layout of a network on ReckOn: neurons in pairs, layers as blocks, biases as lines.
+
+A pair shares threshold and decay.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,10 @@ from lehr.targets.reckon.cells import Cells
 INPUTS = NEURONS = 256
 OUTPUTS = 16
 RELAY = "relay"
-"""What the map calls neurons that pass the bias of integrators on: output neurons hear neurons alone."""
+"""Name in the map of neurons that pass the bias of integrators on.
+
+Output neurons hear neurons alone.
+"""
 
 
 @dataclass(frozen=True)

@@ -15,41 +15,41 @@ from lehr.targets.wiring import connections, lags, sizes
 
 def layout(net: Network) -> Layout | tuple[Problem, ...]:
     """Return a network on the machine, or every reason that is known why there is none."""
-    if found := _kinds(net):
-        return tuple(found)
-    own, found = dict[str, Cells](), list[Problem]()
+    if refusals := _kinds(net):
+        return tuple(refusals)
+    own, refusals = dict[str, Cells](), list[Problem]()
     for name, size in sizes(net).items():
-        made = cells(name, net.neurons[name], size)
-        if isinstance(made, Cells):
-            own[name] = made
+        result = cells(name, net.neurons[name], size)
+        if isinstance(result, Cells):
+            own[name] = result
         else:
-            found += made
-    if found:
-        return tuple(found)
+            refusals += result
+    if refusals:
+        return tuple(refusals)
     wires = connections(net)
     for name in own:
-        found += rail_problems(
+        refusals += rail_problems(
             net, name, own[name], [each for each in wires if each.target == name]
         )
     late = lags(net, 0)
     if isinstance(late, tuple):
-        return (*found, *late)
-    found += [*_resets(own), *_ends(net, late)]
-    return tuple(found) or placed(net, own, late, wires)
+        return (*refusals, *late)
+    refusals += [*_resets(own), *_ends(net, late)]
+    return tuple(refusals) or placed(net, own, late, wires)
 
 
 def _kinds(net: Network) -> list[Problem]:
-    """What is wrong before any number is looked at."""
-    first, output, found = net.targets(INPUT)[0], net.neurons[net.output], []
+    """Return what is wrong before any number is looked at."""
+    first, output, refusals = net.targets(INPUT)[0], net.neurons[net.output], []
     if net.input.kind != "spikes":
-        found.append(
+        refusals.append(
             Problem(
                 first,
                 "the input is pixels, the machine takes an event a line and step",
                 "encode it as spikes",
             )
         )
-    found += [
+    refusals += [
         Problem(
             name,
             "its neurons never fire and are not read out, and the machine's output neurons are",
@@ -59,17 +59,20 @@ def _kinds(net: Network) -> list[Problem]:
         if neuron.integrates and name != net.output
     ]
     if net.readout != "count_argmax_lowest" and not output.integrates:
-        reason = "its membranes are read out and its neurons fire, the machine reads those of output neurons, which never fire"
-        found.append(Problem(net.output, reason, "count its spikes, or let it never fire"))
+        reason = (
+            "its membranes are read out and its neurons fire, the machine reads those of output "
+            "neurons, which never fire"
+        )
+        refusals.append(Problem(net.output, reason, "count its spikes, or let it never fire"))
     if (classes := sizes(net)[net.output]) > OUTPUTS:
-        found.append(
+        refusals.append(
             Problem(
                 net.output,
                 f"it has {classes} neurons, the machine decides between {OUTPUTS} classes",
                 "use fewer classes",
             )
         )
-    return found
+    return refusals
 
 
 def _resets(own: Mapping[str, Cells]) -> list[Problem]:
@@ -82,7 +85,7 @@ def _resets(own: Mapping[str, Cells]) -> list[Problem]:
 
 def _ends(net: Network, late: Mapping[str, int]) -> list[Problem]:
     """Layers that are still at work when the output has ended, and too many steps to count."""
-    found = [
+    refusals = [
         Problem(
             name,
             f"it runs {late[name] - late[net.output]} steps behind the output, where a sample ends",
@@ -92,11 +95,11 @@ def _ends(net: Network, late: Mapping[str, int]) -> list[Problem]:
         if late[name] > late[net.output]
     ]
     if net.steps > HIGHEST and net.readout == "count_argmax_lowest":
-        found.append(
+        refusals.append(
             Problem(
                 net.output,
                 f"{net.steps:,} steps are counted, the machine counts to {HIGHEST:,}",
                 "use fewer steps",
             )
         )
-    return found
+    return refusals

@@ -1,4 +1,4 @@
-"""Weights in memories of 8 bits, with one shift for each memory, and biases as rows of such weights."""
+"""Memories of weights of 8 bits, with one shift for each, and biases as rows of such weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ SHIFTS = 7
 
 
 def common_shift(values: Iterable[Int64]) -> int:
-    """By how many bits all numbers can be shifted to the right without loss, as far as the machine shifts them back."""
+    """Return by how many bits all numbers can be shifted to the right without loss.
+
+    It is at most as far as the machine shifts them back.
+    """
     bits = 0
     for each in values:
         bits |= int(np.bitwise_or.reduce(np.abs(each), axis=None, initial=0))
@@ -23,14 +26,14 @@ def common_shift(values: Iterable[Int64]) -> int:
 
 def rows(values: Int64, shift: int) -> list[Int64]:
     """Rows of weights that add up to `values >> shift`; none where all are 0."""
-    rest, made = values >> shift, list[Int64]()
+    rest, parts = values >> shift, list[Int64]()
     while rest.any():
-        made.append(np.clip(rest, LEAST, MOST))
-        rest = rest - made[-1]
-    return made
+        parts.append(np.clip(rest, LEAST, MOST))
+        rest = rest - parts[-1]
+    return parts
 
 
 def fits(values: Int64, shift: int) -> bool:
-    """Whether a memory with this shift holds all numbers."""
+    """Return whether a memory with this shift holds all numbers."""
     held = values >> shift
     return bool(held.min(initial=0) >= LEAST and held.max(initial=0) <= MOST)

@@ -67,15 +67,14 @@ def placed(
     relayed = rows(output.bias, shifts[OUT]) if output.integrates else []
     places, pairs = _pairs(firing, (1 << shifts[IN], ALPHA_ONE), len(relayed))
     lines = _lines(firing, late, places, 2 * len(pairs), shifts[IN], late[net.output] - 1)
-    if found := _no_room(net, firing, 2 * len(pairs), len(lines)):
-        return found
+    if refusals := _no_room(net, firing, 2 * len(pairs), len(lines)):
+        return refusals
     w_in, w_rec, w_out = _memories(net, blocks, places, 2 * len(pairs), lines, shifts)
     for place, row in zip(places.get(RELAY, ()), relayed, strict=True):
         w_out[place] = row
     kappa = int(output.alpha[0]) if output.integrates else KAPPA_ONE
-    steps = (
-        net.steps + late[net.output] + (not output.integrates)
-    )  # spikes of the last step are counted in one more
+    # spikes of the last step are counted in one more
+    steps = net.steps + late[net.output] + (not output.integrates)
     return Layout(own, late, places, pairs, lines, w_in, w_rec, w_out, shifts, kappa, steps)
 
 
@@ -88,7 +87,10 @@ def _block(wire: Connection, own: Mapping[str, Cells]) -> _Block:
 def _shifts(
     firing: Mapping[str, Cells], output: Cells, blocks: Sequence[_Block]
 ) -> tuple[int, int, int]:
-    """Of the three memories, biases counted with the weights that stand beside them."""
+    """Return the shifts of the three memories.
+
+    Biases count with the weights that stand beside them.
+    """
     values: tuple[list[Int64], ...] = [cell.bias for cell in firing.values()], [], []
     values[OUT].append(output.bias if output.integrates else np.ones(1, np.int64))
     for block in blocks:
@@ -99,7 +101,10 @@ def _shifts(
 
 def _too_wide(block: _Block, shift: int) -> Problem:
     low, high = int(block.weights.min()), int(block.weights.max())
-    reason = f"its weights from {block.wire.source} are {low:,}..{high:,} with fraction bits, the machine holds -128..127 times {1 << shift}"
+    reason = (
+        f"its weights from {block.wire.source} are {low:,}..{high:,} with fraction bits, the "
+        f"machine holds -128..127 times {1 << shift}"
+    )
     way_out = "use fewer fraction bits, or no biases: all numbers of a memory have one shift"
     return Problem(block.wire.target, f"{reason} there", way_out)
 
@@ -107,10 +112,13 @@ def _too_wide(block: _Block, shift: int) -> Problem:
 def _no_room(
     net: Network, firing: Mapping[str, Cells], places: int, lines: int
 ) -> tuple[Problem, ...]:
-    inputs, found = int(np.prod(net.input.shape)), []
+    inputs, refusals = int(np.prod(net.input.shape)), []
     if places > NEURONS:
-        reason = f"{places} places of neurons are needed, as two share threshold and decay, the machine has {NEURONS}"
-        found.append(
+        reason = (
+            f"{places} places of neurons are needed, as two share threshold and decay, the "
+            f"machine has {NEURONS}"
+        )
+        refusals.append(
             Problem(
                 max(firing, key=lambda name: firing[name].threshold.size),
                 reason,
@@ -119,8 +127,10 @@ def _no_room(
         )
     if inputs + lines > INPUTS:
         reason = f"{inputs} input lines and {lines} for biases are needed, the machine has {INPUTS}"
-        found.append(Problem(net.targets(INPUT)[0], reason, "use fewer inputs, or smaller biases"))
-    return tuple(found)
+        refusals.append(
+            Problem(net.targets(INPUT)[0], reason, "use fewer inputs, or smaller biases")
+        )
+    return tuple(refusals)
 
 
 def _memories(
@@ -131,27 +141,33 @@ def _memories(
     lines: Sequence[Line],
     shifts: Sequence[int],
 ) -> tuple[Int64, Int64, Int64]:
-    """Return the three memories, without the relays' rows: `[lines, places]`, `[places, places]`, `[places, outputs]`."""
+    """Return the three memories, without the relays' rows.
+
+    They are `[lines, places]`, `[places, places]` and `[places, outputs]`.
+    """
     inputs, classes = int(np.prod(net.input.shape)), sizes(net)[net.output]
-    made = tuple(
+    memories = tuple(
         np.zeros(shape, np.int64)
         for shape in ((inputs + len(lines), count), (count, count), (count, classes))
     )
     for block in blocks:
         heard = np.arange(inputs) if block.memory == IN else places[block.wire.source]
-        told = np.arange(classes) if block.memory == OUT else places[block.wire.target]
-        made[block.memory][np.ix_(heard, told)] += block.weights >> shifts[block.memory]
+        columns = np.arange(classes) if block.memory == OUT else places[block.wire.target]
+        memories[block.memory][np.ix_(heard, columns)] += block.weights >> shifts[block.memory]
     for number, line in enumerate(lines, inputs):
-        made[IN][number] = line.weights
+        memories[IN][number] = line.weights
     if net.output in places:
-        made[OUT][places[net.output], np.arange(classes)] = 1
-    return made[IN], made[RECURRENT], made[OUT]
+        memories[OUT][places[net.output], np.arange(classes)] = 1
+    return memories[IN], memories[RECURRENT], memories[OUT]
 
 
 def _pairs(
     firing: Mapping[str, Cells], relay: tuple[int, int], relays: int
 ) -> tuple[dict[str, Int64], tuple[tuple[int, int], ...]]:
-    """Places of all neurons, and the threshold and alpha of each pair: those that have both alike stand side by side."""
+    """Return the places of all neurons, and the threshold and alpha of each pair.
+
+    Those that have both alike stand side by side.
+    """
     entries = [((relay[0], relay[1]), RELAY, number) for number in range(relays)]
     for name, cell in firing.items():
         keys = zip(cell.threshold.tolist(), cell.alpha.tolist(), strict=True)
@@ -183,15 +199,15 @@ def _lines(
     relayed: int,
 ) -> tuple[Line, ...]:
     """Input lines for biases: layers that start in one step share them; each relay has one."""
-    made = []
+    result = []
     for start in sorted({late[name] for name in firing}):
         biases = np.zeros(count, np.int64)
         for name, cell in firing.items():
             if late[name] == start:
                 biases[places[name]] = cell.bias
-        made += [Line(start, row) for row in rows(biases, shift)]
+        result += [Line(start, row) for row in rows(biases, shift)]
     for place in places.get(RELAY, ()):
         weights = np.zeros(count, np.int64)
         weights[place] = 1
-        made.append(Line(relayed, weights))
-    return tuple(made)
+        result.append(Line(relayed, weights))
+    return tuple(result)

@@ -1,4 +1,7 @@
-"""Membranes of 16 bits: the proof that a layer's never leave them on the way, or that they stop at the ends as the network's do."""
+"""Rails of membranes of 16 bits: the proof that a layer never leaves them, or stops as the network.
+
+It never leaves them on the way either, or stops at the ends as the network's membranes do.
+"""
 
 from __future__ import annotations
 
@@ -15,25 +18,26 @@ from lehr.update import MEMBRANE, Bound
 
 
 def problems(net: Network, name: str, own: Cells, heard: Sequence[Connection]) -> list[Problem]:
-    """Why a layer's membranes could be others than the network's.
+    """Return why a layer's membranes could be others than the network's.
 
     The machine adds event by event and saturates each time; biases are events among them. That is
-    what the network's sum and one
-    bound give where no partial sum leaves 16 bits, or where all that a neuron is given has one
-    sign: such a sum stops at its end and stays there.
+    what the network's sum and one bound give where no partial sum leaves 16 bits, or where all that
+    a neuron is given has one sign: such a sum stops at its end and stays there.
     """
     most, least = int(max(own.bias.max(), 0)), int(min(own.bias.min(), 0))
-    found = outside(
-        net, name, {MEMBRANE: (LOWEST + most, HIGHEST + least)}
-    )  # a bias may be the last of all events
-    if not found or not _same_bound(net, name):
-        return found
+    # a bias may be the last of all events
+    refusals = outside(net, name, {MEMBRANE: (LOWEST + most, HIGHEST + least)})
+    if not refusals or not _same_bound(net, name):
+        return refusals
     weights = np.concatenate([own.bias[None], *(each.weights for each in heard)])
     mixed = int(((weights > 0).any(0) & (weights < 0).any(0)).sum())
     if not mixed:
         return []
-    reason = f"{found[0].reason}; {mixed} of its neurons are given both signs, and may stop at an end of 16 bits on the way"
-    return [Problem(name, reason, found[0].hint)]
+    reason = (
+        f"{refusals[0].reason}; {mixed} of its neurons are given both signs, and may stop at an "
+        "end of 16 bits on the way"
+    )
+    return [Problem(name, reason, refusals[0].hint)]
 
 
 def _same_bound(net: Network, name: str) -> bool:

@@ -1,4 +1,7 @@
-"""ReckOn's own Verilog, which its users have, under Verilator: programmed over SPI as the artefact says, and fed with events."""
+"""ReckOn's own Verilog, which its users have, under Verilator.
+
+It is programmed over SPI as the artefact says, and fed with events.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,9 @@ _SWITCHES = ("-O3", "--default-language", "1364-2005")
 
 
 class ReckonRunner:
-    """Runs a built artefact in the machine's Verilog, and compares what memories and registers hold before with the words.
+    """Runner of a built artefact in the machine's Verilog.
+
+    It compares what memories and registers hold before with the words.
 
     Args:
         over_spi: all words go over SPI, bit by bit at the highest rate that the machine takes,
@@ -47,11 +52,13 @@ class ReckonRunner:
         self.over_spi = over_spi
 
     def missing(self) -> str | None:
-        """What this machine lacks and how to get it, or None."""
+        """Return what this machine lacks and how to get it, or None."""
         return UPSTREAM.missing() or missing("verilator")
 
     def run(self, folder: Path, x: npt.NDArray[np.uint8]) -> MachineTrace:
-        """Spikes and membranes of every layer for inputs `[N, *shape]` or `[N, T, *shape]`, and the label that the machine sends.
+        """Return spikes and membranes of every layer, and the label that the machine sends.
+
+        Inputs are `[N, *shape]` or `[N, T, *shape]`.
 
         Raises:
             ToolMissing: when the Verilog or Verilator is not there.
@@ -69,8 +76,8 @@ class ReckonRunner:
                 f"{folder} describes no network on ReckOn ({error}); {_WAY_OUT}"
             ) from None
         x = stepped(x, host.shape, host.steps, 1)
-        with tempfile.TemporaryDirectory(prefix="lehr-reckon-") as made:
-            work = Path(made)
+        with tempfile.TemporaryDirectory(prefix="lehr-reckon-") as scratch:
+            work = Path(scratch)
             (work / "stimulus").write_bytes(host.stimulus(words, x, self.over_spi))
             simulator = verilated(
                 UPSTREAM, BENCH, read_bytes(folder / BENCH, _LARGEST, _WAY_OUT), work, _SWITCHES

@@ -83,7 +83,7 @@ class Reckon(Target):
     )
 
     def neuron_problems(self, name: str, neuron: Neuron) -> list[Problem]:
-        """As the contract; integrators have nothing to reset."""
+        """Return what the contract says; integrators have nothing to reset."""
         if neuron.integrates and not isinstance(neuron.arithmetic, Program):
             return replace(self.arithmetics, reset=("none",)).problems(name, neuron)
         return super().neuron_problems(name, neuron)
@@ -92,18 +92,18 @@ class Reckon(Target):
         """Sizes, the order of steps, and numbers that memories and membranes have no room for."""
         if any(self.neuron_problems(name, neuron) for name, neuron in net.neurons.items()):
             return ()  # said already, and no number of such a layer is known
-        made = layout(net)
-        return () if isinstance(made, Layout) else made
+        result = layout(net)
+        return () if isinstance(result, Layout) else result
 
     def plan(self, net: Network, options: Options) -> BuildPlan:
         """SPI words, the map of places, a testbench and a README."""
         del options
-        made = _made(net)
+        mapped = _mapped(net)
         return BuildPlan(
             {
-                WORDS: "".join(f"{word:08x}\n" for word in program(made)).encode(),
-                MAP: to_json(described(net, made)),
-                "README.md": readme(net, made).encode(),
+                WORDS: "".join(f"{word:08x}\n" for word in program(mapped)).encode(),
+                MAP: to_json(described(net, mapped)),
+                "README.md": readme(net, mapped).encode(),
                 BENCH: files(__package__).joinpath("templates", BENCH).read_bytes(),
             }
         )
@@ -111,23 +111,29 @@ class Reckon(Target):
     def estimate(
         self, net: Network, rates: Mapping[str, float], options: Options | None = None
     ) -> Estimate:
-        """Work and energy of a step. An event reads the weights to all places, those that are 0 as well."""
+        """Estimate work and energy of a step.
+
+        An event reads the weights to all places, those that are 0 as well.
+        """
         del options
-        made = _made(net)
-        lines, places = made.w_in.shape
+        mapped = _mapped(net)
+        lines, places = mapped.w_in.shape
         spikes = sum(
             rates.get(name, 0.0) * own.threshold.size
-            for name, own in made.cells.items()
+            for name, own in mapped.cells.items()
             if not own.integrates
         )
-        events = rates.get(INPUT, 0.0) * (lines - len(made.lines)) + len(made.lines) + spikes
+        events = rates.get(INPUT, 0.0) * (lines - len(mapped.lines)) + len(mapped.lines) + spikes
         work = events * places
-        told = (
+        source = (
             "5.3 pJ a synaptic operation at 0.5 V (README of ReckOn; Tang et al. 2023, doi "
             "10.3389/fnins.2023.1187252, Table 3, which"
             " warns that chips count operations differently), times weights read"
         )
-        timing = "srnn.v: a clock to look at each line, a clock a place for each event and for the update; a line and a neuron go together"
+        timing = (
+            "srnn.v: a clock to look at each line, a clock a place for each event and for the "
+            "update; a line and a neuron go together"
+        )
         return Estimate(
             (
                 Figure(
@@ -142,7 +148,7 @@ class Reckon(Target):
                     "per step",
                     "events, those of biases too, times places: the machine passes none over",
                 ),
-                Figure("energy", JOULES * work, "J per step", told),
+                Figure("energy", JOULES * work, "J per step", source),
                 Figure("clock cycles", 2 * max(lines, places) + work + 2, "per step", timing),
                 Figure(
                     "places of neurons",
@@ -153,7 +159,7 @@ class Reckon(Target):
                 Figure("input lines", lines, f"of {INPUTS}", "those of biases with them"),
                 Figure(
                     "SPI words",
-                    len(program(made)),
+                    len(program(mapped)),
                     "to program it",
                     "lines of spi.hex; 32 bits each, at most a quarter of the clock",
                 ),
@@ -165,7 +171,7 @@ class Reckon(Target):
         return ReckonRunner()
 
 
-def _made(net: Network) -> Layout:
-    made = layout(net)
-    assert isinstance(made, Layout), "limits were asked first"
-    return made
+def _mapped(net: Network) -> Layout:
+    result = layout(net)
+    assert isinstance(result, Layout), "limits were asked first"
+    return result

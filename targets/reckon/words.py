@@ -1,4 +1,7 @@
-"""Words over SPI: registers and memories as doc/README.md of ReckOn numbers them (sections 1, 2.1 and 3)."""
+"""Words over SPI: registers and memories as doc/README.md of ReckOn numbers them.
+
+They are in its sections 1, 2.1 and 3.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,10 @@ MEMORY_WORDS: Mapping[int, int] = {
 
 @dataclass(frozen=True)
 class Contents:
-    """What SPI words write: registers by address, and memories by code and address of 32 bits."""
+    """Contents that SPI words write: registers by address, memories by code and address.
+
+    Addresses of memories are those of 32 bits.
+    """
 
     registers: Mapping[int, int]
     memories: Mapping[int, Mapping[int, int]]
@@ -35,20 +41,20 @@ def register(address: int, value: int) -> tuple[int, int]:
     return 1 << 16 | address, value
 
 
-def program(made: Layout) -> list[int]:
-    """All words, in the order in which they are sent."""
+def program(layout: Layout) -> list[int]:
+    """Return all words, in the order in which they are sent."""
     words = [*register(CONFIGURE, 1)]
-    for address, value in _registers(made).items():
+    for address, value in _registers(layout).items():
         words += register(address, value)
-    lines, places = made.w_in.shape
-    stepped = -(-max(lines, places, made.w_out.shape[1]) // 2)
+    lines, places = layout.w_in.shape
+    stepped = -(-max(lines, places, layout.w_out.shape[1]) // 2)
     for number in range(stepped):  # those without neurons are stepped, too: they never fire
-        threshold, alpha = made.pairs[number] if number < len(made.pairs) else (HIGHEST, 0)
+        threshold, alpha = layout.pairs[number] if number < len(layout.pairs) else (HIGHEST, 0)
         words += _block(NEURON_MEMORY, 4 * number + 3, [(alpha & 0xFFF) << 20 | threshold << 4])
     for code, weights, width in (
-        (INPUT_MEMORY, made.w_in, 64),
-        (RECURRENT_MEMORY, made.w_rec, 64),
-        (OUTPUT_MEMORY, made.w_out, 4),
+        (INPUT_MEMORY, layout.w_in, 64),
+        (RECURRENT_MEMORY, layout.w_rec, 64),
+        (OUTPUT_MEMORY, layout.w_out, 4),
     ):
         packed = _packed(weights)
         for row, values in enumerate(packed):
@@ -56,25 +62,27 @@ def program(made: Layout) -> list[int]:
     return [*words, *register(CONFIGURE, 0)]
 
 
-def _registers(made: Layout) -> dict[int, int]:
-    """Registers by address; those that are not listed have no part in what is computed."""
-    lines, places = made.w_in.shape
-    high = sum(1 << number for number, (_, alpha) in enumerate(made.pairs) if alpha >= ALPHA_ONE)
-    shifts = dict(zip((12, 13, 14), made.shifts, strict=True))
-    off = dict.fromkeys(
-        (9, 10, 19, 21, 23, 25, 30), 0
-    )  # no learning, no ticks of its own, no stochastic rounding, no regression
+def _registers(layout: Layout) -> dict[int, int]:
+    """Return the registers by address.
+
+    Those that are not listed take no part in what is computed.
+    """
+    lines, places = layout.w_in.shape
+    high = sum(1 << number for number, (_, alpha) in enumerate(layout.pairs) if alpha >= ALPHA_ONE)
+    shifts = dict(zip((12, 13, 14), layout.shifts, strict=True))
+    # no learning, no ticks of its own, no stochastic rounding, no regression
+    off = dict.fromkeys((9, 10, 19, 21, 23, 25, 30), 0)
     alphas = {65 + number: high >> 32 * number & 0xFFFFFFFF for number in range(4)}
-    sizes = {94: lines - 1, 95: places - 1, 96: made.w_out.shape[1] - 1}
+    sizes = {94: lines - 1, 95: places - 1, 96: layout.w_out.shape[1] - 1}
     label, noise = {31: 1}, {32: 0, 33: 0}
     return {
-        RESET_TO_ZERO: int(made.resets_to_zero),
+        RESET_TO_ZERO: int(layout.resets_to_zero),
         **off,
         **shifts,
         **label,
         **noise,
         **alphas,
-        KAPPA: made.kappa,
+        KAPPA: layout.kappa,
         **sizes,
     }
 
@@ -93,7 +101,7 @@ def _block(code: int, address: int, data: list[int]) -> Iterator[int]:
 
 
 def contents(words: Iterable[int]) -> Contents:
-    """What words write, by what the machine's document says of them.
+    """Return what words write, by what the machine's document says of them.
 
     Raises:
         ValueError: when they end within a block, or write to nothing that is known.

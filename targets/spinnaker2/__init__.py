@@ -1,4 +1,7 @@
-"""Target spinnaker2: a plain NIR graph that py-spinnaker2 converts without rounding, and the settings of its conversion."""
+"""Target spinnaker2: a plain NIR graph, and settings for py-spinnaker2, which converts it exactly.
+
+It does so without rounding.
+"""
 
 from lehr.targets.spinnaker2.target import Spinnaker2
 

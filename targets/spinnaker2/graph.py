@@ -1,4 +1,7 @@
-"""The two files of an artefact: a graph of plain NIR nodes, and the settings with which py-spinnaker2 converts it."""
+"""Graph of plain NIR nodes, and the settings with which py-spinnaker2 converts it.
+
+They are the two files of an artefact.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,10 @@ def updates(net: Network) -> dict[str, Update]:
 
 
 def graph_bytes(net: Network) -> bytes:
-    """`network.nir`: layers under their own names, the nodes of a way under `SOURCE.TARGET.NUMBER.KIND`."""
+    """Return `network.nir`.
+
+    Layers stand under their own names, the nodes of a way under `SOURCE.TARGET.NUMBER.KIND`.
+    """
     nodes: dict[str, Any] = {INPUT: {"type": "Input", "shape": np.array(net.input.shape)}}
     edges = []
     for name, neuron in net.neurons.items():
@@ -72,36 +78,36 @@ def _neurons(neuron: Neuron, shape: tuple[int, ...]) -> dict[str, Any]:
 
 
 def _nodes(way: Way, shape: tuple[int, ...]) -> list[tuple[str, dict[str, Any]]]:
-    made: list[tuple[str, dict[str, Any]]] = []
+    nodes: list[tuple[str, dict[str, Any]]] = []
     if way.pool:
         window = np.array([way.pool, way.pool])
-        made.append(
+        nodes.append(
             ("SumPool2d", {"kernel_size": window, "stride": window, "padding": np.array([0, 0])})
         )
     channels, rows, columns = way.shape if len(way.shape) == 3 else (0, 0, 0)
     if way.pool:
         rows, columns = rows // way.pool, columns // way.pool
     if way.flat:
-        made.append(
+        nodes.append(
             (
                 "Flatten",
                 {"start_dim": 0, "end_dim": -1, "input_type": np.array([channels, rows, columns])},
             )
         )
     if way.weight is None:
-        return made
+        return nodes
     weight = way.weight.astype(np.float64)
     if way.flat:
-        made.append(("Affine", {"weight": weight, "bias": np.zeros(len(weight))}))
+        nodes.append(("Affine", {"weight": weight, "bias": np.zeros(len(weight))}))
     elif not way.convolves:
-        made.append(("Linear", {"weight": weight}))
+        nodes.append(("Linear", {"weight": weight}))
     else:
         fields = {
             "input_shape": np.array([rows, columns]),
             "stride": np.array([way.stride] * 2),
             "padding": np.array(way.padding),
         }
-        made.append(
+        nodes.append(
             (
                 "Conv2d",
                 {
@@ -113,14 +119,17 @@ def _nodes(way: Way, shape: tuple[int, ...]) -> list[tuple[str, dict[str, Any]]]
                 },
             )
         )
-    return made
+    return nodes
 
 
 def settings_bytes(net: Network) -> bytes:
-    """`settings.json`: the fields of py-spinnaker2's `ConversionConfig`, and how its membranes and steps are read as the network's."""
-    late, made = lags(net, 1), updates(net)
+    """Return `settings.json`: the fields of py-spinnaker2's `ConversionConfig`, and more.
+
+    The rest says how its membranes and steps are read as the network's.
+    """
+    late, by_name = lags(net, 1), updates(net)
     assert isinstance(late, dict)
-    resets = {update.reset for update in made.values()} - {"none"}
+    resets = {update.reset for update in by_name.values()} - {"none"}
     conversion = {
         "dt": 1.0,
         "conn_delay": 0,
@@ -131,7 +140,7 @@ def settings_bytes(net: Network) -> bytes:
     }
     layers = {
         name: {"fraction_bits": update.fraction_bits, "late": late[name]}
-        for name, update in made.items()
+        for name, update in by_name.items()
     }
     return to_json(
         {"conversion": conversion, "steps": net.steps, "input_late": late[INPUT], "layers": layers}

@@ -1,11 +1,13 @@
-"""Our own model of the machine: py-spinnaker2's conversion of a NIR graph, and its neurons in float32. It knows nothing of lehr's networks.
+"""Model of the machine, our own: py-spinnaker2's conversion of a NIR graph, neurons in float32.
 
-The conversion is that of `convert_IF`, `convert_LIF`, `create_projection` and `get_conv2d_params`
-in py-spinnaker2's s2_nir.py: in double precision, kernels truncated to int8; parameters then go to
-the processing element as float32. A neuron there does
+It knows nothing of lehr's networks. The conversion is that of `convert_IF`, `convert_LIF`,
+`create_projection` and `get_conv2d_params` in py-spinnaker2's s2_nir.py: in double precision,
+kernels truncated to int8; parameters then go to the processing element as float32. A neuron there
+does
 
-    v = alpha v + input        v > threshold: a spike, and v = v - threshold or v = 0        v is
-    recorded
+    v = alpha v + input
+    v > threshold: a spike, and v = v - threshold or v = 0
+    v is recorded
 
 and a spike arrives one step after it left. The model of the machine's makers, its Brian 2 back end,
 does the same; neither it nor the machine can be had here, so that agreement with this model shows
@@ -110,7 +112,7 @@ class Machine:
         return Population(level.shape, sent[0], sent[1], sent[2], conversion["reset"] == "ZERO")
 
     def _sums(self, name: str, spikes: Mapping[str, Array]) -> Array:
-        """What a node gives, int64 `[N, ...]`, for the spikes of the step before."""
+        """Return what a node gives, int64 `[N, ...]`, for the spikes of the step before."""
         kind = self._kind(name)
         if kind in NEURONS or kind == "Input":
             return spikes[name]
@@ -134,7 +136,10 @@ class Machine:
         raise ValueError(f"node {name} is a {kind}, which the conversion does not take")
 
     def run(self, x: Array) -> tuple[dict[str, Array], dict[str, Float32]]:
-        """Spikes and membranes of every population, `[N, T, *shape]`, for input spikes `[N, T, *shape]`."""
+        """Return spikes and membranes of every population, `[N, T, *shape]`, for input spikes.
+
+        These are `[N, T, *shape]`, too.
+        """
         samples, steps = x.shape[:2]
         spikes: dict[str, Array] = {"input": np.zeros((samples, *self.input_shape), np.int64)}
         v = {

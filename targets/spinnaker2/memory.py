@@ -4,9 +4,8 @@ A processing element has 128 KiB: 32 KiB hold code, 96 KiB data, of which 4 KiB 
 A layer is cut into parts of at most `ATOMS` neurons. For each source neuron that reaches a part its
 memory holds a row: three words, and a 16-bit word a synapse. A convolution holds its kernel
 instead, a byte a weight. To that come four floats of parameters and one of state a neuron, and what
-is
-recorded: in every step two words and a bit a neuron of spikes, and a word and a float a neuron of
-membranes. Tables of routes and of sources are not counted, as their sizes are not published.
+is recorded: in every step two words and a bit a neuron of spikes, and a word and a float a neuron
+of membranes. Tables of routes and of sources are not counted, as their sizes are not published.
 """
 
 from __future__ import annotations
@@ -23,7 +22,10 @@ from lehr.targets.wiring import connections
 ELEMENTS = 148
 """Processing elements of a chip that py-spinnaker2 uses, of 152."""
 ATOMS = 250
-"""The most neurons of a processing element (`max_atoms_per_core` of py-spinnaker2's LIF application)."""
+"""The most neurons of a processing element.
+
+Source: `max_atoms_per_core` of py-spinnaker2's LIF application.
+"""
 ROOM = (96 - 4) * 1024
 _ROW, _SYNAPSE, _NEURON, _WORD = 12, 2, 20, 4
 

@@ -1,9 +1,11 @@
-"""Neurons that a processing element computes without rounding: v = alpha v + input, v > threshold, reset at once, all in float32.
+"""Neurons that a processing element computes without rounding, all in float32.
 
-py-spinnaker2 makes of an IF or a LIF of NIR (`convert_IF`, `convert_LIF` in its s2_nir.py), with
-forward Euler and unscaled weights,
+They do v = alpha v + input, v > threshold, and are reset at once. py-spinnaker2 makes of an IF or a
+LIF of NIR (`convert_IF`, `convert_LIF` in its s2_nir.py), with forward Euler and unscaled weights,
 
-    alpha = 1 - dt / tau          threshold = v_threshold / ((dt / tau) r)         i_offset = bias
+    alpha = 1 - dt / tau
+    threshold = v_threshold / ((dt / tau) r)
+    i_offset = bias
 
 in double precision, and sends them as float32. So a layer is written with tau = 2^n / (2^n - k) and
 r = tau for a decay of k / 2^n, which must come back exactly. A membrane of lehr is an integer V = v
@@ -36,13 +38,16 @@ RESETS = {"subtract": "subtract v threshold 0 times fired", "zero": "put v 0 whe
 SILENT = 2.0**30
 """The threshold of integrators, which no membrane reaches that float32 holds exactly."""
 SUMMED = 32_767
-"""What the weights into a neuron may come to in a step: 16 bits, as how wide the machine's sums are is not documented."""
+"""Greatest sum of the weights into a neuron in a step: 16 bits.
+
+How wide the machine's sums are is not documented.
+"""
 _ROUNDINGS = ("toward_zero", "floor", "nearest_even")
 
 
 @dataclass(frozen=True)
 class Update:
-    """What a layer computes.
+    """Update of a layer.
 
     Attributes:
         numerator, shift: of its decay k / 2^n, in lowest terms; 1 and 0 without one.
@@ -71,7 +76,10 @@ class Update:
 
     @property
     def comes_back(self) -> bool:
-        """Whether the conversion makes this decay, and no factor of the threshold, of `tau`, in the floats that it computes."""
+        """Whether the conversion makes this decay of `tau`, and no factor of the threshold.
+
+        It computes in floats.
+        """
         return self.tau is None or (
             1 - 1.0 / self.tau == self.decay and (1.0 / self.tau) * self.tau == 1.0
         )
@@ -97,7 +105,7 @@ _FORMS = tuple(_forms())
 
 
 def update_of(neuron: Neuron) -> Update | str:
-    """What a layer computes, or the sentence that says where its update is not the machine's."""
+    """Return what a layer computes, or the sentence that says where it is not the machine's."""
     return _update(neuron.program)
 
 
@@ -105,49 +113,66 @@ def update_of(neuron: Neuron) -> Update | str:
 def _update(program: Program) -> Update | str:
     sentences = []
     for reset, form in _FORMS:
-        found = matched(program, form)
-        if not isinstance(found, str):
-            k, n = int(found.get("k", 1)), int(found.get("n", 0))
+        matching = matched(program, form)
+        if not isinstance(matching, str):
+            k, n = int(matching.get("k", 1)), int(matching.get("n", 0))
             common = gcd(k, 1 << n)
-            return Update(k // common, n - common.bit_length() + 1, int(found["f"]), reset)
-        sentences.append(found)
-    return max(
-        sentences, key=lambda sentence: int(sentence.split()[1])
-    )  # of the form that it goes along with the longest
+            return Update(k // common, n - common.bit_length() + 1, int(matching["f"]), reset)
+        sentences.append(matching)
+    # of the form that it goes along with the longest
+    return max(sentences, key=lambda sentence: int(sentence.split()[1]))
 
 
 def problems(net: Network, name: str) -> Iterator[Problem]:
-    """Why a layer is not computed exactly."""
+    """Yield why a layer is not computed exactly."""
     neuron, update = net.neurons[name], update_of(net.neurons[name])
     assert isinstance(update, Update)
     if neuron.bias.any():
-        reason = "it has biases, which act from the machine's first step on, before the layer's own first input"
+        reason = (
+            "it has biases, which act from the machine's first step on, before the layer's own "
+            "first input"
+        )
         yield Problem(name, reason, "train without biases and without batch norm")
     if not update.comes_back:
-        reason = f"its decay {update.numerator}/2^{update.shift} does not come back from a time constant in double precision"
+        reason = (
+            f"its decay {update.numerator}/2^{update.shift} does not come back from a time "
+            "constant in double precision"
+        )
         yield Problem(name, reason, "use a decay of (2^n - 1)/2^n, 1/2^n, or none")
     yield from _rounded(net, name, update)
     yield from outside(net, name, {"v": (-FLOAT32_EXACT, FLOAT32_EXACT)})
     sums = sum_of_weights(net, name)
     if sums > SUMMED:
-        reason = f"the weights into one of its neurons come to {sums:,}, and {SUMMED:,} is what sums of 16 bits hold"
+        reason = (
+            f"the weights into one of its neurons come to {sums:,}, and {SUMMED:,} is what sums "
+            "of 16 bits hold"
+        )
         yield Problem(name, reason, "use a smaller fan-in")
 
 
 def _rounded(net: Network, name: str, update: Update) -> Iterator[Problem]:
-    """Yield a decay by k/2^n takes n bits of the membrane's fraction in each step after the first."""
+    """Yield the problem of a decay that is rounded.
+
+    A decay by k/2^n takes n bits of the membrane's fraction in each step after the first.
+    """
     needed = update.shift * (net.steps - 1)
     if not needed:
         return
     if update.fraction_bits < needed:
-        reason = f"its decay is never rounded on the machine: in {net.steps} steps that takes {needed} fraction bits, it has"
+        reason = (
+            f"its decay is never rounded on the machine: in {net.steps} steps that takes "
+            f"{needed} fraction bits, it has"
+        )
         hint = f"use fewer steps, no leak, or export with {needed} fraction bits"
         yield Problem(name, f"{reason} {update.fraction_bits}", hint)
     if (
         update.reset == "subtract"
         and (net.neurons[name].threshold.astype(np.int64) % (1 << min(needed, 32))).any()
     ):
-        reason = f"its decay is never rounded on the machine: in {net.steps} steps that takes thresholds that are multiples of 2^{needed}"
+        reason = (
+            f"its decay is never rounded on the machine: in {net.steps} steps that takes "
+            f"thresholds that are multiples of 2^{needed}"
+        )
         yield Problem(name, reason, "train with such thresholds, reset to zero, or no leak")
 
 

@@ -1,4 +1,7 @@
-"""Runs an artefact in our own model of the machine, since neither the machine nor its makers' model can be had."""
+"""Run an artefact in our own model of the machine.
+
+Neither the machine nor its makers' model can be had.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,9 @@ class Model:
         return None
 
     def run(self, folder: Path, x: npt.NDArray[np.uint8]) -> Trace:
-        """Spikes and membranes of every layer, `[N, T, *shape]`, for spikes `[N, *shape]`, held, or `[N, T, *shape]`.
+        """Return spikes and membranes of every layer, `[N, T, *shape]`.
+
+        Input spikes are `[N, *shape]`, held, or `[N, T, *shape]`.
 
         Raises:
             FileRefused: when the folder holds no such artefact, or `x` does not fit it.
@@ -39,9 +44,9 @@ class Model:
         if x.shape[1:] == shape:
             x = np.repeat(x[:, None], steps, axis=1)
         if x.dtype != np.uint8 or x.shape[2:] != shape or x.shape[1] > steps:
-            told = ", ".join(map(str, ("N", f"up to {steps}", *shape)))
+            expected = ", ".join(map(str, ("N", f"up to {steps}", *shape)))
             raise FileRefused(
-                f"input is {x.dtype} {list(x.shape)}, {GRAPH} takes uint8 [{told}]; convert or "
+                f"input is {x.dtype} {list(x.shape)}, {GRAPH} takes uint8 [{expected}]; convert or "
                 "reshape it"
             )
         layers = settings["layers"]

@@ -1,9 +1,11 @@
 """The program of an artefact that runs it on a SpiNNaker2 board, by py-spinnaker2."""
 
 SCRIPT = '''\
-"""Run network.nir on SpiNNaker2: python run_spinnaker2.py in.npz [ETHERNET_ADDRESS]; without an address in py-spinnaker2's Brian 2 model.
+"""Run network.nir on SpiNNaker2: python run_spinnaker2.py in.npz [ETHERNET_ADDRESS]; without an \
+address in py-spinnaker2's Brian 2 model.
 
-in.npz holds x, spikes [N, T, *shape] of 0 and 1. Prints the spikes of the output layer and the class of each sample.
+in.npz holds x, spikes [N, T, *shape] of 0 and 1. Prints the spikes of the output layer and the \
+class of each sample.
 """
 
 import json
@@ -33,9 +35,11 @@ latest = max(layer["late"] for layer in settings["layers"].values())
 
 for x in np.load(sys.argv[1])["x"]:
     steps = x.shape[0] + latest
-    source.params = {i: np.flatnonzero(spikes).tolist() for i, spikes in enumerate(x.reshape(len(x), -1).T)}
+    source.params = \
+{i: np.flatnonzero(spikes).tolist() for i, spikes in enumerate(x.reshape(len(x), -1).T)}
     net.reset()
-    chip = hardware.SpiNNaker2Chip(eth_ip=sys.argv[2]) if len(sys.argv) > 2 else brian2_sim.Brian2Backend()
+    chip = hardware.SpiNNaker2Chip(eth_ip=sys.argv[2]) if len(sys.argv) > 2 else \
+brian2_sim.Brian2Backend()
     chip.run(net, steps + 1)
     counts = np.array([len(times) for _, times in sorted(recorded[output].get_spikes().items())])
     print(counts, "class", int(np.argmax(counts)))
@@ -43,14 +47,19 @@ for x in np.load(sys.argv[1])["x"]:
 README = """\
 # The network for SpiNNaker2
 
-`network.nir` is a graph of plain NIR nodes that py-spinnaker2 converts (`spinnaker2.s2_nir.from_nir`) with the settings in
-`settings.json`; `run_spinnaker2.py` does both and runs it, on a board or in py-spinnaker2's Brian 2 model. py-spinnaker2 and the board are
-not to be had where lehr is tested: `lehr verify` runs the artefact in lehr's own model of the published conversion and neuron.
+`network.nir` is a graph of plain NIR nodes that py-spinnaker2 converts \
+(`spinnaker2.s2_nir.from_nir`) with the settings in
+`settings.json`; `run_spinnaker2.py` does both and runs it, on a board or in py-spinnaker2's Brian \
+2 model. py-spinnaker2 and the board are
+not to be had where lehr is tested: `lehr verify` runs the artefact in lehr's own model of the \
+published conversion and neuron.
 
-The settings convert without rounding: forward Euler with dt = 1, weights as they are (`scale_weights` false: they are integers of at most
+The settings convert without rounding: forward Euler with dt = 1, weights as they are \
+(`scale_weights` false: they are integers of at most
 127), no delay (`conn_delay` 0), a reset that {reset}. With them
 
-- a threshold of the machine is v_threshold / ((dt / tau) r), the network's threshold / 2^F; a neuron fires above it, and resets at once;
+- a threshold of the machine is v_threshold / ((dt / tau) r), the network's threshold / 2^F; a \
+neuron fires above it, and resets at once;
 - a membrane times 2^F is the network's, F being `fraction_bits` in `settings.json`;
 - layers run `late` steps after the network's, as a spike takes a step from layer to layer.
 

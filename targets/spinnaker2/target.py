@@ -30,11 +30,14 @@ from lehr.update import Add, Bound, Fire, Leak, Put
 from lehr.weights import KINDS, WeightKind
 
 PICOJOULES = 10.0
-_SOURCE = "Tang et al. 2023, doi 10.3389/fnins.2023.1187252, Table 3: 10 pJ, for comparison only, as operations of machines differ"
+_SOURCE = (
+    "Tang et al. 2023, doi 10.3389/fnins.2023.1187252, Table 3: 10 pJ, for comparison only, as "
+    "operations of machines differ"
+)
 
 
 class Spinnaker2(Target):
-    """A NIR graph and settings that py-spinnaker2 converts to a SpiNNaker2 chip without rounding."""
+    """NIR graph and settings that py-spinnaker2 converts to a SpiNNaker2 chip without rounding."""
 
     name: ClassVar[str] = "spinnaker2"
     summary: ClassVar[str] = "a NIR graph and settings that py-spinnaker2 converts without rounding"
@@ -62,36 +65,42 @@ class Spinnaker2(Target):
     )
 
     def neuron_problems(self, name: str, neuron: Neuron) -> list[Problem]:
-        """Where an update, in fields or statements, is not the machine's."""
+        """Return where an update, in fields or statements, is not the machine's."""
         update = update_of(neuron)
         if isinstance(update, Update):
             return []
-        hint = "use a decay, the input, and a threshold that is passed ('gt') and subtracted or set to zero in the same step"
+        hint = (
+            "use a decay, the input, and a threshold that is passed ('gt') and subtracted or "
+            "set to zero in the same step"
+        )
         return [Problem(name, update, hint)]
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
-        """Inputs, ways, late spikes, numbers that float32 would round, and memory."""
-        found = []
+        """Return what does not map.
+
+        It is inputs, ways, late spikes, numbers that float32 would round, and memory.
+        """
+        refusals = []
         if net.input.kind != "spikes":
             reason = "its input is pixels, the machine's is spikes"
-            found.append(
+            refusals.append(
                 Problem(
                     next(iter(net.neurons)),
                     reason,
                     "train with a code that turns pixels into spikes",
                 )
             )
-        found += [problem for name in net.neurons for problem in ways(net, name)[1]]
+        refusals += [problem for name in net.neurons for problem in ways(net, name)[1]]
         late = lags(net, 1)
         if not isinstance(late, dict):
-            found += [
+            refusals += [
                 Problem(
                     p.node, p.reason, "leave that edge out: py-spinnaker2 has one delay for all"
                 )
                 for p in late
             ]
-        made = updates(net)
-        resets = {name: update.reset for name, update in made.items() if update.reset != "none"}
+        by_name = updates(net)
+        resets = {name: update.reset for name, update in by_name.items() if update.reset != "none"}
         if len(set(resets.values())) > 1:
             other = next(
                 name for name, reset in resets.items() if reset != next(iter(resets.values()))
@@ -99,10 +108,10 @@ class Spinnaker2(Target):
             reason = (
                 "its neurons reset otherwise than those before, py-spinnaker2 has one reset for all"
             )
-            found.append(Problem(other, reason, "train with one reset"))
-        for name in made:
-            found += problems(net, name)
-        return tuple(found) or _sizes(net)
+            refusals.append(Problem(other, reason, "train with one reset"))
+        for name in by_name:
+            refusals += problems(net, name)
+        return tuple(refusals) or _sizes(net)
 
     def plan(self, net: Network, options: Options) -> BuildPlan:
         """Return the graph, the settings, a program that runs them, and a README."""
@@ -117,21 +126,27 @@ class Spinnaker2(Target):
     def estimate(
         self, net: Network, rates: Mapping[str, float], options: Options | None = None
     ) -> Estimate:
-        """Processing elements and memory, synaptic operations, and what they would cost by a published constant."""
+        """Estimate processing elements, memory, and synaptic operations with what they would cost.
+
+        The cost is by a published constant.
+        """
         del options
-        made, events = parts(net), operations(net, rates) * net.steps
-        layout = "the published layout of its memory: rows of synapses, kernels, parameters, states, records"
+        by_name, events = parts(net), operations(net, rates) * net.steps
+        layout = (
+            "the published layout of its memory: rows of synapses, kernels, parameters, states, "
+            "records"
+        )
         return Estimate(
             (
                 Figure(
                     "processing elements",
-                    sum(p.elements for p in made.values()),
+                    sum(p.elements for p in by_name.values()),
                     f"of {ELEMENTS}",
                     "at most 250 neurons, by memory",
                 ),
                 Figure(
                     "fullest element",
-                    max(p.bytes for p in made.values()),
+                    max(p.bytes for p in by_name.values()),
                     f"bytes of {ROOM}",
                     layout,
                 ),
@@ -153,28 +168,34 @@ class Spinnaker2(Target):
 
 
 def _sizes(net: Network) -> tuple[Problem, ...]:
-    """Why the layers do not fit on a chip; asked of networks that its neurons and ways hold."""
-    made, found = parts(net), []
-    for name, part in made.items():
+    """Return why the layers do not fit on a chip.
+
+    It is asked of networks that its neurons and ways hold.
+    """
+    by_name, refusals = parts(net), []
+    for name, part in by_name.items():
         if part.bytes > ROOM:
             reason = (
                 f"one of its neurons takes {part.bytes:,} bytes, a processing element has {ROOM:,}"
             )
-            found.append(Problem(name, reason, "use fewer inputs of the layer or fewer steps"))
-    elements = sum(part.elements for part in made.values())
-    if not found and elements > ELEMENTS:
-        worst = max(made, key=lambda name: made[name].elements)
-        reason = f"the network takes {elements} processing elements, {made[worst].elements} of them this layer, a chip has {ELEMENTS}"
-        found.append(Problem(worst, reason, "use smaller layers"))
-    return tuple(found)
+            refusals.append(Problem(name, reason, "use fewer inputs of the layer or fewer steps"))
+    elements = sum(part.elements for part in by_name.values())
+    if not refusals and elements > ELEMENTS:
+        worst = max(by_name, key=lambda name: by_name[name].elements)
+        reason = (
+            f"the network takes {elements} processing elements, {by_name[worst].elements} of them "
+            f"this layer, a chip has {ELEMENTS}"
+        )
+        refusals.append(Problem(worst, reason, "use smaller layers"))
+    return tuple(refusals)
 
 
 def _readme(net: Network) -> str:
-    made, count = parts(net), sizes(net)
+    by_name, count = parts(net), sizes(net)
     resets = {update.reset for update in updates(net).values()}
     rows = [
         f"| {name} | {count[name]} | {part.elements} | {part.bytes:,} |"
-        for name, part in made.items()
+        for name, part in by_name.items()
     ]
     changes = []
     for way in all_ways(net):

@@ -1,4 +1,4 @@
-"""The ways between layers that py-spinnaker2 makes projections of, and how the nodes on lehr's ways become such.
+"""Ways between layers that py-spinnaker2 makes projections of, and lehr's ways as such.
 
 Its `create_projections` knows, between a source of spikes and neurons: Linear or Affine; Conv2d;
 SumPool2d and Conv2d; SumPool2d, Flatten and Affine; SumPool2d. It leaves out others without a word,
@@ -60,20 +60,23 @@ class Way:
 
 
 def ways(net: Network, name: str) -> tuple[list[Way], list[Problem]]:
-    """All ways into a layer, and why others are none."""
-    made, problems = list[Way](), list[Problem]()
+    """Return all ways into a layer, and why others are none."""
+    result, problems = list[Way](), list[Problem]()
     for arrival in arrivals(net, name):
         for path in arrival.paths:
             try:
-                made.append(_way(net, arrival.source, name, path))
+                result.append(_way(net, arrival.source, name, path))
             except _Unlike as error:
                 problems.append(Problem(error.node, error.reason, error.hint))
-    if not problems and len({way.convolves for way in made}) > 1:
-        reason = "it hears convolutions and other weights, the machine's neurons hear the ones or the others"
+    if not problems and len({way.convolves for way in result}) > 1:
+        reason = (
+            "it hears convolutions and other weights, the machine's neurons hear the ones or "
+            "the others"
+        )
         problems.append(
             Problem(name, reason, "put a layer of neurons between, or use convolutions alone")
         )
-    return made, problems
+    return result, problems
 
 
 class _Unlike(Exception):
@@ -118,11 +121,14 @@ def _way(net: Network, source: str, target: str, path: tuple[str, ...]) -> Way:
             window = _window(net, rest[1])
             kernel, stride = pooled(kernel, (window, window), (stride, stride)), stride * window
         return Way(source, target, shape, pool, False, _held(rest[0], kernel), stride, conv.padding)
-    told = " and ".join(kind.__name__ for kind in kinds) or "nothing"
-    hint = "use one layer of weights between layers of neurons, with pooling before or after a convolution, or before a Flatten"
+    names = " and ".join(kind.__name__ for kind in kinds) or "nothing"
+    hint = (
+        "use one layer of weights between layers of neurons, with pooling before or after a "
+        "convolution, or before a Flatten"
+    )
     raise _Unlike(
         path[-1] if path else target,
-        f"there is {told} between {source} and {target}, the machine has other ways",
+        f"there is {names} between {source} and {target}, the machine has other ways",
         hint,
     )
 

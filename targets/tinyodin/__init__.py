@@ -1,4 +1,7 @@
-"""Target tinyodin: the crossbar of 256 neurons in open Verilog, programmed over SPI, with events in and out."""
+"""Target tinyodin: the crossbar of 256 neurons in open Verilog.
+
+It is programmed over SPI; events go in and come out.
+"""
 
 from lehr.targets.tinyodin.target import TinyOdin
 

@@ -1,10 +1,10 @@
-"""A network as the one crossbar that tinyODIN is: rows of weights that events read, columns of neurons that they reach.
+"""Crossbar of tinyODIN in place of a network: rows of weights, columns of neurons.
 
-In open loop (register SPI_OPEN_LOOP) the spikes of neurons go out and are not served: rows then
-belong to the input alone, columns to the neurons, and the scheduler's queue holds nothing but
-events of the host: never more than one, so that none is dropped and none overtakes another. For the
-controller comes back to WAIT from a handshake when the request is low (controller.v), and then
-serves what is queued.
+Events read rows, and reach the neurons of columns. In open loop (register SPI_OPEN_LOOP) the spikes
+of neurons go out and are not served: rows then belong to the input alone, columns to the neurons,
+and the scheduler's queue holds nothing but events of the host: never more than one, so that none is
+dropped and none overtakes another. For the controller comes back to WAIT from a handshake when the
+request is low (controller.v), and then serves what is queued.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ from lehr.update import Program
 NEURONS = 256
 LOWEST_WEIGHT, HIGHEST_WEIGHT = -8, 7
 HIGHEST_THRESHOLD = 4095
-"""12 bits without a sign; a membrane reaches 2047, so that a neuron with a threshold above never fires."""
+"""Highest threshold: 12 bits without a sign.
+
+A membrane reaches 2047, so that a neuron with a threshold above never fires.
+"""
 HIGHEST_LEAK = 127
 
 _EVENT = """
@@ -43,7 +46,7 @@ FIELDS = f"add v bias 0\nbound v -2048 2047 saturate\nput fired 0\nfor each even
 
 @dataclass(frozen=True)
 class Crossbar:
-    """What the memories hold.
+    """Contents of the memories.
 
     Attributes:
         weights: int64 `[inputs, neurons]`, by row.
@@ -74,9 +77,9 @@ def crossbar(net: Network) -> Crossbar:
 
 
 def problems(net: Network) -> tuple[Problem, ...]:
-    """Why a network, whose nodes and fields the machine has, is no crossbar of its."""
-    if found := beyond_one_layer(net):
-        return found
+    """Return why a network, whose nodes and fields the machine has, is no crossbar of its."""
+    if refusals := beyond_one_layer(net):
+        return refusals
     ((name, neuron),) = net.neurons.items()
     numbers = _numbers(neuron)
     if isinstance(numbers, str):
@@ -88,14 +91,14 @@ def problems(net: Network) -> tuple[Problem, ...]:
                 "and 12 bits",
             ),
         )
-    found = _of_sizes(net, name)
+    refusals = _of_sizes(net, name)
     if neuron.bias.any():
-        found += (
+        refusals += (
             Problem(name, "its neurons have a bias, the machine has none", "train without biases"),
         )
     size = sizes(net)[name]
     highest = HIGHEST_THRESHOLD - (numbers["test"] == "gt")
-    found += outside(
+    refusals += outside(
         name,
         "thresholds",
         by_neuron(neuron, "threshold", size),
@@ -103,7 +106,7 @@ def problems(net: Network) -> tuple[Problem, ...]:
         highest,
         "use smaller weights, or fewer fraction bits",
     )
-    found += outside(
+    refusals += outside(
         name, "leaks", _leaks(neuron, numbers, size), 0, HIGHEST_LEAK, "use a smaller leak"
     )
     ways = connections(net)
@@ -117,32 +120,38 @@ def problems(net: Network) -> tuple[Problem, ...]:
         if any(isinstance(node, SumPool2d) for node in net.nodes.values())
         else "use weights of at most 4 bits"
     )
-    found += outside(
+    refusals += outside(
         name, "weights, as an event brings them", weights, LOWEST_WEIGHT, HIGHEST_WEIGHT, pooled
     )
-    return found
+    return refusals
 
 
 def beyond_one_layer(net: Network) -> tuple[Problem, ...]:
-    """Why a network is more than one layer of neurons that hears the input alone: the queue serves others otherwise than the network."""
-    queue = "through the machine's queue, within the step and in the order in which they are emitted, not of address"
+    """Return why a network is more than one layer of neurons that hears the input alone.
+
+    The queue serves others otherwise than the network.
+    """
+    queue = (
+        "through the machine's queue, within the step and in the order in which they are "
+        "emitted, not of address"
+    )
     hint = "use one layer of neurons that hears the input alone, or target c"
     ways = {(each.source, each.target): each for each in connections(net) if each.source != INPUT}
-    found = [
+    refusals = [
         Problem(target, f"it would hear spikes of {source} {queue}", hint)
         for source, target in ways
     ]
     deaf = [
         Problem(name, "it is one more layer beside another", hint) for name in list(net.neurons)[1:]
     ]
-    return tuple(found) or tuple(deaf)
+    return tuple(refusals) or tuple(deaf)
 
 
 def _of_sizes(net: Network, name: str) -> tuple[Problem, ...]:
     inputs, neurons = int(np.prod(net.input.shape)), sizes(net)[name]
-    found = []
+    refusals = []
     if inputs > NEURONS:
-        found.append(
+        refusals.append(
             Problem(
                 name,
                 f"it hears {inputs:,} inputs, the machine has {NEURONS} rows of weights",
@@ -150,18 +159,18 @@ def _of_sizes(net: Network, name: str) -> tuple[Problem, ...]:
             )
         )
     if neurons > NEURONS:
-        found.append(
+        refusals.append(
             Problem(
                 name, f"it has {neurons:,} neurons, the machine has {NEURONS}", "use fewer neurons"
             )
         )
-    return tuple(found)
+    return tuple(refusals)
 
 
 def outside(
     name: str, what: str, values: Int64, low: int, high: int, hint: str
 ) -> tuple[Problem, ...]:
-    """Return the problem that numbers of layer `name` are below `low` or above `high`, where they are."""
+    """Return the problem that numbers of layer `name` leave `low` to `high`, where they do."""
     if int(values.min()) >= low and int(values.max()) <= high:
         return ()
     return (
@@ -180,7 +189,10 @@ def _numbers(neuron: Neuron) -> dict[str, str] | str:
     if isinstance(own, str):
         return own
     if own.get("leak") in neuron.program.registers:
-        return f"its leak is the register {own['leak']}, which changes; the machine's is a number by neuron"
+        return (
+            f"its leak is the register {own['leak']}, which changes; the machine's is a number "
+            "by neuron"
+        )
     return own
 
 

@@ -15,7 +15,10 @@ _SIGN = 0x800
 
 
 def events(x: npt.NDArray[np.uint8], leaks: bool) -> list[int]:
-    """Return the words of inputs `[N, T, rows]`: by step, ascending addresses, a count of c as c events; then the leak, where there is one."""
+    """Return the words of inputs `[N, T, rows]`: by step, addresses in ascending order.
+
+    A count of c is c events. Then comes the leak, where there is one.
+    """
     words = list[int]()
     for sample in x:
         words.append(SAMPLE)

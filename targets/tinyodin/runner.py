@@ -1,4 +1,7 @@
-"""The machine's own Verilog, which its users have, under Verilator: programmed as the artefact says, and fed with events."""
+"""Machine's own Verilog, which its users have, under Verilator.
+
+It is programmed as the artefact says, and fed with events.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +61,7 @@ class TinyOdinRunner:
         """Whether the scheduler's queue was full at any time in the last run."""
 
     def missing(self) -> str | None:
-        """What this machine lacks and how to get it, or None."""
+        """Return what this machine lacks and how to get it, or None."""
         return UPSTREAM.missing() or missing("verilator")
 
     def run(self, folder: Path, x: npt.NDArray[np.uint8]) -> Trace:
@@ -88,8 +91,8 @@ class TinyOdinRunner:
         x = stepped(x, shape, steps)  # a pixel is as many events
         samples, steps = x.shape[:2]
         inputs = x.reshape(samples, steps, -1)
-        with tempfile.TemporaryDirectory(prefix="lehr-tinyodin-") as made:
-            work = Path(made)
+        with tempfile.TemporaryDirectory(prefix="lehr-tinyodin-") as scratch:
+            work = Path(scratch)
             lengths = {image: self._copied(folder / image, work / image) for image in IMAGES}
             (work / "events.hex").write_text(
                 "".join(f"{word:04x}\n" for word in events(inputs, leaks))

@@ -49,7 +49,7 @@ class TinyOdin(Target):
     )
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
-        """One layer, its size, and numbers that the memories have no room for."""
+        """Return what is not one layer, its size, and numbers that memories have no room for."""
         return problems(net)
 
     def plan(self, net: Network, options: Options) -> BuildPlan:
@@ -86,7 +86,10 @@ class TinyOdin(Target):
         rows, columns = bar.weights.shape
         events = rates.get(INPUT, 0.0) * rows
         cycles = events * (1 + 2 * columns) + (2 * columns if bar.leaks.any() else 0)
-        timing = "doc/README.md of the machine, 2.2.1: 1 + 2 neurons a spike event, 2 neurons a time reference; handshakes left out"
+        timing = (
+            "doc/README.md of the machine, 2.2.1: 1 + 2 neurons a spike event, 2 neurons a time "
+            "reference; handshakes left out"
+        )
         spi = sum(1 for _ in program(bar))
         return Estimate(
             (

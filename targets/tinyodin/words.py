@@ -1,4 +1,4 @@
-"""What goes over tinyODIN's SPI: words of 40 bits, an address of 20 and data of 20, and the memories that they make.
+"""Words over tinyODIN's SPI: 40 bits, an address of 20 and data of 20; the memories from them.
 
 Source: doc/README.md of the machine, sections 2.1 (words), 3 (memories) and 4 (registers).
 """
@@ -12,7 +12,11 @@ import numpy as np
 from lehr.targets.tinyodin.crossbar import NEURONS, Crossbar
 
 GATE, OPEN_LOOP, AER_SOURCE, LAST_NEURON = 0, 1, 2, 3
-"""Addresses of the registers: activity gated, so that memories can be written; spikes kept out of the queue; told as they are fired."""
+"""Addresses of the registers.
+
+Activity is gated, so that memories can be written. Spikes are kept out of the queue. They are sent
+as they are fired.
+"""
 _WRITE, _NEURON, _SYNAPSE = 1 << 18, 1 << 16, 2 << 16
 PER_WORD = 8
 """Weights in a word of the synapse memory."""
@@ -21,7 +25,10 @@ SYNAPSE_WORDS = NEURONS * ROW
 
 
 def neuron_memory(bar: Crossbar) -> list[int]:
-    """Return the 256 words: leak, threshold, and a membrane of 0; neurons that are not there are disabled."""
+    """Return the 256 words: leak, threshold, and a membrane of 0.
+
+    Neurons that are not there are disabled.
+    """
     used = [
         (int(leak) << 24) | (int(threshold) << 12)
         for threshold, leak in zip(bar.thresholds, bar.leaks, strict=True)
@@ -30,7 +37,10 @@ def neuron_memory(bar: Crossbar) -> list[int]:
 
 
 def synapse_memory(bar: Crossbar) -> list[int]:
-    """Return the 8192 words: 32 a row, 8 weights of 4 bits in each, the first in the lowest bits."""
+    """Return the 8192 words: 32 a row, 8 weights of 4 bits in each.
+
+    The first weight is in the lowest bits.
+    """
     whole = np.zeros((NEURONS, NEURONS), np.int64)
     whole[: bar.weights.shape[0], : bar.weights.shape[1]] = bar.weights
     nibbles = (whole & 15).reshape(SYNAPSE_WORDS, PER_WORD)
@@ -38,7 +48,7 @@ def synapse_memory(bar: Crossbar) -> list[int]:
 
 
 def program(bar: Crossbar) -> Iterator[int]:
-    """All words that program the machine, in order; a pulse of RST is due after them."""
+    """Yield all words that program the machine, in order; a pulse of RST is due after them."""
     rows, columns = bar.weights.shape
     for register, value in ((GATE, 1), (OPEN_LOOP, 1), (AER_SOURCE, 0), (LAST_NEURON, columns - 1)):
         yield (register << 20) | value

@@ -1,4 +1,7 @@
-"""Target xylo: SynSense's Xylo, its configuration, the images of its memories, its vendor's simulator to run them in."""
+"""Target xylo: SynSense's Xylo, its configuration, and the images of its memories.
+
+Its vendor's simulator runs them.
+"""
 
 from lehr.targets.xylo.target import Xylo
 

@@ -26,7 +26,10 @@ WEIGHT = (-128, 127)
 
 @dataclass(frozen=True)
 class Weights:
-    """One of the three matrices: `values` `[sources, targets]` within 8 bits, each shifted to the left by `shift`."""
+    """Matrix of weights, one of the three.
+
+    `values` are `[sources, targets]`, within 8 bits, each shifted to the left by `shift`.
+    """
 
     values: Int64
     shift: int
@@ -34,7 +37,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class Layer:
-    """Where a layer of the network is.
+    """Place of a layer of the network.
 
     Attributes:
         name: in the network.
@@ -72,15 +75,18 @@ class Chip:
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """All layers."""
+        """Layers of both populations."""
         return (*self.hidden, self.output)
 
 
 def placed(net: Network) -> Chip | tuple[Problem, ...]:
     """Return a network on the chip, or all reasons why it is not."""
-    size, found = sizes(net), {name: cells(net, name, count) for name, count in sizes(net).items()}
-    known = {name: each for name, each in found.items() if isinstance(each, Cells)}
-    wrong = [each for each in found.values() if isinstance(each, Problem)]
+    size, cells_by_name = (
+        sizes(net),
+        {name: cells(net, name, count) for name, count in sizes(net).items()},
+    )
+    known = {name: each for name, each in cells_by_name.items() if isinstance(each, Cells)}
+    wrong = [each for each in cells_by_name.values() if isinstance(each, Problem)]
     if wrong := [*wrong, *_counts(net, size), *_edges(net), *_spikes(net, known)]:
         return tuple(wrong)
     late = lags(net, 0)
@@ -148,10 +154,16 @@ def _spikes(net: Network, known: Mapping[str, Cells]) -> Iterator[Problem]:
     for name, each in known.items():
         if name == net.output:
             if each.up_to > OUTPUT_SPIKES:
-                reason = f"it fires up to {each.up_to} times a step, an output of the chip fires {OUTPUT_SPIKES} time"
+                reason = (
+                    f"it fires up to {each.up_to} times a step, an output of the chip fires "
+                    f"{OUTPUT_SPIKES} time"
+                )
                 yield Problem(name, reason, f"train its last layer with up to {OUTPUT_SPIKES}")
         elif each.up_to != HIDDEN_SPIKES:
-            reason = f"it fires up to {each.up_to} times a step, a hidden neuron of the chip up to {HIDDEN_SPIKES} times"
+            reason = (
+                f"it fires up to {each.up_to} times a step, a hidden neuron of the chip up to "
+                f"{HIDDEN_SPIKES} times"
+            )
             yield Problem(name, reason, f"train it with up to {HIDDEN_SPIKES}")
 
 
@@ -160,20 +172,29 @@ def _fan_out(chip: Chip) -> Iterator[Problem]:
     for layer in chip.hidden:
         most = int(counts[layer.first : layer.first + layer.size].max())
         if most > FAN_OUT:
-            reason = f"one of its neurons reaches {most:,} hidden neurons, the chip has room for {FAN_OUT}"
+            reason = (
+                f"one of its neurons reaches {most:,} hidden neurons, the chip has room for "
+                f"{FAN_OUT}"
+            )
             yield Problem(
                 layer.name, reason, "use a smaller layer behind it, or weights that are 0"
             )
     if counts.sum() > RECURRENT:
-        reason = f"there are {counts.sum():,} synapses between hidden neurons, the chip has room for {RECURRENT:,}"
+        reason = (
+            f"there are {counts.sum():,} synapses between hidden neurons, the chip has room for "
+            f"{RECURRENT:,}"
+        )
         yield Problem(chip.hidden[-1].name, reason, "use smaller layers, or weights that are 0")
 
 
 def _starts(chip: Chip) -> Iterator[Problem]:
-    """Yield the bias of a layer that runs late would act before the layer's first step."""
+    """Yield the layers that run late and whose bias would act before their first step."""
     for layer in chip.layers:
         if layer.lag and layer.cells.bias.any():
-            reason = f"its biases would act {layer.lag} steps before its first input, as each hop takes a step"
+            reason = (
+                f"its biases would act {layer.lag} steps before its first input, as each hop "
+                "takes a step"
+            )
             yield Problem(
                 layer.name,
                 reason,
@@ -183,7 +204,7 @@ def _starts(chip: Chip) -> Iterator[Problem]:
 
 
 def _rails(net: Network, layer: Layer) -> Iterator[Problem]:
-    """Where the chip does something else than the program at the ends of a register.
+    """Yield where the chip does something else than the program at the ends of a register.
 
     It adds to a synapse spike by spike, and saturates each time: the order counts unless all
     weights of a neuron have one sign. Its decay of a membrane of -32768 by a dash of 0 is -32768,
@@ -218,13 +239,13 @@ def _wired(
             "into" if each.source == INPUT else "out" if each.target == output.name else "recurrent"
         ]
         _block(matrix, each, place)[...] += each.weights << place[each.target].cells.shift
-    made = {name: _shifted(matrix) for name, matrix in whole.items()}
+    matrices = {name: _shifted(matrix) for name, matrix in whole.items()}
     wrong = [
-        _too_wide(net, name, matrix, made[name])
+        _too_wide(net, name, matrix, matrices[name])
         for name, matrix in whole.items()
-        if not _fits(made[name].values)
+        if not _fits(matrices[name].values)
     ]
-    return tuple(wrong) or Chip(hidden, output, lag, **made)
+    return tuple(wrong) or Chip(hidden, output, lag, **matrices)
 
 
 def _block(matrix: Int64, each: Connection, place: Mapping[str, Layer]) -> Int64:
@@ -244,7 +265,7 @@ def _fits(values: Int64) -> bool:
     return bool(((values >= WEIGHT[0]) & (values <= WEIGHT[1])).all())
 
 
-def _too_wide(net: Network, name: str, matrix: Int64, made: Weights) -> Problem:
+def _too_wide(net: Network, name: str, matrix: Int64, weights: Weights) -> Problem:
     worst = int(matrix.flat[int(np.abs(matrix).argmax())])
     where = {
         "into": "of the input",
@@ -252,10 +273,13 @@ def _too_wide(net: Network, name: str, matrix: Int64, made: Weights) -> Problem:
         "out": "of the outputs",
     }[name]
     target = net.output if name == "out" else next(iter(net.neurons))
-    reason = f"the weights {where} reach {worst:,}, 8 bits with one shift of up to {MOST_SHIFT} for all of them do not hold them"
+    reason = (
+        f"the weights {where} reach {worst:,}, 8 bits with one shift of up to {MOST_SHIFT} for "
+        "all of them do not hold them"
+    )
     return Problem(
         target,
         reason,
         "use one shift for them, or smaller weights; here they would be "
-        f"{made.values.min()}..{made.values.max()}",
+        f"{weights.values.min()}..{weights.values.max()}",
     )

@@ -1,10 +1,10 @@
-"""The files of an artefact: samna's configuration, the images of the core's memories, and what is written where.
+"""Files of an artefact: samna's configuration, the images of the core's memories, their writes.
 
-Sources: names of the configuration are those of `samna.xyloCore2.configuration` as Rockpool sets
-them; samna 0.7.1, the last that is to be had, has the first core of the family (`samna.pollen`),
-whose names these are but for the biases. Images are as `xylosim.tools` of xylosim 0.1.3 writes them
-for hardware tests. Addresses are those that samna 0.7.1 writes to, and Rockpool reads from in the
-second core.
+The writes are addresses and values. Sources: names of the configuration are those of
+`samna.xyloCore2.configuration` as Rockpool sets them; samna 0.7.1, the last that is to be had, has
+the first core of the family (`samna.pollen`), whose names these are but for the biases. Images are
+as `xylosim.tools` of xylosim 0.1.3 writes them for hardware tests. Addresses are those that samna
+0.7.1 writes to, and Rockpool reads from in the second core.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SCRIPTS = Path(__file__).parent / "scripts"
 LARGEST = 1 << 26
 """Bytes of a configuration: a full matrix of 1,000 neurons takes 5 million."""
 STEP_SECONDS = 1e-3
-"""What the images say of the length of a step, as all examples of the vendor do; the host decides it."""
+"""Length of a step in the images, as all examples of the vendor have it; the host decides it."""
 ADDRESSES = {
     "input weights": 0x00100,
     "dash of synapses": 0x089C8,
@@ -47,7 +47,7 @@ ADDRESSES = {
 
 
 def files(net: Network, chip: Chip) -> dict[str, bytes]:
-    """All files but the README."""
+    """Return all files but the README."""
     images = {
         f"{IMAGES}/{name}.ini": "".join(f"{line}\n" for line in lines).encode()
         for name, lines in _images(chip).items()
@@ -68,7 +68,10 @@ def files(net: Network, chip: Chip) -> dict[str, bytes]:
 
 # -------------------------------------------------------------------- samna's configuration
 def configuration(chip: Chip) -> dict[str, Any]:
-    """What is to be set of samna's configuration, in the shape of its JSON; the rest of it is as samna's defaults say."""
+    """Return what is to be set of samna's configuration, in the shape of its JSON.
+
+    The rest of it is as samna's defaults say.
+    """
     biased = any(layer.cells.bias.any() for layer in chip.layers)
     none = {"nullopt": True}
     hidden = [
@@ -116,7 +119,10 @@ def _matrix(weights: Weights) -> dict[str, Any]:
 
 # -------------------------------------------------------------------- memories
 def memory(chip: Chip) -> Iterator[tuple[int, int]]:
-    """Addresses and values of all memories that the network needs, biases left out: where they are is not published."""
+    """Yield addresses and values of all memories that the network needs.
+
+    Biases are left out: where they are is not published.
+    """
     sources, targets = np.nonzero(chip.recurrent.values)
     contents = {
         "input weights": chip.into.values,

@@ -52,7 +52,7 @@ _INTEGRATORS = tuple("".join(parts) for parts in ((_TAKE, _BIAS, _CHANGE), (_TAK
 
 @dataclass(frozen=True)
 class Cells:
-    """What the chip keeps of each neuron of a layer, `[size]`.
+    """Numbers that the chip keeps of each neuron of a layer, `[size]`.
 
     Attributes:
         threshold: of the membrane; `NEVER` for integrators.
@@ -75,10 +75,10 @@ def cells(net: Network, name: str, size: int) -> Cells | Problem:
     """Return the numbers of a layer, or why its update is not Xylo's."""
     neuron = net.neurons[name]
     forms = _INTEGRATORS if neuron.integrates else _FORMS
-    found = [matched(neuron.program, form) for form in forms]
-    holes = next((each for each in found if isinstance(each, dict)), None)
+    matchings = [matched(neuron.program, form) for form in forms]
+    holes = next((each for each in matchings if isinstance(each, dict)), None)
     if holes is None:
-        return Problem(name, str(found[0]), "train with machine 'xylo'")
+        return Problem(name, str(matchings[0]), "train with machine 'xylo'")
     given = {"bias": "0", "threshold": str(NEVER), "up_to": "0", **holes}
 
     def values(hole: str) -> Int64:
@@ -89,12 +89,12 @@ def cells(net: Network, name: str, size: int) -> Cells | Problem:
             else np.full(size, int(word), np.int64)
         )
 
-    made = {hole: values(hole) for hole in RANGES}
+    parameters = {hole: values(hole) for hole in RANGES}
     for hole, (low, high) in RANGES.items():
-        worst = made[hole][(made[hole] < low) | (made[hole] > high)]
+        worst = parameters[hole][(parameters[hole] < low) | (parameters[hole] > high)]
         if worst.size:
             hint = "train with a higher threshold" if hole == "bias" else f"use {hole} within it"
             return Problem(
                 name, f"its {hole} is {worst[0]:,}, the chip holds {low:,} to {high:,}", hint
             )
-    return Cells(**made, shift=int(given["shift"]), up_to=int(given["up_to"]))
+    return Cells(**parameters, shift=int(given["shift"]), up_to=int(given["up_to"]))

@@ -1,4 +1,4 @@
-"""What samna says of an artefact, where it is installed."""
+"""Measurements by samna of an artefact, where it is installed."""
 
 from __future__ import annotations
 
@@ -16,48 +16,51 @@ from lehr.targets.xylo.files import CONFIGURATION, LARGEST, SCRIPTS, WRITES
 
 
 def validated(folder: Path) -> dict[str, npt.NDArray[np.int64]]:
-    """What samna writes for the artefact's configuration: `address` and `value` of memory, and how many `registers`.
+    """Return what samna writes for the artefact's configuration.
+
+    It is `address` and `value` of memory, and how many `registers`.
 
     Raises:
         ToolMissing: when samna is not installed.
         NotBitExact: when it does not take the configuration, or writes something else to memory
             than the artefact says.
     """
-    made = SAMNA.run(
+    outputs = SAMNA.run(
         SCRIPTS / "samna_check.py",
         {},
         "does not take the configuration",
         [(folder / CONFIGURATION).absolute()],
     )
     lines = (folder / WRITES).read_text("utf-8").splitlines()[1:]
-    told = {
+    expected = {
         (int(address, 16), int(value)) for address, value in (line.split(",") for line in lines)
     }
-    written = set(zip(made["address"].tolist(), made["value"].tolist(), strict=True))
-    if told != written:
-        differ = sorted(told ^ written)[0]
+    written = set(zip(outputs["address"].tolist(), outputs["value"].tolist(), strict=True))
+    if expected != written:
+        differ = sorted(expected ^ written)[0]
         raise NotBitExact(
-            f"samna writes {len(told ^ written):,} words otherwise than {WRITES}, first at "
+            f"samna writes {len(expected ^ written):,} words otherwise than {WRITES}, first at "
             f"0x{differ[0]:05x}; build it again"
         )
-    return made
+    return outputs
 
 
 def measure(folder: Path) -> tuple[Figure, ...]:
-    """How much configuration samna writes; nothing where it is not installed, or knows no core that the network is for.
+    """Return how much configuration samna writes.
 
-    Of the first core it asks that outputs 2i and 2i + 1 have one threshold. Of the second neither
-    Rockpool nor xylosim asks that.
+    It is nothing where samna is not installed, or knows no core that the network is for. Of the
+    first core it asks that outputs 2i and 2i + 1 have one threshold. Of the second neither Rockpool
+    nor xylosim asks that.
     """
-    told = read_json(folder / CONFIGURATION, AGAIN, LARGEST)["value0"]
-    thresholds = [neuron["threshold"] for neuron in told["readout"]["neurons"]]
+    configuration = read_json(folder / CONFIGURATION, AGAIN, LARGEST)["value0"]
+    thresholds = [neuron["threshold"] for neuron in configuration["readout"]["neurons"]]
     if SAMNA.missing() or any(
         a != b for a, b in zip(thresholds[::2], thresholds[1::2], strict=False)
     ):
         return ()
-    made = validated(folder)
+    written = validated(folder)
     source = f"samna {SAMNA.version()}, which validated it as the first core's, without biases"
     return (
-        Figure("memory writes of samna", made["address"].size, "words", source),
-        Figure("register writes of samna", int(made["registers"]), "words", source),
+        Figure("memory writes of samna", written["address"].size, "words", source),
+        Figure("register writes of samna", int(written["registers"]), "words", source),
     )

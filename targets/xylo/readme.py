@@ -1,4 +1,4 @@
-"""The README of an artefact: what is in it, what was done to the network, how it goes onto the chip."""
+"""README of an artefact: what is in it, what was done to the network, how it goes onto the chip."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ TEMPLATE = """\
 
 | file | what it is |
 |---|---|
-| {configuration} | what is to be set of `samna.xyloCore2.configuration.XyloConfiguration`, in the shape of its JSON |
-| {images}/ | images of the core's memories, as `xylosim.tools` writes them; a step is taken to last {step} s, which the host decides |
-| {writes} | addresses and values of the same memories; without biases, whose address is not published |
+| {configuration} | what is to be set of `samna.xyloCore2.configuration.XyloConfiguration`, in the \
+shape of its JSON |
+| {images}/ | images of the core's memories, as `xylosim.tools` writes them; a step is taken to \
+last {step} s, which the host decides |
+| {writes} | addresses and values of the same memories; without biases, whose address is not \
+published |
 | {loader} | sets what {configuration} says in a configuration of samna's |
 | {places} | which neurons a layer is, and by how many steps it runs late |
 
@@ -28,8 +31,10 @@ TEMPLATE = """\
 
 {changes}
 
-Every spike, membrane and synapse current is the one that lehr's reference simulator computes; `lehr verify` runs `{configuration}` in
-the vendor's simulator, `xylosim`, and compares. An input takes up to 15 events a step; the chip leaves out more without a word.
+Every spike, membrane and synapse current is the one that lehr's reference simulator computes; \
+`lehr verify` runs `{configuration}` in
+the vendor's simulator, `xylosim`, and compares. An input takes up to 15 events a step; the chip \
+leaves out more without a word.
 
 ## Onto the chip
 
@@ -40,10 +45,13 @@ With a samna that has `xyloCore2` (the releases for the development kit), in thi
     made = configured(configuration.XyloConfiguration(), "{configuration}")
     print(validate_configuration(made))
 
-Samna 0.7.1, the last that is in public, has the first core of the family alone; there outputs 2i and 2i + 1 must have one threshold.
-Whether samna asks that of the second core is not known here: Rockpool sets, and the simulator computes, each by itself.
+Samna 0.7.1, the last that is in public, has the first core of the family alone; there outputs 2i \
+and 2i + 1 must have one threshold.
+Whether samna asks that of the second core is not known here: Rockpool sets, and the simulator \
+computes, each by itself.
 
-Rockpool's `XyloSamna` and `XyloSim.from_config` take it as it is. A sample is {steps} steps long: give {more} more steps without input
+Rockpool's `XyloSamna` and `XyloSim.from_config` take it as it is. A sample is {steps} steps long: \
+give {more} more steps without input
 at its end, count the outputs from step {first} on, and reset the states before the next one.
 """
 
@@ -73,32 +81,32 @@ def readme(net: Network, chip: Chip) -> str:
 
 
 def changes(chip: Chip) -> list[str]:
-    """What of a network is said otherwise on the chip."""
-    made = [
+    """Return what of a network is said otherwise on the chip."""
+    sentences = [
         "Weights of the input, between hidden neurons, to outputs are shifted by "
         f"{', '.join(map(str, _shifts(chip)))}."
     ]
     if len(chip.hidden) > 1:
-        made.append(
+        sentences.append(
             f"{len(chip.hidden)} layers are blocks of one hidden population; what is between them, "
             "convolutions too, is in its matrix."
         )
     if any(layer.lag for layer in chip.layers):
-        made.append(
+        sentences.append(
             "A hop between neurons takes a step: layers run late, as told above, and the "
             "definition's steps are those from there on."
         )
     if chip.lag:
-        made.append(
+        sentences.append(
             f"The input comes {chip.lag} steps late, as a layer behind it takes in spikes that are "
             "older."
         )
     if not chip.output.cells.up_to:
-        made.append(
+        sentences.append(
             f"Integrators are outputs with a threshold of {NEVER}, which their membranes provably "
             "never reach; read the membranes out."
         )
-    return made
+    return sentences
 
 
 def _shifts(chip: Chip) -> tuple[int, int, int]:

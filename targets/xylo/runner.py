@@ -1,4 +1,7 @@
-"""Running an artefact in its vendor's simulator: every spike and membrane for the caller, every synapse checked here."""
+"""Run an artefact in its vendor's simulator.
+
+Every spike and membrane goes to the caller, every synapse is checked here.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ class Xylosim:
     """Runs artefacts of target `xylo` in SynSense's bit-exact simulator."""
 
     def missing(self) -> str | None:
-        """Whether the simulator is not installed, and how to install it."""
+        """Return how to install the simulator, where it is not installed; else None."""
         return XYLOSIM.missing()
 
     def run(self, folder: Path, x: npt.NDArray[np.uint8]) -> Trace:
@@ -44,12 +47,12 @@ class Xylosim:
             NotBitExact: when the simulator fails, or a synapse's current is not what the spikes
                 make it.
         """
-        told, chip = (
+        places, chip = (
             read_json(folder / PLACES, AGAIN),
             read_json(folder / CONFIGURATION, AGAIN, LARGEST),
         )
         try:
-            shape, steps, lag = tuple(told["input"]), int(told["steps"]), int(told["lag"])
+            shape, steps, lag = tuple(places["input"]), int(places["steps"]), int(places["lag"])
             layers = [
                 (
                     str(t["layer"]),
@@ -58,7 +61,7 @@ class Xylosim:
                     int(t["lag"]),
                     bool(t["output"]),
                 )
-                for t in told["layers"]
+                for t in places["layers"]
             ]
             chip = chip["value0"]
         except (KeyError, TypeError, ValueError) as error:
@@ -68,26 +71,26 @@ class Xylosim:
         inputs = _inputs(x, shape, steps)
         longest = max(lag, *(each[3] for each in layers))
         fed = late(inputs, lag, inputs.shape[1] + longest)
-        made = XYLOSIM.run(
+        outputs = XYLOSIM.run(
             SCRIPTS / "xylosim_run.py",
             {"x": fed},
             "does not run the artefact",
             [(folder / CONFIGURATION).absolute()],
         )
-        _require_currents(made, chip, fed)
+        _require_currents(outputs, chip, fed)
         spikes, membranes = {}, {}
         for name, form, first, behind, output in layers:
             steps_run = slice(behind, behind + inputs.shape[1])
             at = (slice(None), steps_run, slice(first, first + int(np.prod(form))))
             population = "output" if output else "hidden"
             wanted = (*inputs.shape[:2], *form)
-            spikes[name] = made[f"spikes.{population}"][at].reshape(wanted)
-            membranes[name] = made[f"membrane.{population}"][at].reshape(wanted).astype(np.int32)
+            spikes[name] = outputs[f"spikes.{population}"][at].reshape(wanted)
+            membranes[name] = outputs[f"membrane.{population}"][at].reshape(wanted).astype(np.int32)
         return Trace(spikes, membranes)
 
 
 def _inputs(x: npt.NDArray[np.uint8], shape: tuple[int, ...], steps: int) -> npt.NDArray[np.uint8]:
-    """Inputs as the chip takes them, `[N, T, inputs]`."""
+    """Return inputs as the chip takes them, `[N, T, inputs]`."""
     x = stepped(x, shape, steps)
     if x.size and int(x.max()) > MOST_COUNT:
         raise FileRefused(
@@ -97,10 +100,13 @@ def _inputs(x: npt.NDArray[np.uint8], shape: tuple[int, ...], steps: int) -> npt
     return x.reshape(*x.shape[:2], -1)
 
 
-def _require_currents(made: Arrays, chip: Mapping[str, Any], x: npt.NDArray[np.uint8]) -> None:
-    """Whether the current of every synapse is what the definition makes of the spikes that came to it."""
-    before = np.zeros_like(made["spikes.hidden"])
-    before[:, 1:] = made["spikes.hidden"][:, :-1]
+def _require_currents(outputs: Arrays, chip: Mapping[str, Any], x: npt.NDArray[np.uint8]) -> None:
+    """Raise NotBitExact unless every synapse's current is what the spikes that came to it make.
+
+    The definition says what they make.
+    """
+    before = np.zeros_like(outputs["spikes.hidden"])
+    before[:, 1:] = outputs["spikes.hidden"][:, :-1]
     reservoir, readout = chip["reservoir"], chip["readout"]
     for name, arrives, neurons in (
         (
@@ -116,13 +122,16 @@ def _require_currents(made: Arrays, chip: Mapping[str, Any], x: npt.NDArray[np.u
             current = np.clip(current + arrives[:, t], *STATE)
             taken = current >> dash
             current = current - np.where(taken == 0, np.sign(current), taken)
-            wrong = current != made[f"current.{name}"][:, t]
+            wrong = current != outputs[f"current.{name}"][:, t]
             if wrong.any():
                 sample, neuron = (
                     int(at) for at in np.unravel_index(int(wrong.argmax()), wrong.shape)
                 )
-                got = int(made[f"current.{name}"][sample, t, neuron])
-                where = f"{name} neuron {neuron} at step {t} of sample {sample} is {got}, expected {current[sample, neuron]}"
+                got = int(outputs[f"current.{name}"][sample, t, neuron])
+                where = (
+                    f"{name} neuron {neuron} at step {t} of sample {sample} is {got}, expected "
+                    f"{current[sample, neuron]}"
+                )
                 raise NotBitExact(
                     f"xylosim: the synapse's current of {where}; report it as a bug of lehr"
                 )

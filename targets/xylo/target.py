@@ -75,7 +75,10 @@ class Xylo(Target):
     environments: ClassVar[tuple[Environment, ...]] = (XYLOSIM, SAMNA)
 
     def neuron_problems(self, name: str, neuron: Neuron) -> list[Problem]:
-        """What of an update is not Xylo's: all that is in fields, and statements that it has not; `limits` looks at the rest."""
+        """Return what of an update is not Xylo's.
+
+        It is all that is in fields, and statements that it has not; `limits` looks at the rest.
+        """
         if isinstance(neuron.arithmetic, Program):
             return super().neuron_problems(name, neuron)
         return [
@@ -87,9 +90,13 @@ class Xylo(Target):
         ]
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
-        """Updates that are not Xylo's, what there is no room for, what the chip would do otherwise."""
-        found = placed(net)
-        return () if isinstance(found, Chip) else found
+        """Return what does not map.
+
+        It is updates that are not Xylo's, what there is no room for, what the chip would do
+        otherwise.
+        """
+        chip = placed(net)
+        return () if isinstance(chip, Chip) else chip
 
     def plan(self, net: Network, options: Options) -> BuildPlan:
         """Samna's configuration, images of the memories, what is written where, and a README.
@@ -104,12 +111,18 @@ class Xylo(Target):
     def estimate(
         self, net: Network, rates: Mapping[str, float], options: Options | None = None
     ) -> Estimate:
-        """Neurons, synapses, memory, and synaptic operations; no energy is published for any of them."""
+        """Estimate neurons, synapses, memory, and synaptic operations.
+
+        No energy is published for any of them.
+        """
         del options
         chip = self._chip(net)
         hidden = len(chip.recurrent.values)
         count = {name: int(np.count_nonzero(each.values)) for name, each in _matrices(chip).items()}
-        published = "arXiv 2406.15112, keyword spotting on Xylo Audio 2; of that network, nothing follows for this one"
+        published = (
+            "arXiv 2406.15112, keyword spotting on Xylo Audio 2; of that network, nothing "
+            "follows for this one"
+        )
         return Estimate(
             (
                 Figure(
@@ -145,7 +158,7 @@ class Xylo(Target):
         )
 
     def measure(self, folder: Path) -> tuple[Figure, ...]:
-        """What samna writes for the configuration, once it has validated it, where it is installed."""
+        """Return what samna writes for the configuration, once validated, where it is installed."""
         return measure(folder)
 
     def runner(self) -> Xylosim:
@@ -154,9 +167,9 @@ class Xylo(Target):
 
     def _chip(self, net: Network) -> Chip:
         self.require_mappable(net)
-        found = placed(net)
-        assert isinstance(found, Chip)
-        return found
+        chip = placed(net)
+        assert isinstance(chip, Chip)
+        return chip
 
 
 def _matrices(chip: Chip) -> dict[str, Weights]:

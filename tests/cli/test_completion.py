@@ -60,6 +60,7 @@ def offered(line: str, shell: str = "bash") -> str:
         "_LEHR_COMPLETE": f"complete_{shell}",
         "_TYPER_COMPLETE_ARGS": line,
         "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        "COLUMNS": "",  # put back afterwards, as all of these are
         "COMP_WORDS": line,
         "COMP_CWORD": str(len(line.split(" ")) - 1),
     }

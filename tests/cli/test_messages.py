@@ -44,9 +44,7 @@ def test_a_folder_that_holds_what_was_meant_names_it(
         )
 
 
-@pytest.mark.parametrize(
-    ("command", "maker"), [("export", "train"), ("report", "build"), ("verify", "build")]
-)
+@pytest.mark.parametrize(("command", "maker"), [("export", "train"), ("verify", "build")])
 def test_a_folder_that_is_not_there_or_is_none(
     lehr: Lehr, tmp_path: Path, command: str, maker: str
 ) -> None:

@@ -41,6 +41,7 @@ COMMANDS = [
     ("simulate", "-i", "x.npz", "--engine", "reference"),
     ("inspect",),
     ("widths",),
+    ("report",),
     ("check", "--target", "c"),
     ("build", "--target", "c", "-n", "1", "-o", "out"),
 ]

@@ -191,8 +191,8 @@ def test_every_command_with_inputs_takes_a_recording(tmp_path: Path, lehr: Lehr)
         ),
         (
             "step=1",
-            "--frames: 'step=1' tells nothing; give KEY=NUMBER, once each, of step_us, start_us, "
-            "steps, downsample",
+            "--frames: 'step=1' tells nothing; did you mean 'steps'? give KEY=NUMBER, once each, "
+            "of step_us, start_us, steps, downsample",
         ),
         (
             "steps=9",

@@ -1,4 +1,4 @@
-"""Target akida: the model that it writes, computed by hand from its JSON, and in Akida's software back end."""
+"""Target akida: its model, computed by hand from the JSON, and in Akida's software back end."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def weights(rng: np.random.Generator, *shape: int) -> npt.NDArray[np.int8]:
     return rng.choice(np.array([-1, 1], np.int8), shape)
 
 
-def neurons(size: int, how: Any = FIELDS, threshold: Any = 1, bias: Any = 0) -> Neuron:
+def neurons(size: int, update: Any = FIELDS, threshold: Any = 1, bias: Any = 0) -> Neuron:
     return Neuron(
-        np.broadcast_to(np.int32(threshold), size), np.broadcast_to(np.int32(bias), size), how
+        np.broadcast_to(np.int32(threshold), size), np.broadcast_to(np.int32(bias), size), update
     )
 
 
@@ -62,7 +62,10 @@ def chain(
 
 
 def everything() -> Network:
-    """Two convolutions of the chip's geometry, one that is not, with a pool, and dense layers; biases that turn thresholds negative."""
+    """Return two convolutions of the chip's geometry, one that is not, a pool, and dense layers.
+
+    Their biases turn thresholds negative.
+    """
     rng = np.random.default_rng(1)
     nodes: dict[str, Node] = {
         "conv": Conv2d(weights(rng, 4, 2, 3, 3), padding=(1, 1)),
@@ -81,15 +84,15 @@ def everything() -> Network:
     return chain(nodes, shape=(2, 6, 7))
 
 
-def dense(how: Any = FIELDS, bias: Any = 0, threshold: Any = 1) -> Network:
+def dense(update: Any = FIELDS, bias: Any = 0, threshold: Any = 1) -> Network:
     rng = np.random.default_rng(2)
-    nodes = {"fc": Linear(weights(rng, 10, 12)), "hidden": neurons(10, how, threshold, bias)}
-    return chain({**nodes, "last": Linear(weights(rng, 5, 10)), "out": neurons(5, how)})
+    nodes = {"fc": Linear(weights(rng, 10, 12)), "hidden": neurons(10, update, threshold, bias)}
+    return chain({**nodes, "last": Linear(weights(rng, 5, 10)), "out": neurons(5, update)})
 
 
-def read_out(readout: Readout, how: Any = FIELDS) -> Network:
+def read_out(readout: Readout, update: Any = FIELDS) -> Network:
     net = dense()
-    out = neurons(5, how, int(how != NEVER), [0, 3, -2, 1, 0])
+    out = neurons(5, update, int(update != NEVER), [0, 3, -2, 1, 0])
     return replace(net, nodes={**net.nodes, "out": out}, readout=readout)
 
 
@@ -118,7 +121,10 @@ def flowing(net: Network, x: Spikes) -> Result:
 
 
 def convolved(x: npt.NDArray[np.int64], kernel: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """A convolution of maps `[N, x, y, channels]`, padded to their size, by its definition: kernels run against the maps."""
+    """Return a convolution of maps `[N, x, y, channels]`, padded to their size, by its definition.
+
+    Kernels run against the maps.
+    """
     reach = len(kernel) // 2
     padded, out = np.pad(x, ((0, 0), (reach, reach), (reach, reach), (0, 0))), 0
     for i in range(len(kernel)):
@@ -305,12 +311,12 @@ def test_pixels_are_refused() -> None:
 def test_the_software_back_end_computes_the_network(name: str, tmp_path: Path) -> None:
     net, x = NETWORKS[name], samples(NETWORKS[name])
     Akida().plan(net, {}).with_manifest({}).write(tmp_path / "built")
-    made, ran = Akida().runner().run(tmp_path / "built", x), flowing(net, x)
-    assert isinstance(made, MachineTrace)
-    assert made.decision is not None
-    assert compare(ran.trace, made).equal
-    assert np.array_equal(made.decision, ran.prediction)
-    assert made.figures[0].value >= len(net.neurons)
+    trace, ran = Akida().runner().run(tmp_path / "built", x), flowing(net, x)
+    assert isinstance(trace, MachineTrace)
+    assert trace.decision is not None
+    assert compare(ran.trace, trace).equal
+    assert np.array_equal(trace.decision, ran.prediction)
+    assert trace.figures[0].value >= len(net.neurons)
 
 
 @tool
@@ -328,7 +334,10 @@ def test_a_built_artefact_verifies_and_is_measured(tmp_path: Path) -> None:
 @pytest.mark.slow
 @tool
 def test_what_does_not_fit_an_akd1000_fails(tmp_path: Path) -> None:
-    """More neural processors than there are, which the tool alone knows: convolutions are split among them."""
+    """Split convolutions among more neural processors than there are.
+
+    The tool alone knows how many that takes.
+    """
     convolutions: dict[str, Node] = {}
     for number in range(80):
         convolutions |= {

@@ -1,4 +1,7 @@
-"""The C code computes what the reference computes, in every spike and membrane, and shows it where it does not."""
+"""The C code computes what the reference computes, and shows it where it does not.
+
+Every spike and membrane is compared.
+"""
 
 from __future__ import annotations
 
@@ -153,8 +156,8 @@ def test_one_unit_is_seen_and_named(change: str, tmp_path: Path) -> None:
     assert first_difference is not None, "the change changes nothing"
     at = np.ravel_multi_index(first_difference.neuron, net.shapes[first_difference.layer])
     status, lines = make(folder, "check")
-    told = re.sub(r"neuron \(.*?\)", f"neuron {at}", str(first_difference))
-    assert (status, lines[0], lines[1]) == (2, told, "FAIL")
+    sentence = re.sub(r"neuron \(.*?\)", f"neuron {at}", str(first_difference))
+    assert (status, lines[0], lines[1]) == (2, sentence, "FAIL")
     assert compare(expected, CRunner().run(folder, x)).first == first_difference
 
 

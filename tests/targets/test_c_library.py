@@ -1,4 +1,4 @@
-"""The C library, called from Python: every way to give an input, several states, streams, and what it refuses."""
+"""The C library, called from Python: ways to give an input, several states, streams, refusals."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ needs_compiler = pytest.mark.skipif(missing() is not None, reason=str(missing())
 
 @pytest.fixture(scope="module")
 def small() -> tuple[Model, Network, Images, Result]:
-    """A small network in C, spikes for it step by step, and what the reference makes of them; spikes flow in it."""
+    """Return a small network in C, spikes for it step by step, and the reference's result.
+
+    Spikes flow in it.
+    """
     if missing():
         pytest.skip(str(missing()))
     net, x = HARD["two states"]()
@@ -40,11 +43,11 @@ def small() -> tuple[Model, Network, Images, Result]:
     return load(net), net, x, expected
 
 
-def require_step(model: Model, expected: Result, sample: int, t: int, how: str, x: Images) -> None:
+def require_step(model: Model, expected: Result, sample: int, t: int, way: str, x: Images) -> None:
     """One step of a model, which must be step `t` of a sample of the reference."""
-    if how == "held":
+    if way == "held":
         step = model.step_held()
-    elif how == "events":
+    elif way == "events":
         step = model.step_events(np.flatnonzero(x), x[x != 0])
     else:
         step = model.step(x)
@@ -75,9 +78,9 @@ def test_run_is_the_reference(name: str) -> None:
 
 @pytest.mark.few(1)
 @needs_compiler
-@pytest.mark.parametrize("how", ["dense", "events", "held"])
+@pytest.mark.parametrize("way", ["dense", "events", "held"])
 @pytest.mark.parametrize("update", [STEP, EVENT], ids=["step", "event"])
-def test_an_input_may_come_in_three_ways(how: str, update: Arithmetic) -> None:
+def test_an_input_may_come_in_three_ways(way: str, update: Arithmetic) -> None:
     """Through a network in which neurons and feedback edges read the input itself."""
     net, x = knot(update)
     still = np.repeat(x[:1, :1], net.steps, axis=1)
@@ -85,7 +88,7 @@ def test_an_input_may_come_in_three_ways(how: str, update: Arithmetic) -> None:
     model = load(net)
     for t in range(net.steps):
         require_step(
-            model, expected, 0, t, "dense" if t == 0 and how == "held" else how, still[0, t]
+            model, expected, 0, t, "dense" if t == 0 and way == "held" else way, still[0, t]
         )
 
 
@@ -122,11 +125,11 @@ def test_a_stream_goes_on_and_a_reset_begins_anew(
 
 @needs_compiler
 def test_a_neuron_fires_up_to_255_times_in_a_step() -> None:
-    """Where it would fire more often, the reference refuses the network, and C stays at 255."""
-    how = Arithmetic(update="event", reset_timing="same_step", fires="ge")
+    """C stays at 255 where a neuron would fire more often; the reference refuses the network."""
+    arithmetic = Arithmetic(update="event", reset_timing="same_step", fires="ge")
     nodes = {
         "fc": Linear(np.ones((1, 2), np.int8)),
-        "out": Neuron(np.array([1], np.int32), np.array([0], np.int32), how),
+        "out": Neuron(np.array([1], np.int32), np.array([0], np.int32), arithmetic),
     }
     net = Network(
         nodes, ((INPUT, "fc"), ("fc", "out"), ("out", OUTPUT)), Input((2,), "u8"), steps=3
@@ -175,7 +178,7 @@ def test_events_that_are_none_are_refused(
 
 
 @pytest.mark.parametrize(
-    ("events", "told"),
+    ("events", "message"),
     [
         (([1.0, 2.0], 1), "indices of events have dtype float64; convert them to integers"),
         (([True, False], 1), "indices of events have dtype bool; convert them to integers"),
@@ -192,11 +195,11 @@ def test_events_that_are_none_are_refused(
     ],
 )
 def test_events_of_another_kind_are_refused(
-    events: tuple[Any, Any], told: str, small: tuple[Model, Network, Images, Result]
+    events: tuple[Any, Any], message: str, small: tuple[Model, Network, Images, Result]
 ) -> None:
     with pytest.raises(UsageError) as error:
         small[0].step_events(*events)
-    assert str(error.value) == told
+    assert str(error.value) == message
 
 
 def test_no_event_is_a_step_too(small: tuple[Model, Network, Images, Result]) -> None:
@@ -222,7 +225,7 @@ def test_arrays_that_are_not_contiguous_are_taken(
 
 
 def takes(model: Model, indices: list[int], values: list[int]) -> bool:
-    """Whether the library itself takes a step of these events."""
+    """Return whether the library itself takes a step of these events."""
     events = np.zeros(
         len(indices), np.dtype([("index", np.uint16), ("value", np.uint8)], align=True)
     )
@@ -265,9 +268,8 @@ def test_a_state_may_hold_anything_before_init_and_keeps_its_input_at_a_reset(na
     model._call("lehr_init")
     expected = simulate(net, x, trace=net.neurons)
     for t in range(net.steps):
-        require_step(
-            model, expected, 0, t, "dense" if t else "held", x[0, t]
-        )  # before any input, silence is held
+        # before any input, silence is held
+        require_step(model, expected, 0, t, "dense" if t else "held", x[0, t])
     assert model.scores.tolist() == expected.scores[0].tolist()
     model.reset()
     require_step(model, simulate(net, x[:, -1:], trace=net.neurons), 0, 0, "held", x[0, -1])
@@ -325,13 +327,13 @@ def test_a_built_artefact_is_loaded(tmp_path: Path) -> None:
 @needs_compiler
 def test_the_estimate_is_that_of_the_options(tmp_path: Path) -> None:
     net, x = HARD["recurrent"]()
-    told = {}
+    by_rate = {}
     for rate in ("0", "100"):
         build(net, C(), x[:1], {"rate": rate}).plan.write(tmp_path / rate)
         figures = json.loads((tmp_path / rate / "report" / "estimate.json").read_bytes())
-        told[rate] = next(figure["value"] for figure in figures if figure["name"] == "RAM")
-        assert load(tmp_path / rate).state_bytes == told[rate]
-    assert told["0"] != told["100"]
+        by_rate[rate] = next(figure["value"] for figure in figures if figure["name"] == "RAM")
+        assert load(tmp_path / rate).state_bytes == by_rate[rate]
+    assert by_rate["0"] != by_rate["100"]
 
 
 def test_a_missing_compiler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Target c on microcontrollers: bare metal in QEMU, bytes by every compiler, and memories that do not hold a network."""
+"""Target c on microcontrollers: bare metal in QEMU, bytes by every compiler, too small memories."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ NETWORKS: dict[str, Callable[[], tuple[Network, Images]]] = {
 
 
 def artefact(folder: Path, name: str) -> Path:
-    """The artefact of a hard network or of a machine's, with golden vectors."""
+    """Build the artefact of a hard network or of a machine's, with golden vectors."""
     net, x = NETWORKS[name]()
     (C().plan(net, {}) | golden_plan(net, x)).write(folder)
     return folder
@@ -264,7 +264,7 @@ def test_the_code_is_smaller_than_its_bound(tmp_path: Path) -> None:
             assert machine == "native" or code <= bound, (name, machine, code, bound)
 
 
-def test_what_does_not_fit_is_told_with_what_there_is() -> None:
+def test_what_does_not_fit_is_refused_with_what_there_is() -> None:
     net, _ = small_network()
     layout = Layout(net)
     needed = need(layout, tables(layout))
@@ -311,7 +311,7 @@ def test_the_command_ends_with_3(lehr: Lehr, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "told"),
+    ("option", "message"),
     [
         (
             {"device": "z80"},
@@ -326,10 +326,10 @@ def test_the_command_ends_with_3(lehr: Lehr, tmp_path: Path) -> None:
         ({"flash": "32k"}, "flash is '32k'; use a whole number of KiB from 1 to 2,097,152"),
     ],
 )
-def test_values_that_options_do_not_take(option: dict[str, str], told: str) -> None:
+def test_values_that_options_do_not_take(option: dict[str, str], message: str) -> None:
     with pytest.raises(UsageError) as error:
         C().plan(small_network()[0], option)
-    assert str(error.value) == told
+    assert str(error.value) == message
 
 
 def test_names_are_mapped_and_the_manifest_tells_how() -> None:

@@ -1,4 +1,7 @@
-"""C equals the reference on programs: every machine, random ones, printers that are nearly right, delays of their own steps."""
+"""C equals the reference on programs: every machine, random ones, delays of their own steps.
+
+Printers that are nearly right are noticed.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +64,7 @@ def test_random_programs_without_undefined_behaviour(count: int, seed: int, tmp_
 @needs_compiler
 @pytest.mark.parametrize("parameter", ["bias", "dash_mem", "threshold"])
 def test_one_unit_of_one_neuron_is_seen(parameter: str) -> None:
-    """Of the first neuron of a map in which the reference sees it."""
+    """Change the first neuron of a map in which the reference sees it."""
     net, x = machine_network("xylo", spatial=True, per_neuron=True)
     expected, neuron = simulate(net, x, trace=net.neurons).trace, net.neurons["hidden"]
     assert parameter in neuron.per_neuron
@@ -141,7 +144,10 @@ def test_what_the_mutants_are_made_of_is_equal(tmp_path: Path) -> None:
 
 # -------------------------------------------------------------------- delays
 def delayed(by: str) -> tuple[Network, Any]:
-    """Spikes of four channels of 4 x 4 held back by steps by channel or by neuron, and sums of five neurons each by their own."""
+    """Return spikes of four channels of 4 x 4 held back by steps by channel or by neuron.
+
+    Sums of five neurons are held back each by their own.
+    """
     rng = np.random.default_rng(3)
     net, x = machine_network("reckon", spatial=True)
     steps = rng.integers(1, 5, {"channel": (4,), "neuron": (4, 4, 4)}[by], dtype=np.int32)

@@ -1,4 +1,7 @@
-"""Sums in C, one by one and 32 at a time: rows of any width, pools that take sums in, types and counters at their last value."""
+"""Sums in C, one by one and 32 at a time: rows of any width, pools that take sums in.
+
+Types and counters come to their last value.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
 
 
 def wide_network() -> tuple[Network, Images]:
-    """Layers of more than 32 outputs, in groups, before a padded pool that leaves a column out, behind an input of spikes and neurons."""
+    """Return layers of more than 32 outputs, in groups, before a padded pool.
+
+    The pool leaves a column out. They stand behind an input of spikes and behind neurons.
+    """
     rng = np.random.default_rng(11)
 
     def signs(*shape: int) -> np.ndarray[Any, np.dtype[np.int8]]:
@@ -58,7 +64,7 @@ def wide_network() -> tuple[Network, Images]:
 def test_sums_and_counters_are_equal(rate: str, tmp_path: Path) -> None:
     net, x = wide_network()
     counters = Layout(net, float(rate) / 100).sliced
-    assert {name: (made.words, made.row_type) for name, made in counters.items()} == {
+    assert {name: (counter.words, counter.row_type) for name, counter in counters.items()} == {
         "0": {},
         "5": {"conv2": (2, "uint32_t"), "fc": (1, "uint32_t")},
         "100": {"pool": (2, "uint32_t"), "conv2": (2, "uint32_t"), "fc": (1, "uint32_t")},
@@ -69,14 +75,17 @@ def test_sums_and_counters_are_equal(rate: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("rate", ["0", "100"])
 def test_what_more_than_one_node_reads_is_kept(rate: str, tmp_path: Path) -> None:
-    """Convolutions before an overlapping pool, and before a pool and neurons; weights that neurons hear by step and by event."""
+    """Convolutions stand before an overlapping pool, and before a pool and neurons.
+
+    Neurons hear weights by step and by event.
+    """
     rng = np.random.default_rng(12)
 
     def signs(*shape: int) -> np.ndarray[Any, np.dtype[np.int8]]:
         return rng.choice(np.array([-1, 1], np.int8), shape)
 
-    def neuron(channels: int, how: Arithmetic = STEP) -> Neuron:
-        return Neuron(np.ones(channels, np.int32), np.zeros(channels, np.int32), how)
+    def neuron(channels: int, arithmetic: Arithmetic = STEP) -> Neuron:
+        return Neuron(np.ones(channels, np.int32), np.zeros(channels, np.int32), arithmetic)
 
     nodes = {
         "conv1": Conv2d(signs(3, 2, 3, 3), padding=(1, 1)),

@@ -1,4 +1,7 @@
-"""Target c refuses what it cannot do, names what is missing, leaves the artefact alone, and counts its costs right."""
+"""Target c refuses what it cannot do, names what is missing, and counts its costs right.
+
+It leaves the artefact alone.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ needs_compiler = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
 
 @pytest.fixture
 def small(tmp_path: Path) -> tuple[Path, Images]:
-    """The artefact of a small network, and inputs for it."""
+    """Build the artefact of a small network, and inputs for it."""
     net, x = small_network()
     C().plan(net, {}).write(tmp_path / "out")
     return tmp_path / "out", x
@@ -235,7 +238,7 @@ def test_types_are_as_small_as_their_bounds_allow(low: int, high: int, c_type: s
 
 
 def chain(input_shape: tuple[int, ...], **nodes: Node) -> Network:
-    """A network of `nodes` one after another."""
+    """Return a network of `nodes` one after another."""
     names = [INPUT, *nodes, OUTPUT]
     return Network(nodes, tuple(pairwise(names)), Input(input_shape, "u8"), steps=4)
 

@@ -1,4 +1,4 @@
-"""How updates are written in C: functions and what they share, names, types from bounds, and what is refused by name."""
+"""Updates in C: functions and what they share, names, types from bounds, refusals by name."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ needs_compiler = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
 
 # -------------------------------------------------------------------- functions, names and types
 def functions(net: Network) -> list[str]:
-    """The functions of updates, as they are written."""
+    """Return the functions of updates, as they are written."""
     return re.findall(
         r"^static inline registers_\d+ (\w+)",
         C().plan(net, {}).files["lehr_model.c"].decode(),
@@ -50,9 +50,8 @@ def test_equal_programs_share_a_function_and_keep_their_types() -> None:
     assert functions(net) == ["update_1"]
     far = replace(net.neurons["out"], threshold=np.full(5, 2**31 - 1, np.int32))
     layout = Layout(replace(net, nodes={**net.nodes, "out": far}))
-    assert [update.bits for update in layout.updates] == [
-        32
-    ]  # a threshold that is only compared with fits
+    # a threshold that is only compared with fits
+    assert [update.bits for update in layout.updates] == [32]
     assert layout.layers["hidden"].types == {"fired": "uint8_t", "v": "int16_t", "r": "int8_t"}
     subtracting, _ = of_lines(
         "add v input 0; subtract v threshold 0 times fired; bound v -9 9 saturate; fire fired v gt "
@@ -79,7 +78,10 @@ def test_parts_of_a_loop() -> None:
 @pytest.mark.slow
 @needs_compiler
 def test_work_registers_live_from_part_to_part_and_no_longer(tmp_path: Path) -> None:
-    """`seen` counts events from 0 in every step; `was` is what it was before an event; `sum` lives on."""
+    """`seen` counts events from 0 in every step; `was` is its value before an event.
+
+    `sum` lives on.
+    """
     net, x = of_lines(
         """add v bias 0; put fired 0; add sum 2 0; put seen 0; for each event; put was seen; add seen 1 0; bound seen 0 99 saturate; add v input 2; add v was 0;
         bound v -200 200 saturate; fire now v gt threshold 1; put v 0 when now; add fired now 0; end; add v seen 0; add v sum 0;
@@ -136,7 +138,10 @@ def test_members_and_tables_have_names_of_their_own() -> None:
 @pytest.mark.slow
 # -------------------------------------------------------------------- bounds
 def test_nothing_leaves_its_bounds() -> None:
-    """What the definition reaches in 24 random programs, before every Bound and after every step."""
+    """The definition stays within the bounds in 24 random programs.
+
+    It is read before every Bound and after every step.
+    """
     net, x = side_by_side(24, 9, C())
     reached: Reached = {}
     Machine(net, len(x), reached).run(
@@ -145,11 +150,11 @@ def test_nothing_leaves_its_bounds() -> None:
     trace, layout, tight = simulate(net, x, trace=net.neurons).trace, Layout(net), 0
     known = intervals(net)
     for name in net.neurons:
-        found = spans(net, name, known)
-        values = reached_of(net.neurons[name].program, found)
+        bounds = spans(net, name, known)
+        values = reached_of(net.neurons[name].program, bounds)
         for register, (low, high) in reached[name].items():
             assert values[register][0] <= low <= high <= values[register][1], (name, register)
-        low, high = found.kept["v"]
+        low, high = bounds.kept["v"]
         assert low <= trace.membranes[name].min() <= trace.membranes[name].max() <= high
         tight += high - low <= 4 * (
             int(trace.membranes[name].max()) - int(trace.membranes[name].min())
@@ -188,7 +193,7 @@ def test_updates_that_do_not_map(lines: str, message: str) -> None:
 
 
 def test_a_count_that_the_definition_refuses_may_be_read() -> None:
-    """Where nothing forgets it within the step, the definition refuses more than 255 spikes."""
+    """The definition refuses more than 255 spikes if nothing forgets the count within the step."""
     once = "add v input 0; bound v -9 9 saturate; put v 0 when fired; fire now v gt threshold 1; add fired now 0"
     assert C().check(of_lines(f"put fired 0; for each event; {once}; end")[0]) == ()
     assert C().check(of_lines(f"put fired 0; for each event; put fired 0; {once}; end")[0]) == ()

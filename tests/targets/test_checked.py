@@ -1,4 +1,4 @@
-"""Targets that only check: every reason by name, nothing that is written, and an honest answer on the command line."""
+"""Targets that only check: every reason by name, nothing written, an honest answer to commands."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ODIN = program_of_lines(
 def one_layer(
     weight: Int8Array,
     kind: WeightKind,
-    how: Arithmetic | Program,
+    arithmetic: Arithmetic | Program,
     threshold: int,
     bias: int = 0,
     **others: int,
@@ -44,7 +44,10 @@ def one_layer(
     size = len(weight)
     given = {name: np.full(size, value, np.int32) for name, value in others.items()}
     lif = Neuron(
-        np.full(size, threshold, np.int32), np.full(size, bias, np.int32), how, parameters=given
+        np.full(size, threshold, np.int32),
+        np.full(size, bias, np.int32),
+        arithmetic,
+        parameters=given,
     )
     nodes = {"fc": Linear(weight, kind), "lif": lif}
     return Network(
@@ -82,7 +85,10 @@ def test_openspike_says_each_property() -> None:
 
 
 def test_the_decays_of_openspike_that_are_left_out_round_otherwise() -> None:
-    """Its circuit, by hand: beta in eighths as a sum of shifts, each of which loses its own bits."""
+    """Compute its circuit by hand: beta in eighths is a sum of shifts.
+
+    Each of them loses its own bits.
+    """
     potential = np.arange(256)
     for beta in range(9):
         shifts = [3 - bit for bit in range(4) if beta >> bit & 1]

@@ -1,4 +1,4 @@
-"""The commands of the pages of chips, from a recipe to the vendor's tool, with as little training as there is."""
+"""Commands of the pages of chips, from a recipe to the vendor's tool, with short training."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ COMMANDS = {"train", "export", "recipes", "build", "verify"}
 
 
 def commands(page: str) -> list[list[str]]:
-    """Of a page, what it types behind `lehr`; what installs tools aside, and what a shell sets before."""
+    """Return what a page types behind `lehr`, with what a shell sets before.
+
+    What installs tools is left aside.
+    """
     lines = [
         shlex.split(line, comments=True)
         for line in (DOCS / f"{page}.md").read_text("utf-8").splitlines()
@@ -29,7 +32,7 @@ def commands(page: str) -> list[list[str]]:
 
 
 def shorter(words: list[str]) -> list[str]:
-    """A command, with less training and fewer samples."""
+    """Return a command with less training and fewer samples."""
     if words[0] == "train":
         changes = (
             "train.epochs=1",

@@ -1,4 +1,7 @@
-"""A type of node that nothing knows is refused by name at every station: nothing computes it as if it were something else."""
+"""Every station refuses by name a type of node that nothing knows.
+
+Nothing computes it as if it were something else.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,10 @@ class Stranger(Node):
 
 @dataclass(frozen=True, eq=False)
 class Reversal(Stranger):
-    """Says what the core asks of a node: what it makes of its input, and bounds of that. No table of a station holds it."""
+    """Node with what the core asks for: what it makes of its input, and bounds of that.
+
+    No table of a station holds it.
+    """
 
     def sums(self, x: Int64) -> Int64:
         return x[:, ::-1]
@@ -75,7 +81,10 @@ def chain(entry: Input, **nodes: Node) -> Network:
 
 
 def of_all_places(node: Node) -> dict[str, Network]:
-    """Networks with a node wherever one may stand: before weights, behind them, between neurons, beside weights, in a loop."""
+    """Return networks with a node wherever one may stand.
+
+    It stands before weights, behind them, between neurons, beside weights, in a loop.
+    """
     dense = chain(
         SPIKES, fc=Linear(binary(6, 6)), lif=neuron(6), fc2=Linear(binary(6, 6)), out=neuron(6)
     )
@@ -124,22 +133,24 @@ def twin(net: Network) -> object:
 
 
 def stations() -> dict[str, Callable[[Network, Path], object]]:
-    found: dict[str, Callable[[Network, Path], object]] = {
+    by_name: dict[str, Callable[[Network, Path], object]] = {
         "widths": lambda net, _: analyse(net),
         "state_bits": lambda net, _: fit_state_bits(net),
         "a .nir file": lambda net, folder: nirfile.write(net, folder / "net.nir"),
         "the training twin": lambda net, _: twin(net),
     }
     for name in ENGINES:
-        found[name] = lambda net, _, name=name: engine(name, net)(samples(net), tuple(net.neurons))  # type: ignore[misc]
-        found[f"{name}, in pieces"] = lambda net, _, name=name: STREAMS[name](
+        by_name[name] = lambda net, _, name=name: engine(name, net)(
+            samples(net), tuple(net.neurons)
+        )  # type: ignore[misc]
+        by_name[f"{name}, in pieces"] = lambda net, _, name=name: STREAMS[name](
             net, tuple(net.neurons)
         )(samples(net)[:1])  # type: ignore[misc]
     for target in targets():
-        found[f"engine {target.name}"] = lambda net, _, name=target.name: engine(name, net)(
+        by_name[f"engine {target.name}"] = lambda net, _, name=target.name: engine(name, net)(
             samples(net), tuple(net.neurons)
         )  # type: ignore[misc]
-    return found
+    return by_name
 
 
 def test_there_are_stations() -> None:
@@ -170,9 +181,8 @@ def test_a_station_refuses_it_by_name(station: str, name: str, tmp_path: Path) -
 @pytest.mark.parametrize("target", targets(), ids=lambda target: target.name)
 def test_check_names_the_node(target: Target, name: str) -> None:
     problem, *rest = target.check(NETWORKS[name])
-    assert len(rest) == (
-        1 if target.no_artefact else 0
-    )  # that nothing is written for the machine is said last
+    # that nothing is written for the machine is said last
+    assert len(rest) == (1 if target.no_artefact else 0)
     assert (problem.node, problem.reason) == (
         "it",
         f"{name.split()[0]} is not computed by the machine",

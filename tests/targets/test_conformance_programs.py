@@ -1,4 +1,7 @@
-"""The conformance suite over a target that computes programs, in Python integers; and over others that compute a statement wrongly."""
+"""The conformance suite over a target that computes programs, in Python integers.
+
+It runs over others as well, which compute a statement wrongly.
+"""
 
 from __future__ import annotations
 
@@ -197,34 +200,34 @@ class Programs(Target):
 RIGHT = Programs()
 
 
-def exact(target: Programs, made: Example, folder: Path) -> bool:
-    target.plan(made.net, {}).with_manifest({}).write(folder)
-    comparison = compare(made.expected.trace, target.run(folder, made.x))
+def exact(target: Programs, golden: Example, folder: Path) -> bool:
+    target.plan(golden.net, {}).with_manifest({}).write(folder)
+    comparison = compare(golden.expected.trace, target.run(folder, golden.x))
     assert comparison.values > 0
     return comparison.equal
 
 
 def mapped() -> dict[str, Example]:
-    made = {golden.name: example(RIGHT, golden.name) for golden in PROGRAMS}
-    return {name: it for name, it in made.items() if isinstance(it, Example)}
+    examples = {golden.name: example(RIGHT, golden.name) for golden in PROGRAMS}
+    return {name: it for name, it in examples.items() if isinstance(it, Example)}
 
 
 @pytest.mark.slow
 def test_machines_and_statements_map_and_are_exact(tmp_path: Path) -> None:
     names = {golden.name for golden in PROGRAMS if not golden.name.endswith("_by_neuron")}
     assert names == mapped().keys()
-    for name, made in mapped().items():
-        assert exact(RIGHT, made, tmp_path / name), name
+    for name, each in mapped().items():
+        assert exact(RIGHT, each, tmp_path / name), name
 
 
 def test_every_statement_is_exercised() -> None:
     claims = claims_of(RIGHT)
     assert {claim.value for claim in claims if claim.name == "statement"} == set(STATEMENTS)
     for claim in claims:
-        assert any(exercised(claim, made) for made in mapped().values()), str(claim)
+        assert any(exercised(claim, golden) for golden in mapped().values()), str(claim)
     assert not any(
-        exercised(Claim("statement", ForEachEvent), made)
-        for name, made in mapped().items()
+        exercised(Claim("statement", ForEachEvent), golden)
+        for name, golden in mapped().items()
         if "leak" in name
     )
 
@@ -263,15 +266,15 @@ def test_a_target_that_computes_a_statement_wrongly_is_found(fault: str, tmp_pat
     kind, rule = WRONG[fault]
     wrong = Programs(**{kind.__name__: rule})
 
-    def differs(name: str, made: Example) -> bool:
+    def differs(name: str, golden: Example) -> bool:
         try:
-            return not exact(wrong, made, tmp_path / name)
+            return not exact(wrong, golden, tmp_path / name)
         except OverflowError:  # no int32, or no byte
             return True
 
     for start in ("program_", "machine_"):
         assert any(
-            differs(name, made) for name, made in mapped().items() if name.startswith(start)
+            differs(name, golden) for name, golden in mapped().items() if name.startswith(start)
         ), start
 
 
@@ -285,9 +288,9 @@ def test_a_target_of_programs_alone_takes_no_fields() -> None:
     "name", ["machine_loihi", "machine_xylo", "program_leak_multiply_decay_8_floor"]
 )
 def test_a_program_has_mutants_of_its_own(name: str, tmp_path: Path) -> None:
-    made = mapped()[name]
+    golden = mapped()[name]
     for change in ("threshold", "weight", "parameter"):
         assert any(
-            not exact(RIGHT, Example(mutant, made.x, made.expected), tmp_path / change)
-            for mutant in MUTATIONS[change](made.net)
+            not exact(RIGHT, Example(mutant, golden.x, golden.expected), tmp_path / change)
+            for mutant in MUTATIONS[change](golden.net)
         ), change

@@ -1,4 +1,7 @@
-"""Targets dynapcnn, speck and speck2: kernels, places, updates, and what is refused, against numbers that were computed by hand."""
+"""Targets dynapcnn, speck and speck2, against numbers that were computed by hand.
+
+They are kernels, places, updates, and refusals.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +72,10 @@ def run(net: Network, x: Any, folder: Path, **options: str) -> Any:
 
 # -------------------------------------------------------------------- kernels
 def test_a_sum_behind_a_convolution_is_a_larger_kernel() -> None:
-    """Rows 1 2 / 3 4 summed over squares of 2 with stride 2: each row of 2 x 2 sums worked out on paper."""
+    """Work out on paper rows 1 2 / 3 4, summed over squares of 2 with stride 2.
+
+    Each row of the kernel is one of 2 x 2 sums.
+    """
     nodes = (
         ("conv", Conv2d(np.array([[[[1, 2], [3, 4]]]], np.int8), kind="int8")),
         ("pool", SumPool2d((2, 2), (2, 2))),
@@ -127,14 +133,16 @@ def test_a_place_is_found_where_trying_all_finds_one(wanted: list[Need]) -> None
         assert at == placed(named)
 
 
-def test_what_finds_no_place_is_told_with_all_that_is_needed() -> None:
+def test_what_finds_no_place_is_refused_with_all_that_is_needed() -> None:
     nodes: dict[str, Any] = {}
     for number in (1, 2, 3):
         nodes |= {f"fc{number}": Linear(np.ones((256, 256), np.int8)), f"n{number}": neurons(256)}
     (problem,) = SPECK.check(chain(nodes, (256,)))
     each = "65,536 of kernels and 256 of neurons: core 5, 6"
-    told = f"the 3 layers of the network find no place on 9 cores (n1 {each}; n2 {each}; n3 {each})"
-    assert str(problem) == f"n3: {told}; use fewer layers, fewer channels, or more pooling"
+    reason = (
+        f"the 3 layers of the network find no place on 9 cores (n1 {each}; n2 {each}; n3 {each})"
+    )
+    assert str(problem) == f"n3: {reason}; use fewer layers, fewer channels, or more pooling"
 
 
 @pytest.mark.slow
@@ -160,7 +168,7 @@ def test_a_core_computes_events_one_by_one(tmp_path: Path) -> None:
 def test_fields_of_the_same_update_map(reset: str, tmp_path: Path) -> None:
     from lehr.arithmetic import Arithmetic
 
-    how: Any = {
+    fields: Any = {
         "update": "event",
         "reset_timing": "same_step",
         "fires": "ge",
@@ -168,7 +176,7 @@ def test_fields_of_the_same_update_map(reset: str, tmp_path: Path) -> None:
         "reset": reset,
     }
     rng = np.random.default_rng(1)
-    neuron = Neuron(np.full(4, 3, np.int32), np.zeros(4, np.int32), Arithmetic(**how))
+    neuron = Neuron(np.full(4, 3, np.int32), np.zeros(4, np.int32), Arithmetic(**fields))
     net = chain(
         {"fc": Linear(rng.choice(np.array([-1, 1], np.int8), (4, 9))), "out": neuron}, (9,), 8
     )
@@ -256,7 +264,7 @@ REFUSED = {
 
 
 def branching(hearers: int) -> Network:
-    """A layer that several layers hear, all of which the last one hears."""
+    """Return a layer that several layers hear, all of which the last one hears."""
     nodes: dict[str, Any] = {"fc": Linear(np.eye(2, dtype=np.int8), "ternary"), "first": neurons(2)}
     edges = [(INPUT, "fc"), ("fc", "first")]
     for name in (f"n{number}" for number in range(hearers)):
@@ -292,9 +300,9 @@ def test_feedback_is_refused_by_name(source: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("told", REFUSED)
-def test_what_no_core_holds_is_refused_by_name(told: str) -> None:
-    assert told in [str(problem) for problem in SPECK.check(REFUSED[told])]
+@pytest.mark.parametrize("reason", REFUSED)
+def test_what_no_core_holds_is_refused_by_name(reason: str) -> None:
+    assert reason in [str(problem) for problem in SPECK.check(REFUSED[reason])]
 
 
 # -------------------------------------------------------------------- the vendor's classes

@@ -1,7 +1,11 @@
-"""Tools in environments of their own: installing, finding, running a script; simulators that are built once."""
+"""Tools in environments of their own: installing, finding, running a script; simulators.
+
+Simulators are built once.
+"""
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -31,9 +35,11 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def installed(tools: Path) -> Environment:
-    """As if `install` had been run, without pip."""
+    """Return an environment as if `install` had been run, without pip."""
     (tools / "empty" / "bin").mkdir(parents=True)
-    (tools / "empty" / "bin" / "python").symlink_to(sys.executable)
+    python = tools / "empty" / "bin" / "python"  # no link: Python would take itself for its base
+    python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+    python.chmod(0o755)
     (tools / "empty" / MARK).write_text("")
     return EMPTY
 
@@ -51,7 +57,7 @@ def test_a_tool_that_is_not_there_is_named_with_what_installs_it(tmp_path: Path)
         EMPTY.run(tmp_path / "script.py", {}, "does not run")
 
 
-def test_what_is_done_is_told_before(tools: Path) -> None:
+def test_what_is_done_is_said_before(tools: Path) -> None:
     environment = Environment("one", "one", (("one==1.0", "numpy"), ("--no-deps", "two==2.0")))
     python = str(tools / "one" / "bin" / "python")
     pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
@@ -164,7 +170,7 @@ def test_a_script_gets_and_gives_arrays(installed: Environment, tmp_path: Path) 
         ("pass", "empty does not run: it gives no results"),
     ],
 )
-def test_a_script_that_fails_is_told(
+def test_a_script_that_fails_is_named(
     installed: Environment, tmp_path: Path, text: str, said: str
 ) -> None:
     with pytest.raises(NotBitExact, match=f"^{said}"):

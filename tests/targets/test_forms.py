@@ -1,4 +1,4 @@
-"""Which updates are a machine's own, and which of its numbers they have; and whether a state stays in a machine's width."""
+"""Forms of machines: which updates are their own, with which numbers, and within which width."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FORM = """
     fire fired v gt threshold 1
     put v 0 when fired
 """
-HOW = Arithmetic(
+ARITHMETIC = Arithmetic(
     decay_numerator=15,
     decay_shift=4,
     fraction_bits=6,
@@ -43,7 +43,7 @@ HOW = Arithmetic(
 
 
 def test_numbers_stand_in_the_holes() -> None:
-    assert matched(program_of(HOW), FORM) == {
+    assert matched(program_of(ARITHMETIC), FORM) == {
         "numerator": "15",
         "shift": "4",
         "fraction": "6",
@@ -53,7 +53,7 @@ def test_numbers_stand_in_the_holes() -> None:
 
 
 def test_an_optional_line_may_be_missing() -> None:
-    values = matched(program_of(replace(HOW, decay_numerator=16)), FORM)
+    values = matched(program_of(replace(ARITHMETIC, decay_numerator=16)), FORM)
     assert isinstance(values, dict)
     assert "numerator" not in values
 
@@ -90,9 +90,9 @@ def test_the_first_line_that_differs_is_named(
     changed: dict[str, str], line: int, said: str | None
 ) -> None:
     shown = "nothing more" if said is None else f"'{said}'"
-    how = replace(HOW, **changed)  # type: ignore[arg-type]
+    arithmetic = replace(ARITHMETIC, **changed)  # type: ignore[arg-type]
     assert (
-        matched(program_of(how), FORM)
+        matched(program_of(arithmetic), FORM)
         == f"line {line} of its update is {shown}, which the machine does not compute there"
     )
 
@@ -107,9 +107,9 @@ def test_one_hole_stands_for_one_number() -> None:
             "put v 0 when fired",
         )
     )
-    how = replace(HOW, decay_numerator=16)
-    assert isinstance(matched(program_of(how), form), str)
-    assert isinstance(matched(program_of(replace(how, fraction_bits=0)), form), dict)
+    arithmetic = replace(ARITHMETIC, decay_numerator=16)
+    assert isinstance(matched(program_of(arithmetic), form), str)
+    assert isinstance(matched(program_of(replace(arithmetic, fraction_bits=0)), form), dict)
 
 
 def test_no_machine_is_taken_for_another() -> None:
@@ -119,17 +119,17 @@ def test_no_machine_is_taken_for_another() -> None:
 
 # -------------------------------------------------------------------- rooms
 def narrow(state_bits: int, fan_in: int = 12, weight: int = 1) -> Network:
-    how = Arithmetic(
+    arithmetic = Arithmetic(
         decay_numerator=1, decay_shift=1, fraction_bits=2, rounding="floor", state_bits=state_bits
     )
-    lif = Neuron(np.full(3, 5, np.int32), np.zeros(3, np.int32), how)
+    lif = Neuron(np.full(3, 5, np.int32), np.zeros(3, np.int32), arithmetic)
     edges = ((INPUT, "fc"), ("fc", "lif"), ("lif", OUTPUT))
     weights = np.full((3, fan_in), weight, np.int8)
     return Network({"fc": Linear(weights), "lif": lif}, edges, Input((fan_in,), "spikes"), 40)
 
 
 def reached(net: Network) -> int:
-    """The highest membrane that any input brings about: all spikes, for ever."""
+    """Return the highest membrane that any input brings about: all spikes, for ever."""
     x = np.ones((1, net.steps, *net.input.shape), np.uint8)
     return int(simulate(net, x, trace=net.neurons).trace.membranes["lif"].max())
 
@@ -152,7 +152,10 @@ def test_the_networks_own_width_counts_where_it_is_narrower() -> None:
 
 
 def floored(*bounds: str, floor: tuple[int, ...] = (-9, -4, -7)) -> Network:
-    """Three neurons, each with one weight of -1 and a floor of its own, one step, so that their membranes reach -1..0."""
+    """Return three neurons, each with one weight of -1 and a floor of its own.
+
+    In one step their membranes reach -1..0.
+    """
     program = program_of_lines(
         [*bounds[:1], "add v input 0", *bounds[1:], "fire fired v ge threshold 1"], "v"
     )
@@ -191,7 +194,10 @@ def test_an_end_that_is_a_parameter_counts_as_what_it_is_in_the_strictest_neuron
 
 
 def test_all_bounds_of_a_state_count() -> None:
-    """The narrowest is the first, then the last; neither says that a neuron beyond it does as the machine does."""
+    """Bound a state narrowly first, then last.
+
+    Neither says that a neuron beyond the bound does as the machine does.
+    """
     narrowest = "bound v -1 0 saturate"
     for bounds in ((narrowest, WIDE), (WIDE, narrowest)):
         assert outside(floored(*bounds), "lif", {"v": (-200, 200)}) == []
@@ -228,7 +234,7 @@ def test_layers_of_one_machine_are_said_by_another_and_the_rest_stays() -> None:
             parameters=given,
         )
 
-    def made(*programs: Program) -> Network:
+    def network(*programs: Program) -> Network:
         nodes: dict[str, Node] = {}
         for number, program in enumerate(programs):
             nodes |= {
@@ -240,8 +246,8 @@ def test_layers_of_one_machine_are_said_by_another_and_the_rest_stays() -> None:
     by_step, by_event, akida = (
         MACHINES[name] for name in ("dynapcnn", "dynapcnn_by_event", "akida")
     )
-    net = made(by_step, akida, by_step)
+    net = network(by_step, akida, by_step)
     said = said_by(net, "dynapcnn", "dynapcnn_by_event")
-    assert said.digest == made(by_event, akida, by_event).digest != net.digest
+    assert said.digest == network(by_event, akida, by_event).digest != net.digest
     assert said_by(said, "dynapcnn_by_event", "dynapcnn").digest == net.digest
     assert said_by(net, "loihi", "akida").digest == net.digest

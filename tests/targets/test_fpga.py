@@ -1,4 +1,7 @@
-"""The Verilog computes what the reference computes, in every spike and membrane, and shows it where it does not."""
+"""The Verilog computes what the reference computes, and shows it where it does not.
+
+Every spike and membrane is compared.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +71,10 @@ def test_equals_the_reference(name: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("readout", MEMBRANE_READOUTS)
 def test_integrators_are_read_out_by_their_membranes(readout: Readout, tmp_path: Path) -> None:
-    """The membranes equal the reference's; the scores and the winner in the status those of the golden vectors."""
+    """The membranes equal the reference's.
+
+    The scores and the winner in the status equal those of the golden vectors.
+    """
     net, x = integrating_network(readout)
     result = simulate(net, x, trace=net.neurons)
     assert flows(net, result), result.rates
@@ -100,8 +106,10 @@ def test_the_status_counts_what_states_lose_to_their_width(
         f"+steps={net.steps}",
     )
     assert replay(folder, *switches)[0] == 0
-    told = json.loads((folder / "lehr_fpga.json").read_bytes())
-    status = np.fromfile(folder / "sent", np.uint8).reshape(len(x), -1)[:, -told["status_bytes"] :]
+    description = json.loads((folder / "lehr_fpga.json").read_bytes())
+    status = np.fromfile(folder / "sent", np.uint8).reshape(len(x), -1)[
+        :, -description["status_bytes"] :
+    ]
     assert int(status[:, 11:15].copy().view("<u4").sum()) == expected
 
 
@@ -130,9 +138,9 @@ def test_random_networks(data: st.DataObject) -> None:
     result = simulate(net, x, trace=net.neurons)
     assume(flows(net, result))
     switches = data.draw(st.sampled_from(("", *SWITCHES)))
-    with tempfile.TemporaryDirectory() as made:
+    with tempfile.TemporaryDirectory() as scratch:
         folder = write(
-            Path(made) / "out", net, x, lanes=str(data.draw(st.sampled_from((1, 2, 4, 8))))
+            Path(scratch) / "out", net, x, lanes=str(data.draw(st.sampled_from((1, 2, 4, 8))))
         )
         got = FpgaRunner("iverilog", tuple(switches.split())).run(folder, x)
     compare(result.trace, got).require_equal("fpga")
@@ -142,7 +150,7 @@ def test_random_networks(data: st.DataObject) -> None:
 # inference
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The artefact of a small network on two samples, compiled once."""
+    """Build the artefact of a small network on two samples, compiled once."""
     net, x = small_network()
     folder = write(tmp_path_factory.mktemp("fpga") / "out", net, x[:2], lanes="4")
     assert replay(folder)[0] == 0
@@ -175,7 +183,7 @@ def test_a_held_input_is_summed_once(small: Path) -> None:
 
 @pytest.fixture(scope="module")
 def serial(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same, one sample, behind a serial line of 4 clocks a bit."""
+    """Build the same, one sample, behind a serial line of 4 clocks a bit."""
     net, x = small_network()
     folder = write(
         tmp_path_factory.mktemp("fpga") / "out", net, x[:1], lanes="4", front="uart", clock="4"
@@ -187,7 +195,7 @@ def serial(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("switches", ["+gaps=5", "+frames", "+gaps=6 +abort=2500"])
 def test_a_serial_line_carries_every_bit(serial: Path, switches: str) -> None:
-    """The host stops where `rts_n` says so, pauses between bytes, and ends an inference by a break."""
+    """Stop the host where `rts_n` says so, pause it between bytes, end an inference by a break."""
     status, lines = replay(serial, "+events", *switches.split())
     assert (status, lines[-1]) == (0, "PASS"), lines
 

@@ -1,4 +1,4 @@
-"""An engine for each layer computes what the reference computes, in fewer clocks than one for all of them."""
+"""An engine for each layer computes what the reference computes, faster than one for all."""
 
 from __future__ import annotations
 
@@ -44,7 +44,10 @@ def test_an_engine_for_each_layer_equals_the_reference(name: str, tmp_path: Path
 
 @pytest.fixture(scope="module")
 def chained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two engines, the second of which hears the first at two times, on two samples, compiled once."""
+    """Build two engines, the second of which hears the first at two times, on two samples.
+
+    They are compiled once.
+    """
     net, x = delayed_network()
     folder = write(tmp_path_factory.mktemp("fpga") / "out", net, x[:2], lanes="4", engines="layers")
     assert replay(folder)[0] == 0
@@ -63,13 +66,18 @@ def test_an_engine_for_each_layer_replays_its_golden_vectors(chained: Path, swit
 
 @pytest.mark.slow
 def test_engines_work_at_once_and_count_what_they_do(tmp_path: Path) -> None:
-    """An inference takes fewer clocks than with one engine, and than the engines work in all; each counts the spikes of its layer."""
+    """An inference takes fewer clocks than with one engine, and than the engines work in all.
+
+    Each engine counts the spikes of its layer.
+    """
     net, x = small_network()
     clocks, working = {}, {}
-    for how in ("shared", "layers"):
-        folder = write(tmp_path / how, net, x[:1], lanes="4", engines=how)
+    for arrangement in ("shared", "layers"):
+        folder = write(tmp_path / arrangement, net, x[:1], lanes="4", engines=arrangement)
         assert replay(folder, "+events", "+cycles=cycles.txt")[0] == 0
-        clocks[how], _, *working[how] = map(int, (folder / "cycles.txt").read_text().split())
+        clocks[arrangement], _, *working[arrangement] = map(
+            int, (folder / "cycles.txt").read_text().split()
+        )
     assert working["shared"] == []
     assert max(working["layers"]) < clocks["layers"] < min(clocks["shared"], sum(working["layers"]))
     assert (
@@ -78,8 +86,8 @@ def test_engines_work_at_once_and_count_what_they_do(tmp_path: Path) -> None:
         )[0]
         == 0
     )
-    told = json.loads((folder / "lehr_fpga.json").read_bytes())
-    status = np.fromfile(folder / "sent", np.uint8)[-told["status_bytes"] :]
+    description = json.loads((folder / "lehr_fpga.json").read_bytes())
+    status = np.fromfile(folder / "sent", np.uint8)[-description["status_bytes"] :]
     counters = status[15:51].copy().view("<u4").reshape(3, 3)
     expected = simulate(net, x[:1], trace=net.neurons)
     assert counters[:, 1].tolist() == [
@@ -97,9 +105,9 @@ def test_random_networks_with_an_engine_for_each_layer(data: st.DataObject) -> N
     result = simulate(net, x, trace=net.neurons)
     assume(flows(net, result))
     switches = data.draw(st.sampled_from(("", *SWITCHES)))
-    with tempfile.TemporaryDirectory() as made:
+    with tempfile.TemporaryDirectory() as scratch:
         folder = write(
-            Path(made) / "out",
+            Path(scratch) / "out",
             net,
             x,
             lanes=str(data.draw(st.sampled_from((1, 2, 4, 8)))),
@@ -110,7 +118,7 @@ def test_random_networks_with_an_engine_for_each_layer(data: st.DataObject) -> N
 
 
 def chains(net: Network) -> bool:
-    """Whether each layer hears the one before and itself alone."""
+    """Return whether each layer hears the one before and itself alone."""
     try:
         return len(chain(net)) > 1
     except NotMappable:
@@ -120,8 +128,8 @@ def chains(net: Network) -> bool:
 def test_layers_that_hear_more_than_the_one_before_are_refused() -> None:
     with pytest.raises(NotMappable) as refused:
         Fpga().plan(recurrent_network()[0], {"engines": "layers"})
-    told = "hidden: it hears out, and engines=layers lets it hear input and itself alone; use engines=shared"
-    assert str(refused.value) == told
+    sentence = "hidden: it hears out, and engines=layers lets it hear input and itself alone; use engines=shared"
+    assert str(refused.value) == sentence
     with pytest.raises(NotMappable) as refused:
         Fpga().plan(HARD["narrow"]()[0], {"engines": "layers"})
     assert (

@@ -1,4 +1,4 @@
-"""What the fpga target has no circuit or no number for is refused by name, and nothing else is."""
+"""Refusals of the fpga target, by name: what it has no circuit or no number for, nothing else."""
 
 from __future__ import annotations
 
@@ -94,27 +94,27 @@ def require_exact(net: Network, folder: Path, **options: str) -> None:
 def test_a_place_may_have_more_channels_than_a_word_has_spikes(
     engines: str, tmp_path: Path
 ) -> None:
-    how = Arithmetic(decay_numerator=3, decay_shift=2, fraction_bits=2, state_bits=16)
-    made = Builder(Input((40,), "spikes"), np.random.default_rng(3))
+    arithmetic = Arithmetic(decay_numerator=3, decay_shift=2, fraction_bits=2, state_bits=16)
+    builder = Builder(Input((40,), "spikes"), np.random.default_rng(3))
     for name, size in (("hidden", 33), ("out", 3)):
-        made.linear(f"fc_{name}", size)
-        made.neuron(name, how)
-    require_exact(made.network(4), tmp_path / "out", engines=engines)
+        builder.linear(f"fc_{name}", size)
+        builder.neuron(name, arithmetic)
+    require_exact(builder.network(4), tmp_path / "out", engines=engines)
 
 
 # -------------------------------------------------------------------- weights behind weights
 @simulated
 @pytest.mark.parametrize("engines", ["shared", "layers"])
 def test_linears_without_neurons_between_are_multiplied(engines: str, tmp_path: Path) -> None:
-    how = Arithmetic(decay_numerator=3, decay_shift=2, fraction_bits=2, state_bits=16)
-    made = Builder(Input((2, 3, 2), "u8"), np.random.default_rng(3))
+    arithmetic = Arithmetic(decay_numerator=3, decay_shift=2, fraction_bits=2, state_bits=16)
+    builder = Builder(Input((2, 3, 2), "u8"), np.random.default_rng(3))
     for name, size in (("a", 9), ("b", 7), ("c", 6)):
-        made.linear(name, size)
-    made.neuron("hidden", how)
+        builder.linear(name, size)
+    builder.neuron("hidden", arithmetic)
     for name, size in (("d", 20), ("e", 3)):
-        made.linear(name, size)
-    made.neuron("out", how)
-    require_exact(made.network(6), tmp_path / "out", engines=engines)
+        builder.linear(name, size)
+    builder.neuron("out", arithmetic)
+    require_exact(builder.network(6), tmp_path / "out", engines=engines)
 
 
 def test_other_weights_behind_weights_are_refused() -> None:
@@ -166,15 +166,15 @@ def test_an_input_that_changes_may_come_while_the_map_of_a_held_one_is_swept(
 def test_held_spikes_are_swept_while_layers_write_theirs_and_the_first_of_equal_classes_wins(
     tmp_path: Path,
 ) -> None:
-    how = Arithmetic(decay_numerator=3, decay_shift=2, fraction_bits=2, state_bits=16)
-    made = Builder(Input((1, 8, 8), "spikes"), np.random.default_rng(3))
-    made.conv("conv", 4)
-    made.neuron("lif", how)
-    made.linear("fc", 3)
-    made.neuron("out", how)
-    net = made.network(6)
+    arithmetic = Arithmetic(decay_numerator=3, decay_shift=2, fraction_bits=2, state_bits=16)
+    builder = Builder(Input((1, 8, 8), "spikes"), np.random.default_rng(3))
+    builder.conv("conv", 4)
+    builder.neuron("lif", arithmetic)
+    builder.linear("fc", 3)
+    builder.neuron("out", arithmetic)
+    net = builder.network(6)
     row, out = net.weighted["fc"].weight[:1], net.neurons["out"]
-    alike = Neuron(np.repeat(out.threshold[:1], 3), np.repeat(out.bias[:1], 3), how)
+    alike = Neuron(np.repeat(out.threshold[:1], 3), np.repeat(out.bias[:1], 3), arithmetic)
     net = replace(net, nodes={**net.nodes, "fc": Linear(np.repeat(row, 3, axis=0)), "out": alike})
     x = random_input(net, np.random.default_rng(4), samples=3, held=True)
     assert flows(net, simulate(net, x, trace=net.neurons))

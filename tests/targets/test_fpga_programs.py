@@ -1,4 +1,7 @@
-"""Updates that are programs, parameters by neuron and delays by value in Verilog: every spike and membrane is the definition's."""
+"""Programs, parameters by neuron and delays by value in Verilog, equal to the definition.
+
+Every spike and membrane is.
+"""
 
 from __future__ import annotations
 
@@ -131,11 +134,14 @@ def test_what_nothing_bounds_is_refused() -> None:
     ],
 )
 def test_one_changed_statement_is_seen(line: str, other: str, tmp_path: Path) -> None:
-    """The circuit of another program differs from the definition of the first, and equals that of its own."""
+    """The circuit of another program differs from the definition of the first.
+
+    It equals that of its own.
+    """
     net, x = machine_network("adaptive")
     neuron = net.neurons["out"]
     lines = repr(neuron.program).removeprefix("Program(v: ").removesuffix(")").split("; ")
-    changed = program_of_lines([other if told == line else told for told in lines], "v")
+    changed = program_of_lines([other if present == line else present for present in lines], "v")
     assert changed != neuron.program
     bias = np.abs(neuron.bias) + 1  # a level
     net = replace(net, nodes={**net.nodes, "out": replace(neuron, bias=bias)})
@@ -155,14 +161,17 @@ ROUNDINGS = ("toward_zero", "floor", "nearest_even")
 
 
 def random_program(rng: np.random.Generator) -> Program:
-    """Some statements on up to four registers, each bounded in the end; the first takes the input."""
+    """Return a program of some statements on up to four registers, each bounded in the end.
+
+    The first statement takes the input.
+    """
 
     def one(*choices: str) -> str:
         return str(rng.choice(choices))
 
     def leak(x: str) -> str:
         rounding = one(*ROUNDINGS)
-        how = (
+        forms = (
             "multiply 7 3",
             "multiply 11 4",
             "multiply decay shift",
@@ -171,7 +180,7 @@ def random_program(rng: np.random.Generator) -> Program:
             "multiply 0 2",
         )
         return f"leak {x} " + one(
-            *(f"{told} {rounding}" for told in how if "0 shift" not in told),
+            *(f"{form} {rounding}" for form in forms if "0 shift" not in form),
             "dash 0 dash_mem",
             "dash 0 2",
             "linear leak 0",
@@ -270,7 +279,10 @@ def test_verilator_has_nothing_to_say_of_programs(seed: int, tmp_path: Path) -> 
 
 # -------------------------------------------------------------------- the usual circuit
 def test_the_usual_update_takes_four_stages_and_keeps_a_membrane_alone() -> None:
-    """A spike is told by the membrane that it left, where nothing came after the test; else a bit is kept."""
+    """The membrane that a spike left shows the spike, where nothing came after the test.
+
+    Else a bit is kept.
+    """
     (usual,) = Plan(small_network()[0], 4).engines
     assert (usual.machine.circuit.stages, usual.machine.circuit.kept_bits) == (4, 20)
     (adaptive,) = Plan(machine_network("adaptive")[0], 4).engines
@@ -281,8 +293,11 @@ def test_the_usual_update_takes_four_stages_and_keeps_a_membrane_alone() -> None
 
 # -------------------------------------------------------------------- delays by value
 def delayed(where: str) -> tuple[Network, Images]:
-    """A convolution, hidden neurons and an output, with a delay by channel or by value in between."""
-    how = Arithmetic(
+    """Return a convolution, hidden neurons and an output, with a delay in between.
+
+    It is by channel or by value.
+    """
+    arithmetic = Arithmetic(
         decay_form="shift", decay_numerator=7, decay_shift=3, fraction_bits=4, state_bits=18
     )
     rng = np.random.default_rng(3)
@@ -290,26 +305,26 @@ def delayed(where: str) -> tuple[Network, Images]:
         np.array([1, 3, 1, 2], np.int32),
         rng.integers(1, 5, (4, 4, 4)).astype(np.int32),
     )
-    made = Builder(Input((2, 6, 6), "spikes"), rng)
-    made.conv("conv", 4)
+    builder = Builder(Input((2, 6, 6), "spikes"), rng)
+    builder.conv("conv", 4)
     if where == "sums":
-        made.add("late", Delay(by_channel))
-    made.neuron("hidden", how)
+        builder.add("late", Delay(by_channel))
+    builder.neuron("hidden", arithmetic)
     if where in ("channels", "pooled"):
-        made.add("late", Delay(by_channel))
+        builder.add("late", Delay(by_channel))
     if where == "pooled":
-        made.add("pool", SumPool2d((2, 2), (2, 2)))
+        builder.add("pool", SumPool2d((2, 2), (2, 2)))
     if where == "neurons":
-        made.add("late", Delay(by_neuron))
+        builder.add("late", Delay(by_neuron))
     if where == "features":
-        made.add("flat", Flatten())
-        made.add("late", Delay(by_neuron.ravel()))
-    made.linear("fc", 6)
+        builder.add("flat", Flatten())
+        builder.add("late", Delay(by_neuron.ravel()))
+    builder.linear("fc", 6)
     if where == "between":
-        made.add("late", Delay(np.arange(1, 7, dtype=np.int32)))
-        made.linear("fc2", 5)
-    made.neuron("out", how)
-    net = made.network(8)
+        builder.add("late", Delay(np.arange(1, 7, dtype=np.int32)))
+        builder.linear("fc2", 5)
+    builder.neuron("out", arithmetic)
+    net = builder.network(8)
     return net, random_input(net, np.random.default_rng(4), samples=2)
 
 

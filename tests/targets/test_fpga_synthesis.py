@@ -1,4 +1,7 @@
-"""The paper's network for Fashion-MNIST on an iCE40 UP5K: placed, routed, timed, and its netlist on images of handwritten digits."""
+"""The paper's network for Fashion-MNIST on an iCE40 UP5K: placed, routed, timed.
+
+Its netlist runs on images of handwritten digits.
+"""
 
 from __future__ import annotations
 
@@ -26,15 +29,18 @@ MISSING = next((lacking for tool in TOOLS if (lacking := missing(tool))), None)
 
 
 def papers_network() -> tuple[Network, Images]:
-    """16C5-P2-64C5-P2-10 over 5 steps, with random weights and thresholds that fit, and two digits at the size of Fashion-MNIST."""
-    how = Arithmetic(decay_numerator=3, decay_shift=2, fraction_bits=1, state_bits=20)
+    """Return 16C5-P2-64C5-P2-10 over 5 steps, with random weights and thresholds that fit.
+
+    Two digits at the size of Fashion-MNIST go with it.
+    """
+    arithmetic = Arithmetic(decay_numerator=3, decay_shift=2, fraction_bits=1, state_bits=20)
     net = Builder(Input((1, 28, 28), "u8"), np.random.default_rng(1))
     for depth, channels in ((1, 16), (2, 64)):
         net.conv(f"conv{depth}", channels, (5, 5))
         net.add(f"pool{depth}", SumPool2d((2, 2), (2, 2)))
-        net.neuron(f"lif{depth}", how)
+        net.neuron(f"lif{depth}", arithmetic)
     net.linear("fc", 10)
-    net.neuron("out", how)
+    net.neuron("out", arithmetic)
     digits = load_digits(return_X_y=True)[0][:2].reshape(2, 8, 8).astype(np.uint8) * 15
     return fit_state_bits(net.network(5)), np.pad(
         np.kron(digits, np.ones((3, 3), np.uint8)), ((0, 0), (2, 2), (2, 2))
@@ -42,7 +48,7 @@ def papers_network() -> tuple[Network, Images]:
 
 
 def synthesize(folder: Path, *arguments: str) -> list[str]:
-    """The lines that make prints."""
+    """Run make, and return the lines that it prints."""
     environment = {**os.environ, "PATH": search_path()}
     done = subprocess.run(
         ["make", "-s", *arguments], cwd=folder, env=environment, capture_output=True, text=True
@@ -136,7 +142,7 @@ def test_the_papers_network_is_placed_routed_timed_and_exact(tmp_path: Path) -> 
 def test_a_small_network_behind_a_serial_line_is_placed_on_a_board(
     device: str, nextpnr: str, clock: int, tmp_path: Path
 ) -> None:
-    """With the pins and the oscillator of the board; the bitstream is there."""
+    """Use the pins and the oscillator of the board; the bitstream is there."""
     if lacking := missing("yosys") or missing(nextpnr):
         pytest.skip(lacking)
     options = {"device": device, "front": "uart", "clock": str(clock), "lanes": "2"}

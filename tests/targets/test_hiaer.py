@@ -1,4 +1,4 @@
-"""Target hiaer: the synapses that it writes, stepped by hand as the machine steps them, and in hs_api's own simulator."""
+"""Target hiaer: its synapses, stepped by hand as the machine steps them, and in hs_api."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def weights(rng: np.random.Generator, *shape: int) -> npt.NDArray[np.int8]:
     return rng.choice(np.array([-1, 1], np.int8), shape)
 
 
-def neurons(size: int, how: Any = FIELDS, threshold: int = 40, bias: Any = 0) -> Neuron:
-    return Neuron(np.full(size, threshold, np.int32), np.broadcast_to(np.int32(bias), size), how)
+def neurons(size: int, update: Any = FIELDS, threshold: int = 40, bias: Any = 0) -> Neuron:
+    return Neuron(np.full(size, threshold, np.int32), np.broadcast_to(np.int32(bias), size), update)
 
 
 def chain(
@@ -64,7 +64,10 @@ def chain(
 
 
 def everything() -> Network:
-    """A convolution and a pool, biases, a layer that hears itself and spikes that arrive late beside those that do not."""
+    """Return a convolution and a pool, biases, a layer that hears itself, and late spikes.
+
+    These arrive beside some that are not late.
+    """
     rng = np.random.default_rng(1)
     nodes: dict[str, Node] = {
         "conv": Conv2d(weights(rng, 3, 2, 3, 3), padding=(1, 1)),
@@ -88,10 +91,10 @@ def everything() -> Network:
     return chain(nodes, *more, ("beside_weights", "out"), shape=(2, 6, 6))
 
 
-def dense(how: Any = FIELDS, bias: Any = 0) -> Network:
+def dense(update: Any = FIELDS, bias: Any = 0) -> Network:
     rng = np.random.default_rng(2)
-    nodes = {"fc": Linear(weights(rng, 10, 12)), "hidden": neurons(10, how, bias=bias)}
-    return chain({**nodes, "last": Linear(weights(rng, 5, 10)), "out": neurons(5, how)})
+    nodes = {"fc": Linear(weights(rng, 10, 12)), "hidden": neurons(10, update, bias=bias)}
+    return chain({**nodes, "last": Linear(weights(rng, 5, 10)), "out": neurons(5, update)})
 
 
 def integrating(shift: int = 5) -> Network:
@@ -119,11 +122,17 @@ def flowing(net: Network, x: Spikes) -> Result:
 
 
 def stepped(files: Mapping[str, bytes], x: Spikes) -> dict[str, npt.NDArray[np.int64]]:
-    """Membranes and spikes by layer: what the machine does, written by hand from the README and the machine's formula."""
-    told, rows = json.loads(files["network.json"]), np.load(io.BytesIO(files["synapses.npz"]))
+    """Return membranes and spikes by layer as the machine computes them.
+
+    It is written by hand from the README and the machine's formula.
+    """
+    description, rows = (
+        json.loads(files["network.json"]),
+        np.load(io.BytesIO(files["synapses.npz"])),
+    )
     axons, inner = (
-        np.zeros((told["axons"], told["neurons"]), int),
-        np.zeros((told["neurons"], told["neurons"]), int),
+        np.zeros((description["axons"], description["neurons"]), int),
+        np.zeros((description["neurons"], description["neurons"]), int),
     )
     for matrix, name in ((axons, "axons"), (inner, "neurons")):
         for source, target, weight in rows[name].tolist():
@@ -134,22 +143,22 @@ def stepped(files: Mapping[str, bytes], x: Spikes) -> dict[str, npt.NDArray[np.i
             assert -(1 << 15) <= weight < 1 << 15
     steps, shown = x.shape[1], dict[str, Any]()
     for sample in x.reshape(len(x), steps, -1):
-        v, fired, potentials = np.zeros(told["neurons"], int), [], []
+        v, fired, potentials = np.zeros(description["neurons"], int), [], []
         for t in range(steps + 20):
-            entering = np.zeros(told["axons"], int)
-            for entry in told["inputs"]:
+            entering = np.zeros(description["axons"], int)
+            for entry in description["inputs"]:
                 if 0 <= t - entry["late"] < steps:
                     entering[entry["first"] : entry["first"] + sample.shape[1]] = sample[
                         t - entry["late"]
                     ]
-            for entry in told["biases"]:
+            for entry in description["biases"]:
                 entering[entry["axon"]] = t >= entry["late"]
-            s = v > told["threshold"]
+            s = v > description["threshold"]
             v = np.where(s, 0, v)
-            v = v - v // 2 ** told["leak"] + entering @ axons + s @ inner
+            v = v - v // 2 ** description["leak"] + entering @ axons + s @ inner
             fired.append(s)
             potentials.append(v)
-        for layer in told["layers"]:
+        for layer in description["layers"]:
             own = slice(layer["first"], layer["first"] + int(np.prod(layer["shape"])))
             for name, values, late in (
                 ("v", potentials, layer["late"]),
@@ -162,11 +171,11 @@ def stepped(files: Mapping[str, bytes], x: Spikes) -> dict[str, npt.NDArray[np.i
 
 
 def differing(net: Network, files: Mapping[str, bytes], x: Spikes) -> int:
-    ran, made = flowing(net, x), stepped(files, x)
+    ran, stepped_trace = flowing(net, x), stepped(files, x)
     pairs: list[tuple[Any, Any]] = [
-        (made[f"v {name}"], ran.trace.membranes[name]) for name in net.neurons
+        (stepped_trace[f"v {name}"], ran.trace.membranes[name]) for name in net.neurons
     ]
-    pairs += [(made[f"s {name}"], ran.trace.spikes[name]) for name in net.neurons]
+    pairs += [(stepped_trace[f"s {name}"], ran.trace.spikes[name]) for name in net.neurons]
     return sum(int((a != b.reshape(a.shape)).sum()) for a, b in pairs)
 
 
@@ -200,10 +209,12 @@ def test_the_machine_by_hand_computes_the_network(name: str) -> None:
 def test_one_weight_and_one_threshold_more_are_seen() -> None:
     net, x = dense(), samples(dense())
     files = dict(Hiaer().plan(net, {}).files)
-    told = json.loads(files["network.json"])
+    description = json.loads(files["network.json"])
     higher = {
         **files,
-        "network.json": json.dumps({**told, "threshold": told["threshold"] - 9}).encode(),
+        "network.json": json.dumps(
+            {**description, "threshold": description["threshold"] - 9}
+        ).encode(),
     }
     assert differing(net, higher, x) > 0
     rows = dict(np.load(io.BytesIO(files["synapses.npz"])))
@@ -213,16 +224,21 @@ def test_one_weight_and_one_threshold_more_are_seen() -> None:
     assert differing(net, {**files, "synapses.npz": buffer.getvalue()}, x) > 0
 
 
-def test_the_program_and_the_fields_are_one_machine_whose_spikes_are_told_a_step_apart() -> None:
-    """On a layer that takes the same input, membranes are equal, and a spike in fields comes a step before the program's."""
+def test_the_program_and_the_fields_are_one_machine_whose_spikes_come_a_step_apart() -> None:
+    """Membranes are equal on a layer that takes the same input.
+
+    A spike in fields comes a step before the program's.
+    """
     x = samples(dense())
-    first, second = (simulate(dense(how), x, trace=["hidden"]).trace for how in (FIELDS, HIAER))
+    first, second = (
+        simulate(dense(update), x, trace=["hidden"]).trace for update in (FIELDS, HIAER)
+    )
     assert np.array_equal(first.membranes["hidden"], second.membranes["hidden"])
     assert np.array_equal(first.spikes["hidden"][:, :-1], second.spikes["hidden"][:, 1:])
     assert 0 < first.spikes["hidden"].mean() < 1
     late = [
-        json.loads(Hiaer().plan(dense(how), {}).files["network.json"])["layers"]
-        for how in (FIELDS, HIAER)
+        json.loads(Hiaer().plan(dense(update), {}).files["network.json"])["layers"]
+        for update in (FIELDS, HIAER)
     ]
     assert [[(layer["late"], layer["spikes"]) for layer in layers] for layers in late] == [
         [(0, 1), (1, 1)],
@@ -368,11 +384,11 @@ def test_pixels_are_refused() -> None:
 def test_hs_api_computes_the_network(name: str, tmp_path: Path) -> None:
     net, x = NETWORKS[name], samples(NETWORKS[name])
     Hiaer().plan(net, {}).with_manifest({}).write(tmp_path / "built")
-    made, ran = Hiaer().runner().run(tmp_path / "built", x), flowing(net, x)
-    assert isinstance(made, MachineTrace)
-    assert made.decision is not None
-    assert compare(ran.trace, made).equal
-    assert np.array_equal(made.decision, ran.prediction)
+    trace, ran = Hiaer().runner().run(tmp_path / "built", x), flowing(net, x)
+    assert isinstance(trace, MachineTrace)
+    assert trace.decision is not None
+    assert compare(ran.trace, trace).equal
+    assert np.array_equal(trace.decision, ran.prediction)
 
 
 @tool

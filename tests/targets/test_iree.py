@@ -1,4 +1,7 @@
-"""Target iree: fixed sizes, a Makefile of the vendor's own commands, both models in IREE; the whole suite runs in the second tier."""
+"""Target iree: fixed sizes, a Makefile of the vendor's own commands, both models in IREE.
+
+The whole suite runs in the second tier.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,7 @@ def test_models_have_fixed_sizes(tmp_path: Path) -> None:
         if name in net.neurons:
             assert whole[f"spikes.{name}"] == whole[f"membrane.{name}"] == [3, net.steps, *shape]
             assert step[f"spikes.{name}"] == step[f"membrane.{name}"] == [3, *shape]
-    assert not any(0 in found for found in (*whole.values(), *step.values()))
+    assert not any(0 in size for size in (*whole.values(), *step.values()))
     kinds = {node.op_type for node in onnx.load(folder / STEP).graph.node}
     assert "Scan" not in kinds
     assert "Loop" not in kinds
@@ -124,10 +127,10 @@ def _raised(net: Network) -> Network:
 def test_the_makefile_lets_iree_compare_and_the_readme_runs(tmp_path: Path) -> None:
     net, x = small_network()
     folder = tmp_path / "built"
-    made = build(net, TARGET, x, {"batch": "2"}, measure=True)
-    made.plan.write(folder)
-    assert [figure.unit for figure in made.measured] == ["bytes", "ms per 2 samples"] * 2
-    assert all(figure.value > 0 for figure in made.measured)
+    artefact = build(net, TARGET, x, {"batch": "2"}, measure=True)
+    artefact.plan.write(folder)
+    assert [figure.unit for figure in artefact.measured] == ["bytes", "ms per 2 samples"] * 2
+    assert all(figure.value > 0 for figure in artefact.measured)
     assert IREE.interpreter is not None
     tools = {**os.environ, "PATH": f"{IREE.interpreter.parent}:{os.environ['PATH']}"}
     done = subprocess.run(["make", "check"], cwd=folder, env=tools, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""Functions in a process of their own: results, errors, and that nothing is left of one that is ended."""
+"""Functions in a process of their own: results, errors, and nothing left of one that is ended."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LONG = 600.0
 
 
 def running(folder: Path) -> list[str]:
-    """The processes that noted themselves in a folder and are still there."""
+    """Return the processes that noted themselves in a folder and are still there."""
     return [path.name for path in folder.iterdir() if _state(path.name) not in ("", "Z")]
 
 
@@ -100,18 +100,16 @@ def test_when_the_time_is_up_everything_has_ended(
 
 
 @pytest.mark.few(1)
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_nothing_is_left_when_the_caller_is_ended(tmp_path: Path, how: signal.Signals) -> None:
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_is_left_when_the_caller_is_ended(tmp_path: Path, ending: signal.Signals) -> None:
     # a shell that starts the tests in the background lets them ignore SIGINT
     code = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from lehr.targets.limited import call_within; call_within(600, 'calls:never_end', {{'folder': {str(tmp_path)!r}}})"
     places = os.pathsep.join(map(str, (Path(__file__).parents[1], Path(__file__).parents[2])))
-    environment = os.environ | {
-        "PYTHONPATH": places,
-        "TMPDIR": str(tmp_path.parent),
-    }  # where a killed caller leaves its folder
+    # where a killed caller leaves its folder
+    environment = os.environ | {"PYTHONPATH": places, "TMPDIR": str(tmp_path.parent)}
     with subprocess.Popen(
         [sys.executable, "-c", code], env=environment, stderr=subprocess.DEVNULL
     ) as caller:
         until(tmp_path, 3)
-        caller.send_signal(how)
+        caller.send_signal(ending)
     until(tmp_path, 0)

@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from loihi_networks import HOW, LOIHI, changed, dense, heard, maps, neuron
+from loihi_networks import ARITHMETIC, LOIHI, changed, dense, heard, maps, neuron
 
 from lehr.arithmetic import Synapse
 from lehr.network import OUTPUT, Input, Linear, Network
@@ -33,8 +33,14 @@ def test_the_file_has_the_fields_that_netx_reads() -> None:
         hidden = groups[1]
         assert np.array_equal(hidden["weight"][()], 2 * net.weighted["fc1"].weight.astype(int))
         assert np.array_equal(64 * hidden["bias"][()], net.neurons["hidden"].bias)
-        told = {name: value[()] for name, value in hidden["neuron"].items()}
-        assert told == {"type": b"CUBA", "iDecay": 4096, "vDecay": 256, "vThMant": 6, "refDelay": 1}
+        values = {name: value[()] for name, value in hidden["neuron"].items()}
+        assert values == {
+            "type": b"CUBA",
+            "iDecay": 4096,
+            "vDecay": 256,
+            "vThMant": 6,
+            "refDelay": 1,
+        }
 
 
 def test_a_convolution_and_the_sums_behind_it_are_one_convolution() -> None:
@@ -63,7 +69,7 @@ def test_two_states_are_two_decays() -> None:
         changed(
             net,
             hidden=neuron(
-                16, 6 * 64, 0, HOW, Synapse(decay_numerator=3, decay_shift=2, state_bits=24)
+                16, 6 * 64, 0, ARITHMETIC, Synapse(decay_numerator=3, decay_shift=2, state_bits=24)
             ),
         )
     ) as file:
@@ -119,28 +125,28 @@ REFUSED: dict[str, tuple[Callable[[Network], Network], str]] = {
         "biases, or none",
     ),
     "few fraction bits": (
-        lambda net: changed(net, out=neuron(5, 64, 0, replace(HOW, fraction_bits=5))),
+        lambda net: changed(net, out=neuron(5, 64, 0, replace(ARITHMETIC, fraction_bits=5))),
         "out: its sums are shifted by 5 bits, the chip shifts by 6 and its weights by up to 7 "
         "more; use 6 to 13 fraction bits",
     ),
     "a fine decay": (
         lambda net: changed(
-            net, out=neuron(5, 64, 0, replace(HOW, decay_numerator=8191, decay_shift=13))
+            net, out=neuron(5, 64, 0, replace(ARITHMETIC, decay_numerator=8191, decay_shift=13))
         ),
         "out: a decay by 8191/2^13 is none of 1/2^12 to 4096/2^12, which the chip has; use such a "
         "decay",
     ),
     "no memory": (
-        lambda net: changed(net, out=neuron(5, 64, 0, replace(HOW, decay_numerator=0))),
+        lambda net: changed(net, out=neuron(5, 64, 0, replace(ARITHMETIC, decay_numerator=0))),
         "out: a decay by 0/2^4 is none of 1/2^12 to 4096/2^12, which the chip has; use such a "
         "decay",
     ),
     "another reset": (
-        lambda net: changed(net, out=neuron(5, 64, 0, replace(HOW, reset="subtract"))),
+        lambda net: changed(net, out=neuron(5, 64, 0, replace(ARITHMETIC, reset="subtract"))),
         "out: reset is 'subtract', the machine has 'zero'; train with reset = 'zero'",
     ),
     "narrow membranes": (
-        lambda net: changed(net, out=neuron(5, 64, 0, replace(HOW, state_bits=10))),
+        lambda net: changed(net, out=neuron(5, 64, 0, replace(ARITHMETIC, state_bits=10))),
         "out: its v reaches -1,632..1,468, partial sums included, and must stay within -512..511; "
         "use fewer fraction bits,"
         " a smaller fan-in, or a decay that is shorter",
@@ -149,7 +155,7 @@ REFUSED: dict[str, tuple[Callable[[Network], Network], str]] = {
         lambda net: changed(
             net,
             fc2=Linear(np.arange(80, dtype=np.int8).reshape(5, 16) - 1, "int8"),
-            out=neuron(5, 64, 0, replace(HOW, fraction_bits=8)),
+            out=neuron(5, 64, 0, replace(ARITHMETIC, fraction_bits=8)),
         ),
         "out: its weights are -4..312 in units of the chip, whose signed weights are even, or at "
         "most 127; use fewer fraction bits or"
@@ -194,5 +200,5 @@ REFUSED: dict[str, tuple[Callable[[Network], Network], str]] = {
 def test_what_does_not_map_is_named_with_the_way_out(name: str) -> None:
     net, _ = dense()
     assert not problems(net)
-    other, told = REFUSED[name]
-    assert told in problems(other(net))
+    other, reason = REFUSED[name]
+    assert reason in problems(other(net))

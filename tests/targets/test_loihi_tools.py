@@ -1,4 +1,4 @@
-"""Target loihi in its tools: every spike and membrane, one unit that is noticed, energy and time."""
+"""Target loihi in its tools: every spike and membrane, one unit that is noticed, energy, time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, get_args
 import h5py
 import numpy as np
 import pytest
-from loihi_networks import HOW, LOIHI, MADE, built, changed, dense, maps, neuron
+from loihi_networks import ARITHMETIC, LOIHI, NETWORKS, built, changed, dense, maps, neuron
 
 from lehr.errors import FileRefused, NotBitExact, ToolMissing, UsageError
 from lehr.network import INPUT, Network
@@ -34,16 +34,19 @@ def run(net: Network, x: Images, tool: Tool, folder: Path) -> Trace:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tool", get_args(Tool))
-@pytest.mark.parametrize("name", MADE)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_every_spike_and_membrane_is_the_networks(name: str, tool: Tool, tmp_path: Path) -> None:
-    net, x = MADE[name]()
+    net, x = NETWORKS[name]()
     expected = simulate(net, x, trace=net.neurons)
     assert alive(expected)
     compare(expected.trace, run(net, x, tool, tmp_path / "built")).require_equal(tool)
 
 
 def with_one_more(folder: Path, name: str, number: int) -> None:
-    """One unit more in a number of the built file: of the weights' first, or of the threshold, which is 64 on the chip."""
+    """Add one unit to a number of the built file.
+
+    It is the first of the weights, or the threshold, which is 64 on the chip.
+    """
     with h5py.File(folder / "network.net", "r+") as file:
         numbers: Any = file[name]
         values = np.array(numbers)
@@ -68,12 +71,12 @@ def test_one_unit_in_the_file_is_noticed(name: str, tool: Tool, tmp_path: Path) 
 
 @pytest.mark.slow
 def test_currents_wrap_and_membranes_saturate_as_in_lava(tmp_path: Path) -> None:
-    made = example(LOIHI, "machine_loihi_at_its_rails")
-    assert not isinstance(made, str)
-    assert made.expected.trace.membranes["out"].min() == 1 - 2**23
-    compare(made.expected.trace, run(made.net, made.x, "lava", tmp_path / "built")).require_equal(
-        "lava"
-    )
+    golden = example(LOIHI, "machine_loihi_at_its_rails")
+    assert not isinstance(golden, str)
+    assert golden.expected.trace.membranes["out"].min() == 1 - 2**23
+    compare(
+        golden.expected.trace, run(golden.net, golden.x, "lava", tmp_path / "built")
+    ).require_equal("lava")
 
 
 def test_what_brian_lacks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,12 +84,12 @@ def test_what_brian_lacks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("machine_loihi_at_its_rails", "ends of a state's range"),
         ("machine_loihi_by_layer", "biases of membranes beside"),
     ):
-        made = example(LOIHI, name)
-        assert not isinstance(made, str)
+        golden = example(LOIHI, name)
+        assert not isinstance(golden, str)
         with pytest.raises(
             ToolMissing, match=f"^brian2-loihi has no {lacking}.*; run it in Lava: "
         ):
-            LoihiRunner("brian2-loihi").run(built(made.net, tmp_path / name), made.x)
+            LoihiRunner("brian2-loihi").run(built(golden.net, tmp_path / name), golden.x)
 
 
 def test_which_tool_runs_is_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -164,7 +167,7 @@ def test_sanafe_measures_where_its_spikes_are_the_networks(tmp_path: Path) -> No
         net,
         **{
             name: neuron(
-                layer.channels, int(layer.threshold[0]), 0, replace(HOW, decay_numerator=16)
+                layer.channels, int(layer.threshold[0]), 0, replace(ARITHMETIC, decay_numerator=16)
             )
             for name, layer in net.neurons.items()
         },
@@ -190,7 +193,7 @@ def test_sanafe_that_fires_otherwise_is_refused(
         {
             "missing": lambda self: None,
             "version": lambda self: "0",
-            "run": lambda self, *told: other,
+            "run": lambda self, *arrays: other,
         },
     )()
     monkeypatch.setattr(measured, "SANAFE", fake)

@@ -1,4 +1,7 @@
-"""What a machine itself says beside spikes and membranes: its decision is compared, its figures are told, what it hides is said."""
+"""Words of a machine beside spikes and membranes: decision, figures, and what it hides.
+
+The decision is compared, the figures are shown, what it hides is said.
+"""
 
 from __future__ import annotations
 
@@ -140,9 +143,12 @@ def test_the_estimate_knows_how_often_the_input_has_events() -> None:
 
 # -------------------------------------------------------------------- more steps than are shown
 def growing(numerator: int) -> Network:
-    """A neuron that keeps `numerator` halves of its membrane, under weights of -1: without a leak it falls for ever."""
-    how = Arithmetic(decay_numerator=numerator, decay_shift=1, state_bits=8)
-    lif = Neuron(np.array((1, 1), np.int32), np.zeros(2, np.int32), how)
+    """Return a neuron that keeps `numerator` halves of its membrane, under weights of -1.
+
+    Without a leak the membrane falls for ever.
+    """
+    arithmetic = Arithmetic(decay_numerator=numerator, decay_shift=1, state_bits=8)
+    lif = Neuron(np.array((1, 1), np.int32), np.zeros(2, np.int32), arithmetic)
     weight = np.array(((1, 1, 1), (-1, -1, -1)), np.int8)
     return Network(
         {"fc": Linear(weight), "lif": lif},
@@ -158,9 +164,8 @@ def test_more_steps_than_are_shown_are_refused(
 ) -> None:
     x = np.ones((1, 60, 3), np.uint8)
     falls, leaks = growing(2), growing(1)
-    assert (
-        simulate(falls, x, trace=["lif"]).trace.membranes["lif"].min() == -128
-    )  # its rail, which 10 steps do not reach
+    # its rail, which 10 steps do not reach
+    assert simulate(falls, x, trace=["lif"]).trace.membranes["lif"].min() == -128
     assert simulate(falls, x[:, :10], trace=["lif"]).trace.membranes["lif"].min() == -30
     build(falls, C(), x).plan.write(tmp_path / "out")
     monkeypatch.setattr(C, "own_steps", True)
@@ -173,8 +178,6 @@ def test_more_steps_than_are_shown_are_refused(
     ):
         with pytest.raises(FileRefused, match=sentence):
             refused()
-    for net, given in (
-        (falls, x[:, :10]),
-        (leaks, x),
-    ):  # a leak holds a membrane for any number of steps
+    # a leak holds a membrane for any number of steps
+    for net, given in ((falls, x[:, :10]), (leaks, x)):
         assert np.array_equal(engine.run(C(), net, given).counts, simulate(net, given).counts)

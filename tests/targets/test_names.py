@@ -25,7 +25,7 @@ def test_names_that_are_identifiers_stay_and_others_give_way() -> None:
 @budget(50, 333)
 @given(st.lists(st.from_regex(r"[a-c_][a-c.\-_2]{0,3}", fullmatch=True), unique=True))
 def test_no_two_are_alike(names: list[str]) -> None:
-    made = identifiers(names)
-    assert list(made) == names
-    assert len(set(made.values())) == len(names)
-    assert all(re.fullmatch(r"\w+", identifier, re.ASCII) for identifier in made.values())
+    chosen = identifiers(names)
+    assert list(chosen) == names
+    assert len(set(chosen.values())) == len(names)
+    assert all(re.fullmatch(r"\w+", identifier, re.ASCII) for identifier in chosen.values())

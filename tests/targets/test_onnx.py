@@ -39,25 +39,25 @@ from lehr.targets.onnx.temporaries import types_of
 from lehr.weights import LARGEST, WeightKind
 
 TARGET = Onnx()
-HOW = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=24)
+ARITHMETIC = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=24)
 
 
 def built(net: Network, folder: Path) -> Path:
-    """A folder with the artefact of `net`."""
+    """Build a folder with the artefact of `net`."""
     assert not TARGET.check(net)
     TARGET.plan(net, {}).with_manifest({}).write(folder)
     return folder
 
 
 def evaluated(net: Network, x: Images) -> dict[str, npt.NDArray[np.generic]]:
-    """All outputs of the model in onnx's reference evaluator."""
+    """Return all outputs of the model in onnx's reference evaluator."""
     model = make_model(net, trace=True)
     values: Any = ReferenceEvaluator(model).run(None, {"input": per_step(net, x)})
     return dict(zip((output.name for output in model.graph.output), values, strict=True))
 
 
 def trace_of(net: Network, outputs: dict[str, npt.NDArray[np.generic]]) -> Trace:
-    """The trace among a model's outputs."""
+    """Return the trace among a model's outputs."""
     spikes = {name: outputs[SPIKES + name] for name in net.neurons}
     membranes = {name: outputs[MEMBRANE + name] for name in net.neurons}
     assert {v.dtype for v in spikes.values()} == {np.dtype(np.uint8)}
@@ -69,14 +69,14 @@ def trace_of(net: Network, outputs: dict[str, npt.NDArray[np.generic]]) -> Trace
 
 
 def reference(net: Network, x: Images) -> Result:
-    """The reference's result with every layer traced; spikes flow."""
+    """Return the reference's result with every layer traced; spikes flow."""
     result = simulate(net, x, trace=net.neurons)
     assert flowing(net, result)
     return result
 
 
 def chain(*nodes: Node, shape: Shape, kind: InputKind = "u8", steps: int = 4) -> Network:
-    """A network of nodes in a row, `n0`, `n1` and so on, with thresholds that fit."""
+    """Return a network of nodes in a row, `n0`, `n1` and so on, with thresholds that fit."""
     names = [f"n{i}" for i in range(len(nodes))]
     edges = zip(["input", *names], [*names, OUTPUT], strict=True)
     return calibrated(
@@ -84,10 +84,10 @@ def chain(*nodes: Node, shape: Shape, kind: InputKind = "u8", steps: int = 4) ->
     )
 
 
-def silent(channels: int, how: Arithmetic = HOW) -> Neuron:
+def silent(channels: int, arithmetic: Arithmetic = ARITHMETIC) -> Neuron:
     """Neurons to be calibrated."""
     threshold = np.full(channels, INT32_MAX, np.int32)
-    return Neuron(threshold, np.zeros_like(threshold), how)
+    return Neuron(threshold, np.zeros_like(threshold), arithmetic)
 
 
 def signs(*shape: int) -> npt.NDArray[np.int8]:
@@ -211,7 +211,10 @@ def test_inputs_of_weights_that_do_not_fit_a_byte(name: str, tmp_path: Path) -> 
 def test_weights_that_paired_products_could_saturate_go_unsigned(
     kind: WeightKind, dtype: int
 ) -> None:
-    """2 * 255 * 63 fits 16 bits, 2 * 255 * 127 does not: some kernels for signed weights would saturate there."""
+    """2 * 255 * 63 fits 16 bits, 2 * 255 * 127 does not.
+
+    Some kernels for signed weights would saturate there.
+    """
     net = chain(Linear(np.full((2, 4), LARGEST[kind], np.int8), kind), silent(2), shape=(4,))
     scan = next(node for node in make_model(net, trace=False).graph.node if node.op_type == "Scan")
     body = next(attribute.g for attribute in scan.attribute if attribute.name == "body")
@@ -278,8 +281,8 @@ def test_accumulator_is_as_narrow_as_is_proven() -> None:
 
 @pytest.mark.parametrize("overflow", get_args(Overflow))
 def test_membranes_at_the_ends_of_32_bits(overflow: Overflow, tmp_path: Path) -> None:
-    how = replace(HOW, state_bits=32, fraction_bits=16, overflow=overflow)
-    net = chain(Linear(signs(3, 300)), silent(3, how), shape=(300,), steps=8)
+    arithmetic = replace(ARITHMETIC, state_bits=32, fraction_bits=16, overflow=overflow)
+    net = chain(Linear(signs(3, 300)), silent(3, arithmetic), shape=(300,), steps=8)
     biased = replace(
         net.neurons["n1"],
         bias=np.array([2**30, -(2**30), 2**30], np.int32),
@@ -313,8 +316,8 @@ def test_names_of_layers_do_not_meet_names_of_the_model(tmp_path: Path) -> None:
 
 
 def test_ties_go_to_the_lowest_class() -> None:
-    how = Arithmetic()
-    lif = Neuron(np.array([9, 1, 1], np.int32), np.zeros(3, np.int32), how)
+    arithmetic = Arithmetic()
+    lif = Neuron(np.array([9, 1, 1], np.int32), np.zeros(3, np.int32), arithmetic)
     net = Network(
         {"fc": Linear(np.ones((3, 2), np.int8)), "lif": lif},
         (("input", "fc"), ("fc", "lif"), ("lif", OUTPUT)),

@@ -1,4 +1,4 @@
-"""The ONNX model as a file: valid, described by its README, honest about what it cannot do; and its runner."""
+"""The ONNX model as a file: valid, described by its README, honest about its limits; its runner."""
 
 from __future__ import annotations
 
@@ -29,25 +29,29 @@ from lehr.targets.onnx.runner import FILE, OnnxRuntime
 
 Make = Callable[[], tuple[Network, Images]]
 TARGET = Onnx()
-HOW = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=24)
+ARITHMETIC = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=24)
 
 
 def built(net: Network, folder: Path, **options: str) -> Path:
-    """A folder with the artefact of `net`."""
+    """Build a folder with the artefact of `net`."""
     TARGET.plan(net, options).with_manifest({}).write(folder)
     return folder
 
 
 # -------------------------------------------------------------------- the file
 TOPOLOGIES: dict[str, Make] = {
-    golden.name: partial(golden.make, HOW) for golden in GOLDEN if not golden.fields
+    golden.name: partial(golden.make, ARITHMETIC) for golden in GOLDEN if not golden.fields
 }
 
 
 @pytest.mark.few(10)
 @pytest.mark.parametrize("make", TOPOLOGIES.values(), ids=TOPOLOGIES)
 def test_model_is_valid_onnx(make: Make) -> None:
-    """Of every topology: recurrence, delays, weights of all kinds, synapse states, integrators and readouts of membranes."""
+    """Check the model of every topology.
+
+    There are recurrence, delays, weights of all kinds, synapse states, integrators and readouts of
+    membranes.
+    """
     net = make()[0]
     model = make_model(net, trace=True)
     onnx.checker.check_model(model, full_check=True)
@@ -147,7 +151,7 @@ def test_the_program_in_the_readme_runs(make: Make, form: str, tmp_path: Path) -
 @pytest.mark.slow
 # -------------------------------------------------------------------- what is refused, and what it
 # costs
-def test_problems_are_told_at_once_with_a_way_out() -> None:
+def test_problems_are_named_at_once_with_a_way_out() -> None:
     net, _ = small_network(Arithmetic(update="event", reset_timing="same_step"))
     assert [str(problem) for problem in TARGET.check(net)] == [
         f"{name}: update is 'event', the machine has 'step'; train with update = 'step'"
@@ -159,7 +163,7 @@ def test_sums_too_large_for_int32_are_problems() -> None:
     wide = Builder(Input((200, 16, 16), "u8"), np.random.default_rng(0))
     wide.add("pool", SumPool2d((16, 16), (16, 16)))
     wide.linear("fc", 2)
-    wide.neuron("lif", HOW)
+    wide.neuron("lif", ARITHMETIC)
     assert [str(problem) for problem in TARGET.check(wide.network(2))] == [
         "fc: its sums over values of 3 bytes can reach 3,355,443,200, int32 holds 2,147,483,647;"
         " put a neuron layer before it or make its fan-in smaller"
@@ -170,7 +174,7 @@ def test_sums_too_large_for_int32_are_problems() -> None:
             "a": Linear(ones),
             "b": Linear(ones),
             "c": Linear(ones),
-            "lif": Neuron(np.ones(210, np.int32), np.zeros(210, np.int32), HOW),
+            "lif": Neuron(np.ones(210, np.int32), np.zeros(210, np.int32), ARITHMETIC),
         },
         (("input", "a"), ("a", "b"), ("b", "c"), ("c", "lif"), ("lif", OUTPUT)),
         Input((210,), "u8"),
@@ -255,7 +259,7 @@ def test_types_have_the_numbers_of_the_standard(name: str) -> None:
 # -------------------------------------------------------------------- one step without Scan
 @pytest.mark.parametrize("make", TOPOLOGIES.values(), ids=TOPOLOGIES)
 def test_the_model_of_one_step_is_exact(make: Make, tmp_path: Path) -> None:
-    """Of every topology: its states are handed on by whoever runs it."""
+    """Hand the states on from step to step, in every topology."""
     net, x = make()
     folder = built(net, tmp_path / "built", form="step")
     model = onnx.load(folder / FILE)
@@ -271,8 +275,8 @@ def test_the_model_of_one_step_is_exact(make: Make, tmp_path: Path) -> None:
         for m in thresholds(net)
         if not compare(expected.trace, simulate(m, x, trace=m.neurons).trace).equal
     )
-    made = OnnxRuntime().run(built(other, tmp_path / "other", form="step"), x)
-    assert not compare(expected.trace, made).equal
+    trace = OnnxRuntime().run(built(other, tmp_path / "other", form="step"), x)
+    assert not compare(expected.trace, trace).equal
 
 
 def test_option_form_is_scan_or_step() -> None:

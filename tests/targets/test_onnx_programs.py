@@ -1,4 +1,7 @@
-"""Programs in ONNX: every machine by step, parameters and delays by neuron, random programs, and what is refused by name."""
+"""Programs in ONNX: every machine by step, parameters and delays by neuron, random programs.
+
+The rest is refused by name.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,10 @@ BY_STEP = [name for name, program in MACHINES.items() if program.loop is None]
 
 
 def require_exact(net: Network, x: Images, folder: Path) -> None:
-    """Assert that ONNX Runtime computes the reference's every spike and membrane, and that spikes flow."""
+    """Assert that ONNX Runtime computes every spike and membrane of the reference.
+
+    Spikes flow.
+    """
     assert not TARGET.check(net)
     TARGET.plan(net, {}).with_manifest({}).write(folder)
     expected = simulate(net, x, trace=net.neurons)

@@ -1,4 +1,4 @@
-"""Target ranc: what it takes, its cores in Python integers, and RANC's own simulator where it is there."""
+"""Target ranc: what it takes, its cores in Python integers, and RANC's own simulator if present."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ def weights(seed: int, *shape: int, ternary: bool = False) -> npt.NDArray[np.int
     )
 
 
-def neurons(size: int, how: Arithmetic = ZERO, threshold: int = 2, bias: int = 0) -> Neuron:
+def neurons(size: int, arithmetic: Arithmetic = ZERO, threshold: int = 2, bias: int = 0) -> Neuron:
     """Thresholds of three sizes and biases around `bias`."""
     return Neuron(
         (threshold + np.arange(size) % 3).astype(np.int32),
         (bias * (np.arange(size) % 3 - 1)).astype(np.int32),
-        how,
+        arithmetic,
     )
 
 
@@ -78,7 +78,7 @@ def chain(
 
 
 def dense(
-    how: Arithmetic = ZERO,
+    arithmetic: Arithmetic = ZERO,
     last: Arithmetic | None = None,
     size: int = 10,
     readout: Readout = "count_argmax_lowest",
@@ -90,7 +90,7 @@ def dense(
     )
     nodes = {
         "fc": Linear(weights(1, size, 12)),
-        "hidden": neurons(size, how, bias=1),
+        "hidden": neurons(size, arithmetic, bias=1),
         "last": Linear(weights(2, 5, size)),
         "out": out,
     }
@@ -98,7 +98,10 @@ def dense(
 
 
 def maps() -> Network:
-    """A convolution, a pool whose windows add up under a convolution, and a third layer, two ticks late, with biases."""
+    """Return a convolution, a pool whose windows add up under a convolution, and a third layer.
+
+    The third layer is two ticks late, and has biases.
+    """
     nodes: dict[str, Node] = {
         "conv1": Conv2d(weights(3, 3, 1, 3, 3, ternary=True), kind="ternary"),
         "maps": neurons(3, SUBTRACT, 1),
@@ -113,7 +116,10 @@ def maps() -> Network:
 
 
 def looped() -> Network:
-    """A layer that hears itself, and a layer that hears it once at once and once three steps later, and the input."""
+    """Return a layer that hears itself, and a layer that hears it twice, and the input.
+
+    It hears it once at once and once three steps later.
+    """
     nodes: dict[str, Node] = {
         "fc": Linear(weights(1, 8, 12)),
         "hidden": neurons(8, SUBTRACT),
@@ -179,7 +185,10 @@ def planned(net: Network) -> tuple[dict[str, Any], dict[str, Any]]:
 def by_hand(
     network: Mapping[str, Any], placed: Mapping[str, Any], x: Spikes
 ) -> dict[str, npt.NDArray[np.int64]]:
-    """Membranes of each layer `[T, neurons]` of a sample, in Python integers: cores, axons, one destination a neuron."""
+    """Return membranes of each layer `[T, neurons]` of a sample, in Python integers.
+
+    There are cores, axons, one destination a neuron.
+    """
     cores, steps = network["cores"], len(x)
     due = {
         (t + wait, core, axon)
@@ -421,9 +430,9 @@ def test_the_commands_of_its_page(
         ],
         "verify": ["-n", "2"],
     }
-    told = ""
+    printed = ""
     for words in commands:
         ran = lehr(*words, *shorter.get(words[0], []))
         assert ran.code == 0, ran.err
-        told = ran.out
-    assert "PASS" in told
+        printed = ran.out
+    assert "PASS" in printed

@@ -1,4 +1,7 @@
-"""Target reckon writes what the machine's document asks for, and refuses by name what it has no room for; no tool is needed."""
+"""Target reckon writes what the machine's document asks for, and refuses by name what has no room.
+
+No tool is needed.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,10 @@ def with_neurons(net: Network, name: str, **changes: object) -> Network:
 def sent(
     files: dict[str, bytes],
 ) -> tuple[dict[int, int], dict[int, np.ndarray[tuple[int], np.dtype[np.uint8]]]]:
-    """Registers, and the bytes of the four memories, as section 2.1 of the machine's document has it."""
+    """Return registers, and the bytes of the four memories.
+
+    Section 2.1 of the machine's document says where they are.
+    """
     words = [int(line, 16) for line in files["spi.hex"].split()]
     registers: dict[int, int] = {}
     memories = {
@@ -69,12 +75,12 @@ def sent(
 
 
 def test_memories_hold_the_network() -> None:
-    """Every weight, threshold, decay and bias of two layers, found again at its place."""
+    """Read every weight, threshold, decay and bias of two layers again at its place."""
     net = chain(14, 9, 5)
     files = dict(TARGET.plan(net, {}).files)
     registers, memories = sent(files)
-    told = json.loads(files["map.json"])
-    hidden, out = (np.array(layer["places"]) for layer in told["layers"])
+    contents = json.loads(files["map.json"])
+    hidden, out = (np.array(layer["places"]) for layer in contents["layers"])
     w_in = memories[3].view(np.int8).reshape(256, 256).astype(int) << registers[12]
     w_rec = memories[4].view(np.int8).reshape(256, 256).astype(int) << registers[13]
     w_out = memories[5].view(np.int8).reshape(256, 16).astype(int) << registers[14]
@@ -85,7 +91,7 @@ def test_memories_hold_the_network() -> None:
     assert not w_rec[np.ix_(hidden, hidden)].any()
     assert np.array_equal(w_out[out], np.pad(np.eye(5, dtype=int), ((0, 0), (0, 11))))
     lines = {start: np.zeros(256, int) for start in (0, 1)}
-    for line in told["lines_for_biases"]:
+    for line in contents["lines_for_biases"]:
         lines[line["from_step"]] += w_in[line["address"]]
     assert lines[0][hidden].tolist() == net.neurons["layer1"].bias.tolist()
     assert lines[1][out].tolist() == net.neurons["layer2"].bias.tolist()
@@ -107,18 +113,18 @@ def test_memories_hold_the_network() -> None:
         registers[94],
         registers[96],
     ) == (0, 0, 0, 0x80, 15, 4)
-    assert registers[95] == told["places"] - 1 == max(*hidden, *out) | 1
+    assert registers[95] == contents["places"] - 1 == max(*hidden, *out) | 1
 
 
 def test_neurons_of_one_threshold_stand_in_pairs() -> None:
     """Nine of three thresholds in two layers: each that is left over costs a place."""
     net = chain(14, 9, 5)
-    told = json.loads(TARGET.plan(net, {}).files["map.json"])
+    contents = json.loads(TARGET.plan(net, {}).files["map.json"])
     thresholds = np.concatenate([neuron.threshold for neuron in net.neurons.values()])
     counts = np.unique(thresholds, return_counts=True)[1]
     assert (counts % 2).any()
-    assert told["places"] == int((counts + counts % 2).sum())
-    places = [place for layer in told["layers"] for place in layer["places"]]
+    assert contents["places"] == int((counts + counts % 2).sum())
+    places = [place for layer in contents["layers"] for place in layer["places"]]
     assert len(set(places)) == 14
 
 
@@ -126,17 +132,22 @@ def test_integrators_are_output_neurons_and_their_biases_come_by_neurons_between
     net = recurrent()
     files = dict(TARGET.plan(net, {}).files)
     registers, memories = sent(files)
-    told = json.loads(files["map.json"])
+    contents = json.loads(files["map.json"])
     w_out = memories[5].view(np.int8).reshape(256, 16).astype(int) << registers[14]
-    assert told["layers"][1] == {"layer": "layer2", "shape": [4], "late": 1, "output_neurons": 4}
-    assert w_out[told["relays"]].sum(0)[:4].tolist() == net.neurons["layer2"].bias.tolist()
+    assert contents["layers"][1] == {
+        "layer": "layer2",
+        "shape": [4],
+        "late": 1,
+        "output_neurons": 4,
+    }
+    assert w_out[contents["relays"]].sum(0)[:4].tolist() == net.neurons["layer2"].bias.tolist()
     assert registers[69] == 0x60
     assert "write 0x80 to register 69" in files["README.md"].decode()
 
 
 def test_the_readme_lists_the_transformations() -> None:
     zero = replace(FIRES, fires="gt", reset="zero")
-    text = TARGET.plan(chain(14, 9, 5, how=zero), {}).files["README.md"].decode()
+    text = TARGET.plan(chain(14, 9, 5, arithmetic=zero), {}).files["README.md"].decode()
     assert "- Thresholds are one more than the network's" in text
     assert "- Biases are the weights of input lines" in text
     assert "- The layers are blocks of one recurrent matrix" in text
@@ -178,12 +189,12 @@ def test_sizes_are_refused_by_name() -> None:
 
 def test_numbers_are_refused_by_name() -> None:
     net = chain(14, 9, 5)
-    slow, told = (
+    slow, reason = (
         replace(FIRES, decay_numerator=13),
         "what is left of its membranes after a step is not 0.875 to 1 in steps of 1/32768",
     )
     assert refused(with_neurons(net, "layer1", arithmetic=slow)) == [
-        f"layer1: {told}, as the machine has it; train with a beta of 7/8 to 1"
+        f"layer1: {reason}, as the machine has it; train with a beta of 7/8 to 1"
     ]
     coarse = replace(INTEGRATES, decay_numerator=1023, decay_shift=10)
     assert refused(chain(14, 9, 5, last=coarse)) == [
@@ -194,14 +205,14 @@ def test_numbers_are_refused_by_name() -> None:
     assert refused(high) == [
         "layer2: it fires from 40,000 on, the machine at 32,767 or less; use fewer fraction bits"
     ]
-    fine = chain(14, 9, 5, how=replace(FIRES, fraction_bits=8), biases=3)
+    fine = chain(14, 9, 5, arithmetic=replace(FIRES, fraction_bits=8), biases=3)
     assert refused(fine) == [
         "layer1: its weights from input are -256..256 with fraction bits, the machine holds "
         "-128..127 times 1 there; "
         "use fewer fraction bits, or no biases: all numbers of a memory have one shift"
     ]
-    assert refused(chain(14, 9, 5, how=replace(FIRES, fraction_bits=8), biases=0)) == []
-    loud = chain(14, 9, 5, how=replace(FIRES, fraction_bits=10), biases=0)
+    assert refused(chain(14, 9, 5, arithmetic=replace(FIRES, fraction_bits=8), biases=0)) == []
+    loud = chain(14, 9, 5, arithmetic=replace(FIRES, fraction_bits=10), biases=0)
     assert refused(loud)[0] == (
         "layer1: its v reaches -38,912..40,959, partial sums included, and must stay within "
         "-32,768..32,767; 9 of its neurons are given "
@@ -322,7 +333,10 @@ def test_a_memory_that_does_not_hold_what_was_sent_is_named() -> None:
 
 
 def test_the_fields_are_those_of_the_machine() -> None:
-    """A layer in fields has the program of lehr.machines, but for the shift and what the layer does not have."""
+    """A layer in fields has the program of lehr.machines.
+
+    It lacks the shift and what the layer does not have.
+    """
     neuron = Neuron(
         np.array([9], np.int32),
         np.array([0], np.int32),

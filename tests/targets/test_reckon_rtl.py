@@ -1,4 +1,7 @@
-"""The author's Verilog computes what the reference computes: every membrane, every spike, and the label that it sends."""
+"""The author's Verilog computes what the reference computes.
+
+It is every membrane, every spike, and the label that it sends.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,7 @@ def require_equal(net: Network, x: Images, folder: Path, over_spi: bool = False)
 
 
 def program() -> Network:
-    """The machine's own update, every neuron with a decay of its own."""
+    """Return the machine's own update, every neuron with a decay of its own."""
     net = chain(14, 9, 5, biases=0)
     nodes = dict(net.nodes)
     for name, neuron in net.neurons.items():
@@ -55,7 +58,7 @@ def program() -> Network:
 
 
 def delayed() -> Network:
-    """The input beside a layer of it, held back by as many steps as the layer takes."""
+    """Return the input beside a layer of it, held back by as many steps as the layer takes."""
     net = chain(14, 9, 5)
     skip = Linear(np.random.default_rng(2).choice(np.array([-1, 1], np.int8), (5, 14)))
     nodes = {**net.nodes, "slow": Delay(2), "skip": skip}
@@ -77,7 +80,7 @@ NETWORKS = {
     "biases of layers that start late": lambda: chain(14, 9, 8, 5),
     "biases of many rows": lambda: chain(14, 9, 5, biases=300),
     "reset to zero, fires beyond the threshold": lambda: chain(
-        14, 9, 5, how=replace(FIRES, fires="gt", reset="zero")
+        14, 9, 5, arithmetic=replace(FIRES, fires="gt", reset="zero")
     ),
     "integrators": lambda: chain(14, 9, 5, last=INTEGRATES),
     "integrators that forget nothing": lambda: chain(
@@ -108,7 +111,10 @@ def test_programmed_over_spi_it_holds_and_computes_the_same(tmp_path: Path) -> N
 
 
 def test_the_machine_would_decide_otherwise_after_one_more_decay(tmp_path: Path) -> None:
-    """Why the host lets output neurons forget nothing at the last tick: what is left of two membranes may be the same."""
+    """The host lets output neurons forget nothing at the last tick.
+
+    What is left of two membranes may be the same.
+    """
     net = chain(
         14,
         9,
@@ -124,7 +130,7 @@ def test_the_machine_would_decide_otherwise_after_one_more_decay(tmp_path: Path)
 
 
 def test_one_unit_in_a_word_is_seen(tmp_path: Path) -> None:
-    """Of a weight, and of a threshold, in the artefact's own file."""
+    """Change a weight, and a threshold, in the artefact's own file."""
     net = chain(14, 9, 5)
     x = samples(net)
     expected = alive(net, x).trace
@@ -178,6 +184,6 @@ def test_random_networks(data: st.DataObject) -> None:
     net = data.draw(networks(kinds=("spikes",), **FIELDS, **MORE))
     assume(not TARGET.check(net))
     x = data.draw(inputs(net))[:2]
-    with tempfile.TemporaryDirectory() as made:
-        got = ran(net, x, Path(made) / "out")
+    with tempfile.TemporaryDirectory() as folder:
+        got = ran(net, x, Path(folder) / "out")
     compare(simulate(net, x, trace=net.neurons).trace, got).require_equal("reckon")

@@ -33,11 +33,11 @@ BROKEN = {
 @pytest.fixture
 def plugged(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """One target that works among five that do not."""
-    told = {
+    values = {
         "onnx": "lehr.targets.onnx:Onnx",
         **{name: value for name, (value, _) in BROKEN.items()},
     }
-    points = EntryPoints(EntryPoint(name, value, GROUP) for name, value in told.items())
+    points = EntryPoints(EntryPoint(name, value, GROUP) for name, value in values.items())
     monkeypatch.setattr(declared, "entry_points", points.select)
     entries.cache_clear()
     yield

@@ -1,4 +1,7 @@
-"""`lehr report` shows what the build estimated, and computes what follows from what nextpnr and the simulation left behind."""
+"""`lehr report` shows what the build estimated, and what follows from measurements.
+
+These are what nextpnr and the simulation left behind.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ PLACED = {
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An artefact for an UP5K."""
+    """Build an artefact for an UP5K."""
     folder = tmp_path_factory.mktemp("report") / "out"
     net, x = small_network()
     build(net, registry.get("fpga"), x[:2], {"device": "up5k"}).plan.write(folder)
@@ -33,13 +36,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_fresh_artefact_shows_estimate_and_widths(built: Path) -> None:
-    made = {table.title: table for table in tables(built)}
-    assert list(made) == ["estimate", "widths"]
+    by_title = {table.title: table for table in tables(built)}
+    assert list(by_title) == ["estimate", "widths"]
     assert {"clocks", "memory of even states", "clocks with engines=layers"} <= {
-        row[0] for row in made["estimate"].rows
+        row[0] for row in by_title["estimate"].rows
     }
-    assert [row[0] for row in made["widths"].rows] == ["lif1", "lif2", "out"]
-    assert all(row[3] for row in made["estimate"].rows), "a figure without a source"
+    assert [row[0] for row in by_title["widths"].rows] == ["lif1", "lif2", "out"]
+    assert all(row[3] for row in by_title["estimate"].rows), "a figure without a source"
 
 
 def test_the_manifest_maps_names_to_identifiers(built: Path) -> None:
@@ -52,13 +55,13 @@ def test_the_manifest_maps_names_to_identifiers(built: Path) -> None:
 def test_what_was_measured_is_shown_with_what_follows(built: Path) -> None:
     (built / "report" / "nextpnr.json").write_text(json.dumps(PLACED))
     (built / "report" / "cycles.txt").write_text("2000 80\n1000 40\n4000 160\n")
-    made = {table.title: table for table in tables(built)}
-    assert made["resources"].rows == (
+    by_title = {table.title: table for table in tables(built)}
+    assert by_title["resources"].rows == (
         ("cells (a table and a flip-flop)", 1000, 5280, "18.9 %"),
         ("SPRAM of 256 kbit", 3, 4, "75.0 %"),
     )
-    assert made["timing"].rows == (("clk", "20.00", "25.00", "10.00"),)
-    speed = made["an inference, by spikes, in simulation"]
+    assert by_title["timing"].rows == (("clk", "20.00", "25.00", "10.00"),)
+    speed = by_title["an inference, by spikes, in simulation"]
     assert [row[3:] for row in speed.rows] == [
         ("1,000", "50.0", "20,000"),
         ("2,000", "100.0", "10,000"),
@@ -67,7 +70,7 @@ def test_what_was_measured_is_shown_with_what_follows(built: Path) -> None:
     neurons = sum(json.loads((built / "lehr_fpga.json").read_bytes())["neurons"] for _ in range(8))
     assert [row[2] for row in speed.rows] == [f"{spikes / neurons:.4f}" for spikes in (40, 80, 160)]
     # 1.219 V * (92.1 uA + 20 MHz * (43.5 + 0.1625 * 1000) uA/MHz)
-    energy = made["energy of an inference, an estimate"]
+    energy = by_title["energy of an inference, an estimate"]
     assert [row[1:3] for row in energy.rows] == [
         ("5.13", "0.26"),
         ("5.13", "0.51"),

@@ -1,4 +1,7 @@
-"""Scale in every target: exact in each tool, and what the fpga cannot multiply into weights is refused with a way out."""
+"""Scale in every target: exact in each tool, or refused with a way out where fpga cannot do it.
+
+It cannot multiply some of them into weights.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +27,11 @@ from lehr.targets.conformance.building import Images, flowing
 from lehr.targets.fpga import Fpga
 
 TARGETS = ("c", "onnx", "fpga")
-MADE = {"small": small_network, "recurrent": recurrent_network, "delayed": delayed_network}
+NETWORKS = {"small": small_network, "recurrent": recurrent_network, "delayed": delayed_network}
 
 
 def run(name: str, net: Network, x: Images) -> Trace:
-    """What a target's own tool makes of a network."""
+    """Return what a target's own tool makes of a network."""
     target = registry.get(name)
     runner = target.runner()
     assert runner is not None
@@ -52,10 +55,10 @@ def test_random_networks_are_exact(name: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("made", MADE)
+@pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("name", TARGETS)
-def test_one_unit_of_a_factor_is_noticed(name: str, made: str) -> None:
-    plain, x = MADE[made]()
+def test_one_unit_of_a_factor_is_noticed(name: str, network: str) -> None:
+    plain, x = NETWORKS[network]()
     net = with_scales(plain, 3, by_value=name != "fpga", share=0.5, rare=0)
     expected = simulate(net, x, trace=net.neurons)
     assert flowing(net, expected)
@@ -73,7 +76,7 @@ def test_one_unit_of_a_factor_is_noticed(name: str, made: str) -> None:
 # -------------------------------------------------------------------- what the fpga multiplies into
 # weights
 def chained(shape: tuple[int, ...], **nodes: Node) -> Network:
-    """Some nodes one behind another, and neurons behind them."""
+    """Return some nodes one behind another, and neurons behind them."""
     channels = shape[0]
     for node in nodes.values():
         channels = len(node.weight) if isinstance(node, (Conv2d, Linear)) else channels

@@ -1,4 +1,7 @@
-"""The smallest target, of examples/, passes the conformance suite as a package of its own; copies of it that are wrong do not."""
+"""The smallest target, of examples/, passes the conformance suite as a package of its own.
+
+Copies of it that are wrong do not.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "plain_target" / "lehr_plain"
-FIRES = '            value[name] = [int(m > threshold) for m, threshold in zip(v[name], layer["threshold"], strict=True)]\n'
-AT_ONCE = '            v[name] = [m - t * (s - b) for m, t, s, b in zip(v[name], layer["threshold"], value[name], before[name])]\n'
+TELLS = "            spikes[name][-1].append(value[name])\n"
+AT_ONCE = """\
+            v[name] = [
+                m - t * (s - b)
+                for m, t, s, b in zip(v[name], layer["threshold"], value[name], before[name])
+            ]
+"""
 BOUND = 'min(max(m, layer["low"]), layer["high"])'
 EXACT = "test_golden_network_is_exact[plain-{}]"
 WRONG = {
@@ -58,7 +66,7 @@ WRONG = {
         "m = (0 if before[name][i] else leaked) + threshold * before[name][i] +",
         EXACT.format("reset_subtract_next_step"),
     ),
-    "resets at once": (FIRES, FIRES + AT_ONCE, EXACT.format("reset_subtract_next_step")),
+    "resets at once": (TELLS, AT_ONCE + TELLS, EXACT.format("reset_subtract_next_step")),
     "tells another membrane": (
         "append(list(v[name]))",
         "append([m - 1 for m in v[name]])",
@@ -80,7 +88,7 @@ WRONG = {
         "test_more_and_fewer_samples_than_golden_ones[plain]",
     ),
 }
-"""What a copy of the program does: what it says in place of what, and a test that fails then."""
+"""Faults of copies of the program: what they say in place of what, and a test that fails then."""
 
 
 TRUTH = {
@@ -98,7 +106,10 @@ TRUTH = {
 
 
 def conforms(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """The suite over the package in `folder`, as a stranger runs it: from another folder, with lehr's tests out of reach."""
+    """Run the suite over the package in `folder`, as a stranger does.
+
+    It runs from another folder, with lehr's tests out of reach.
+    """
     declared = folder / "lehr_plain-0.dist-info"
     declared.mkdir()
     (declared / "METADATA").write_text("Metadata-Version: 2.1\nName: lehr-plain\nVersion: 0\n")
@@ -127,7 +138,7 @@ def conforms(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 def copy(to: Path, changes: Mapping[str, str] = MappingProxyType({}), file: str = "run.py") -> Path:
-    """A copy of the example's package, with some text of one file replaced."""
+    """Copy the example's package, with some text of one file replaced."""
     shutil.copytree(EXAMPLE, to / "lehr_plain", ignore=shutil.ignore_patterns("__pycache__"))
     text = (to / "lehr_plain" / file).read_text("utf-8")
     for old, new in changes.items():
@@ -201,12 +212,12 @@ def test_a_wrong_copy_fails(fault: str, tmp_path: Path) -> None:
 def test_a_copy_that_states_more_than_it_maps_fails(
     says: str, more: str, idle: str, tmp_path: Path
 ) -> None:
-    """What it states beyond the truth, its limits refuse: nothing is wrong, and nothing has been tried."""
+    """Limits refuse what it states beyond the truth: nothing is wrong, nothing has been tried."""
     truth = "return tuple(p for n, neuron in net.neurons.items() for p in Arithmetics(**TRUTH).problems(n, neuron))"
     package = copy(tmp_path, {says: more, "del net\n        return ()": truth}, "__init__.py")
     with (package / "lehr_plain" / "__init__.py").open("a") as file:
         file.write(f"\n\nTRUTH = {TRUTH!r}\n")
     ran = conforms(package, "-k", "every_claim")
     assert failed(ran.stdout) == {"test_every_claim_is_exercised[plain]"}, ran.stdout
-    told = rf"plain states .*{re.escape(idle)}.*, which no golden network that maps to it depends on; state less, or map more"
-    assert re.search(told, ran.stdout), ran.stdout
+    message = rf"plain states .*{re.escape(idle)}.*, which no golden network that maps to it depends on; state less, or map more"
+    assert re.search(message, ran.stdout), ran.stdout

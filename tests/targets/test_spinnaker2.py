@@ -1,4 +1,7 @@
-"""Target spinnaker2: what it writes is converted as py-spinnaker2 publishes, and computes the network, in floats written by hand here."""
+"""Target spinnaker2: its files are converted as py-spinnaker2 publishes, and compute the network.
+
+They compute it in floats written by hand here.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +84,10 @@ def built(net: Network, folder: Path) -> Path:
 
 
 def exact(net: Network, folder: Path) -> None:
-    """Equal in every spike and membrane, with spikes that flow; a threshold one unit higher, or a weight of the other sign, is not."""
+    """Assert that every spike and membrane is equal, with spikes that flow.
+
+    A threshold one unit higher, or a weight of the other sign, is not.
+    """
     x = spikes(net)
     expected = simulate(net, x, trace=net.neurons)
     assert flowing(net, expected)
@@ -100,7 +106,10 @@ def exact(net: Network, folder: Path) -> None:
 # -------------------------------------------------------------------- what it computes
 @pytest.mark.parametrize("reset", ["subtract", "zero"])
 def test_it_is_the_machine_written_by_hand(reset: str, tmp_path: Path) -> None:
-    """The float loop of the machine, over the numbers that stand in the file, without lehr: one step from layer to layer."""
+    """Loop in floats over the numbers that stand in the file, without lehr.
+
+    Spikes take one step from layer to layer.
+    """
     net = dense(reset=reset)
     folder = built(net, tmp_path / "built")
     graph, settings = nir.read(folder / GRAPH), json.loads((folder / SETTINGS).read_text())
@@ -203,7 +212,10 @@ def test_integrators_are_neurons_that_never_reach_their_threshold(tmp_path: Path
 def test_a_decay_is_exact_while_float32_has_bits_for_it(
     form: str, reset: str, tmp_path: Path
 ) -> None:
-    """One half a step for 12 steps takes 11 fraction bits; with one step more the network is refused, by name."""
+    """One half a step for 12 steps takes 11 fraction bits.
+
+    With one step more the network is refused, by name.
+    """
     leak: dict[str, Any] = {
         "decay_form": form,
         "decay_numerator": 1,
@@ -237,25 +249,27 @@ def test_a_decay_is_exact_while_float32_has_bits_for_it(
 
 
 # -------------------------------------------------------------------- what it refuses
-def told(net: Network) -> list[str]:
+def sentences(net: Network) -> list[str]:
     return [str(problem) for problem in TARGET.check(net)]
 
 
 def test_what_the_machine_computes_otherwise_is_refused_by_name() -> None:
-    assert told(dense(fires="ge"))[0].startswith(
+    assert sentences(dense(fires="ge"))[0].startswith(
         "lif1: line 4 of its update is 'fire fired v ge threshold 1', which the machine does not "
         "compute there;"
     )
-    assert told(dense(reset_timing="next_step"))[0].startswith("lif1: line ")
-    assert told(dense(bias=1))[0] == (
+    assert sentences(dense(reset_timing="next_step"))[0].startswith("lif1: line ")
+    assert sentences(dense(bias=1))[0] == (
         "lif1: it has biases, which act from the machine's first step on, before the layer's own "
         "first input;"
         " train without biases and without batch norm"
     )
-    assert told(dense(state_bits=8, threshold=100, steps=60))[0].startswith("lif1: its v reaches ")
+    assert sentences(dense(state_bits=8, threshold=100, steps=60))[0].startswith(
+        "lif1: its v reaches "
+    )
     pixels = Network(dense().nodes, dense().edges, Input((14,), "u8"), 12)
     assert (
-        told(pixels)[0]
+        sentences(pixels)[0]
         == "lif1: its input is pixels, the machine's is spikes; train with a code that turns pixels into spikes"
     )
     mixed = Network(
@@ -264,22 +278,22 @@ def test_what_the_machine_computes_otherwise_is_refused_by_name() -> None:
         Input((14,), "spikes"),
         12,
     )
-    assert told(mixed) == [
+    assert sentences(mixed) == [
         "lif2: its neurons reset otherwise than those before, py-spinnaker2 has one reset for all; "
         "train with one reset"
     ]
     fine = dense(fraction_bits=16, threshold=2 << 16, steps=200)
-    assert "must stay within -16,777,216..16,777,216" in told(fine)[0]
+    assert "must stay within -16,777,216..16,777,216" in sentences(fine)[0]
 
 
 def test_ways_that_py_spinnaker2_has_not_are_refused_by_name() -> None:
     two = chain({"a": Linear(weight(4, 14)), "b": Linear(weight(5, 4)), "lif": neuron(5)}, (14,))
-    assert told(two)[0].startswith(
+    assert sentences(two)[0].startswith(
         "b: there is Linear and Linear between input and lif, the machine has other ways; use one "
         "layer of weights"
     )
     oblong = chain({"conv": Conv2d(weight(4, 2, 3, 3), stride=(2, 1)), "lif": neuron(4)}, (2, 9, 9))
-    assert told(oblong) == [
+    assert sentences(oblong) == [
         "conv: its stride is 2 by 1, which py-spinnaker2 reads in an order of its own; use a "
         "square one"
     ]
@@ -287,13 +301,13 @@ def test_ways_that_py_spinnaker2_has_not_are_refused_by_name() -> None:
         {"conv": Conv2d(weight(4, 2, 3, 3)), "pool": SumPool2d((3, 3), (2, 2)), "lif": neuron(4)},
         (2, 9, 9),
     )
-    assert told(pool)[0].startswith(
+    assert sentences(pool)[0].startswith(
         "pool: its windows overlap or are padded, the machine's do not; "
     )
     heavy = chain({"fc": Linear(np.full((2, 14), 127, np.int8), "int8"), "pre": neuron(2)}, (14,))
-    assert told(heavy) == []
+    assert sentences(heavy) == []
     wide = chain({"fc": Linear(np.full((2, 300), 127, np.int8), "int8"), "lif": neuron(2)}, (300,))
-    assert told(wide)[0].startswith(
+    assert sentences(wide)[0].startswith(
         "lif: the weights into one of its neurons come to 38,100, and 32,767 is what sums of 16 "
         "bits hold;"
     )
@@ -306,7 +320,7 @@ def test_ways_that_py_spinnaker2_has_not_are_refused_by_name() -> None:
         (1, 5, 5),
     )
     assert (
-        told(large)[0]
+        sentences(large)[0]
         == "conv: a weight of the machine would be 256, it holds up to 127; use smaller weights or windows"
     )
     net = dense()
@@ -316,7 +330,7 @@ def test_ways_that_py_spinnaker2_has_not_are_refused_by_name() -> None:
         net.input,
         net.steps,
     )
-    assert "py-spinnaker2 has one delay for all" in told(back)[0]
+    assert "py-spinnaker2 has one delay for all" in sentences(back)[0]
 
 
 @pytest.mark.slow
@@ -330,9 +344,9 @@ def test_memory_is_counted_and_has_an_end() -> None:
     assert figures["synaptic operations"] == pytest.approx(0.5 * 14 * 600 * 12)
     assert figures["energy of synapses"] == pytest.approx(0.5 * 14 * 600 * 12 * 1e-5)
     long = chain({"fc": Linear(weight(2, 14)), "lif": neuron(2)}, (14,), steps=9_000)
-    assert told(long)[0].startswith("lif: one of its neurons takes ")
+    assert sentences(long)[0].startswith("lif: one of its neurons takes ")
     many = chain({"fc": Linear(weight(40_000, 2)), "lif": neuron(40_000)}, (2,))
-    assert told(many) == [
+    assert sentences(many) == [
         "lif: the network takes 160 processing elements, 160 of them this layer, a chip has 148; "
         "use smaller layers"
     ]
@@ -367,7 +381,10 @@ def test_the_runner_refuses_what_is_no_artefact_of_its(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_commands_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of docs/spinnaker2.md, from the trained network on; training takes minutes and is the recipe's."""
+    """Run the commands of docs/spinnaker2.md, from the trained network on.
+
+    Training takes minutes and is the recipe's.
+    """
     page = (Path(__file__).parents[2] / "docs" / "spinnaker2.md").read_text("utf-8")
     commands = [line.split()[1:] for line in page.splitlines() if line.startswith("    lehr ")]
     assert [command[0] for command in commands] == [

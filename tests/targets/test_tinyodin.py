@@ -69,25 +69,28 @@ def write(net: Network, folder: Path) -> Path:
 def by_hand(
     net: Network, x: npt.NDArray[np.uint8]
 ) -> tuple[list[list[tuple[int, int]]], npt.NDArray[np.int32]]:
-    """The machine in Python integers: the spikes of each sample as (step, neuron) in their order, and membranes."""
+    """Return the spikes of each sample as (step, neuron) in their order, and membranes.
+
+    It is the machine in Python integers.
+    """
     weight, lif = net.nodes["fc"].weight.T.tolist(), net.neurons["lif"]  # type: ignore[attr-defined]
     thresholds, leaks = lif.threshold.tolist(), lif.parameters["leak"].tolist()
     order, membranes = [], np.zeros((*x.shape[:2], len(thresholds)), np.int32)
     for n, sample in enumerate(x.tolist()):
-        v, told = [0] * len(thresholds), []
+        v, spikes = [0] * len(thresholds), []
         for t, step in enumerate(sample):
             for row in (row for row, count in enumerate(step) for _ in range(count)):
                 for j, w in enumerate(weight[row]):
                     v[j] = min(max(v[j] + w, -2048), 2047)
                     if v[j] >= thresholds[j]:
                         v[j] = 0
-                        told.append((t, j))
+                        spikes.append((t, j))
             v = [
                 max(0, u - leak) if u >= 0 else min(0, u + leak)
                 for u, leak in zip(v, leaks, strict=True)
             ]
             membranes[n, t] = v
-        order.append(told)
+        order.append(spikes)
     return order, membranes
 
 
@@ -156,7 +159,10 @@ def test_sizes() -> None:
 
 # -------------------------------------------------------------------- what it writes
 def memories(words: list[int]) -> tuple[dict[int, int], dict[int, int], dict[int, int]]:
-    """Registers, neurons and synapses after SPI words, by section 2.1 of the machine's documentation; bytes that nothing wrote are 0."""
+    """Return registers, neurons and synapses after SPI words.
+
+    They are as in section 2.1 of the machine's documentation; bytes that nothing wrote are 0.
+    """
     registers, neurons, synapses = dict[int, int](), dict[int, int](), dict[int, int]()
     for word in words:
         address, data = word >> 20, word & 0xFFFFF
@@ -281,14 +287,17 @@ def verilog() -> None:
 @pytest.mark.usefixtures("verilog")
 @pytest.mark.parametrize("over_spi", [False, True])
 def test_the_machine_computes_what_the_network_says(over_spi: bool, tmp_path: Path) -> None:
-    """Every spike and membrane, against Python integers and the definition; memories loaded at once, or over SPI and read back."""
+    """Compare every spike and membrane with Python integers and with the definition.
+
+    Memories are loaded at once, or over SPI and read back.
+    """
     net = one_layer()
     x = spikes_in(net)
     order, membranes = by_hand(net, x)
     got = TinyOdinRunner(over_spi).run(write(net, tmp_path / "out"), x)
     counts = np.zeros_like(got.spikes["lif"])
-    for sample, told in enumerate(order):
-        for step, neuron in told:
+    for sample, emitted in enumerate(order):
+        for step, neuron in emitted:
             counts[sample, step, neuron] += 1
     assert 0 < (counts > 0).mean() < 1
     assert np.array_equal(got.spikes["lif"], counts)
@@ -299,7 +308,10 @@ def test_the_machine_computes_what_the_network_says(over_spi: bool, tmp_path: Pa
 @pytest.mark.slow
 @pytest.mark.usefixtures("verilog")
 def test_the_queue_never_fills(tmp_path: Path) -> None:
-    """All 256 inputs in every step, the host as fast as the handshake: every event is served before the next one is taken."""
+    """Send all 256 inputs in every step, the host as fast as the handshake.
+
+    Every event is served before the next one is taken.
+    """
     net = one_layer(inputs=256, neurons=4, steps=3, threshold=40)
     x = spikes_in(net, samples=1, rate=1.0)
     runner = TinyOdinRunner()
@@ -320,9 +332,8 @@ def test_an_artefact_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     ):
         RUNNER.run(folder, np.zeros((1, 6, 5), np.uint8))
     words = (folder / "program.hex").read_text().splitlines()
-    (folder / "program.hex").write_text(
-        "\n".join([*words[:5], *words[6:], ""])
-    )  # a byte of a threshold is never sent
+    # a byte of a threshold is never sent
+    (folder / "program.hex").write_text("\n".join([*words[:5], *words[6:], ""]))
     with pytest.raises(NotBitExact, match="words of the memories are not what was sent"):
         TinyOdinRunner(over_spi=True).run(folder, spikes_in(net))
 
@@ -332,7 +343,10 @@ def test_an_artefact_that_does_not_fit_is_refused(tmp_path: Path) -> None:
 def test_the_commands_of_the_page(
     lehr: Lehr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From integers that were chosen by event to the author's Verilog; and one weight or threshold of another value is noticed."""
+    """Go from integers that were chosen by event to the author's Verilog.
+
+    One weight or threshold of another value is noticed.
+    """
     monkeypatch.chdir(tmp_path)
     page = (
         (ROOT / "docs" / "tinyodin.md")
@@ -341,10 +355,10 @@ def test_the_commands_of_the_page(
         .partition("\n## ")[0]
     )
     python, *commands = [line.split() for line in page.splitlines() if line.startswith("    ")]
-    made = subprocess.run(
+    printed = subprocess.run(
         [sys.executable, ROOT / python[1], *python[2:]], capture_output=True, text=True, check=True
     ).stdout
-    (accuracy,) = re.findall(r"(0\.\d+) of the test samples", made)
+    (accuracy,) = re.findall(r"(0\.\d+) of the test samples", printed)
     assert float(accuracy) > 0.95
     assert [command[1] for command in commands] == ["check", "build", "verify"]
     for command in commands:

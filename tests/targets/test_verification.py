@@ -28,7 +28,7 @@ needs_compiler = pytest.mark.skipif(missing("make") is not None, reason=str(miss
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An artefact in C."""
+    """Build an artefact in C."""
     folder = tmp_path_factory.mktemp("built") / "c"
     net, x = small_network()
     build(net, registry.get("c"), x[:3]).plan.write(folder)
@@ -37,7 +37,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def out(built: Path, tmp_path: Path) -> Path:
-    """A copy of it that may be changed."""
+    """Return a copy of it that may be changed."""
     return Path(shutil.copytree(built, tmp_path / "out"))
 
 
@@ -121,7 +121,7 @@ def test_links_to_the_same_files_are_taken(out: Path, built: Path) -> None:
 
 @pytest.mark.slow
 @needs_compiler
-def test_a_changed_report_is_told_afterwards(out: Path) -> None:
+def test_a_changed_report_is_named_afterwards(out: Path) -> None:
     (out / "MODEL_CARD.md").write_text("# Better\n")
     verified = verify_here(out, 1)
     assert verified.comparison.equal

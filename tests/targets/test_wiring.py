@@ -1,4 +1,7 @@
-"""Connections and lags of networks, against the definition stepped by hand with spikes that take a step a hop."""
+"""Connections and lags of networks, against the definition stepped by hand.
+
+Spikes take a step a hop there.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ from lehr.targets.arithmetics import Problem
 from lehr.targets.wiring import by_neuron, connections, lags, late, operations, shared, sizes
 
 RNG = np.random.default_rng(5)
-HOW = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
+ARITHMETIC = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
 
 
 def signs(*shape: int) -> npt.NDArray[np.int8]:
@@ -36,7 +39,7 @@ def signs(*shape: int) -> npt.NDArray[np.int8]:
 
 
 def neurons(size: int, threshold: int = 6) -> Neuron:
-    return Neuron(np.full(size, threshold, np.int32), np.zeros(size, np.int32), HOW)
+    return Neuron(np.full(size, threshold, np.int32), np.zeros(size, np.int32), ARITHMETIC)
 
 
 def network(
@@ -68,7 +71,7 @@ def delayed() -> Network:
 
 
 def skipping(steps: int) -> Network:
-    """A way past the first layer, whose own spikes go on `steps` steps later."""
+    """Return a way past the first layer, whose own spikes go on `steps` steps later."""
     nodes: dict[str, Node] = {**chain(9, 7, 5), "past": Linear(signs(5, 9))}
     past = ((INPUT, "past"), ("past", "lif2"))
     if not steps:
@@ -93,7 +96,10 @@ def convolutional() -> Network:
 def stepped(
     net: Network, x: npt.NDArray[np.uint8], lag: dict[str, int], input_hop: int
 ) -> dict[str, npt.NDArray[np.int64]]:
-    """A machine whose spikes take a step from layer to layer: membranes leak and add dense sums, whatever step it is."""
+    """Step a machine whose spikes take a step from layer to layer.
+
+    Membranes leak and add dense sums, whatever step it is.
+    """
     wires = connections(net)
     steps = x.shape[0] + max(lag.values()) + 1
     given = late(x[None], lag[INPUT], steps)[0].reshape(steps, -1)
@@ -162,9 +168,8 @@ def test_weights_are_what_a_pulse_does() -> None:
     node = net.nodes["fc"]
     assert isinstance(node, Linear)
     assert np.array_equal(second.weights[0], node.weight[:, 0])
-    assert np.array_equal(
-        second.weights[7], node.weight[:, 0]
-    )  # row 1, column 1: in the first window
+    # row 1, column 1: in the first window
+    assert np.array_equal(second.weights[7], node.weight[:, 0])
     assert first.synapses == np.count_nonzero(first.weights) < first.weights.size
 
 

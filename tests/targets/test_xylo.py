@@ -23,7 +23,7 @@ from lehr.update_text import program_of_lines
 TARGET = Xylo()
 
 
-def told(net: Network) -> str:
+def sentences(net: Network) -> str:
     return ". ".join(map(str, TARGET.check(net)))
 
 
@@ -43,13 +43,14 @@ def chip_of(net: Network) -> Chip:
 def test_ten_digits_do_not_fit() -> None:
     net = dense(sizes=(16, 20, 10), thresholds=(4, 8))
     assert (
-        told(net) == "n1: it has 10 neurons, the chip has 8 outputs; train with at most 8 classes"
+        sentences(net)
+        == "n1: it has 10 neurons, the chip has 8 outputs; train with at most 8 classes"
     )
 
 
 def test_sizes_that_the_chip_has_not_are_named_together() -> None:
     net = dense(sizes=(17, 1001, 9), thresholds=(4, 8))
-    assert told(net).split(". ") == [
+    assert sentences(net).split(". ") == [
         "n0: the network has 17 inputs, the chip has 16; put channels of the input together",
         "n0: the layers before the last have 1,001 neurons, the chip has 1,000; use smaller layers",
         "n1: it has 9 neurons, the chip has 8 outputs; train with at most 8 classes",
@@ -57,10 +58,10 @@ def test_sizes_that_the_chip_has_not_are_named_together() -> None:
 
 
 def test_a_hidden_neuron_reaches_63_others_and_no_more() -> None:
-    assert not told(dense(sizes=(16, 5, 63, 6)))
+    assert not sentences(dense(sizes=(16, 5, 63, 6)))
     sentence = "n0: one of its neurons reaches 64 hidden neurons, the chip has room for 63"
     assert (
-        told(dense(sizes=(16, 5, 64, 6)))
+        sentences(dense(sizes=(16, 5, 64, 6)))
         == f"{sentence}; use a smaller layer behind it, or weights that are 0"
     )
 
@@ -71,7 +72,7 @@ def test_there_is_room_for_32_000_synapses_between_hidden_neurons() -> None:
     assert 9 * 63 * 63 > 32_000
     assert (
         "n9: there are 35,721 synapses between hidden neurons, the chip has room for 32,000; use "
-        "smaller layers, or weights" in told(net)
+        "smaller layers, or weights" in sentences(net)
     )
 
 
@@ -81,7 +82,7 @@ def test_other_updates_are_refused_with_the_line_that_differs() -> None:
         ["leak i dash 0 dash_syn", "add i input 0", *map(str, lines(XYLO)[2:])], "v"
     )
     assert isinstance(net.nodes["n0"], Neuron)
-    assert told(with_node(net, n0=replace(net.nodes["n0"], arithmetic=other))) == (
+    assert sentences(with_node(net, n0=replace(net.nodes["n0"], arithmetic=other))) == (
         "n0: line 1 of its update is 'leak i dash 0 dash_syn', which the machine does not compute "
         "there; train with machine 'xylo'"
     )
@@ -99,17 +100,17 @@ def test_a_bias_without_its_bound_is_not_the_chips() -> None:
     changed = replace(
         net.nodes["n0"], arithmetic=program_of_lines([*text[: at + 1], *text[at + 2 :]], "v")
     )
-    assert "line 10 of its update is 'add v d 0'" in told(with_node(net, n0=changed))
+    assert "line 10 of its update is 'add v d 0'" in sentences(with_node(net, n0=changed))
 
 
 def test_how_often_neurons_fire_is_the_populations() -> None:
     net, rng = dense(), np.random.default_rng(0)
-    often = told(with_node(net, n2=neurons(rng, 6, 8, XYLO)))
+    often = sentences(with_node(net, n2=neurons(rng, 6, 8, XYLO)))
     assert (
         often
         == "n2: it fires up to 31 times a step, an output of the chip fires 1 time; train its last layer with up to 1"
     )
-    assert told(with_node(net, n1=neurons(rng, 12, 8, ONCE))) == (
+    assert sentences(with_node(net, n1=neurons(rng, 12, 8, ONCE))) == (
         "n1: it fires up to 1 times a step, a hidden neuron of the chip up to 31 times; train it "
         "with up to 31"
     )
@@ -142,7 +143,7 @@ def test_numbers_that_its_memories_do_not_hold(name: str, value: int, sentence: 
         if name in ("threshold", "bias")
         else {"parameters": {**neuron.parameters, name: numbers}}
     )
-    assert told(with_node(net, n0=replace(neuron, **changed))) == f"n0: {sentence}"
+    assert sentences(with_node(net, n0=replace(neuron, **changed))) == f"n0: {sentence}"
 
 
 def test_edges_that_the_chip_has_not() -> None:
@@ -151,14 +152,14 @@ def test_edges_that_the_chip_has_not() -> None:
         net, (*net.edges, ("n2", "back"), ("back", "n0")), back=Linear(np.ones((20, 6), np.int8))
     )
     assert (
-        told(back)
+        sentences(back)
         == "n0: it hears n2, and outputs of the chip reach no neuron; leave that edge out"
     )
     past = with_node(
         net, (*net.edges, (INPUT, "past"), ("past", "n2")), past=Linear(np.ones((6, 16), np.int8))
     )
     assert (
-        told(past)
+        sentences(past)
         == "n2: it hears the input, which reaches hidden neurons alone; put a layer of neurons between them"
     )
 
@@ -166,25 +167,25 @@ def test_edges_that_the_chip_has_not() -> None:
 def test_a_bias_of_a_layer_that_runs_late_would_act_too_early() -> None:
     net, rng = dense(), np.random.default_rng(0)
     late = with_node(net, n1=neurons(rng, 12, 8, biased=True))
-    assert told(late) == (
+    assert sentences(late) == (
         "n1: its biases would act 1 steps before its first input, as each hop takes a step; "
         "put a Delay of 1 step before each layer behind the first, or train it without biases"
     )
     edges = tuple(("slow", b) if a == "n0" else (a, b) for a, b in net.edges)
-    assert not told(with_node(late, (("n0", "slow"), *edges), slow=Delay(1)))
+    assert not sentences(with_node(late, (("n0", "slow"), *edges), slow=Delay(1)))
 
 
 def test_a_synapse_that_may_saturate_must_not_add_both_signs() -> None:
     """The chip saturates after every spike, so that the order counts; with one sign it does not."""
     net = rails()
-    assert not told(net)
+    assert not sentences(net)
     node = net.nodes["fc_hidden"]
     assert isinstance(node, Linear)
     weight = node.weight.copy()
     weight[4, 0] *= -1
     assert re.search(
         r"hidden: its i reaches .*, and must stay within -32,768\.\.32,767; use fewer",
-        told(with_node(net, fc_hidden=replace(node, weight=weight))),
+        sentences(with_node(net, fc_hidden=replace(node, weight=weight))),
     )
 
 
@@ -193,8 +194,8 @@ def test_a_membrane_of_the_least_value_decays_by_a_dash_of_0_into_the_wrong_dire
     neuron = net.neurons["hidden"]
     dashes = {"dash_mem": np.zeros(10, np.int32), "dash_syn": np.full(10, 15, np.int32)}
     changed = replace(neuron, parameters=dashes, bias=np.full(10, -9, np.int32))
-    assert "hidden: its v reaches -" in told(with_node(net, hidden=changed))
-    assert not told(
+    assert "hidden: its v reaches -" in sentences(with_node(net, hidden=changed))
+    assert not sentences(
         with_node(
             net, hidden=replace(changed, parameters={**dashes, "dash_mem": np.ones(10, np.int32)})
         )
@@ -206,9 +207,9 @@ def test_integrators_whose_membrane_could_come_to_the_highest_threshold_are_refu
     silent = np.zeros(4, np.int32)
     net = dense(sizes=(16, 20, 4), thresholds=(4, 8))
     nodes = {**net.nodes, "fc1": Linear(weights, "int8"), "n1": Neuron(silent, silent, INTEGRATOR)}
-    found = told(replace(net, nodes=nodes, readout="membrane_max_argmax_lowest"))
-    assert found.startswith("n1: its v reaches ")
-    assert "must stay within -32,767..32,766" in found
+    refusals = sentences(replace(net, nodes=nodes, readout="membrane_max_argmax_lowest"))
+    assert refusals.startswith("n1: its v reaches ")
+    assert "must stay within -32,767..32,766" in refusals
 
 
 def test_weights_that_need_more_than_8_bits_and_a_shift_are_refused() -> None:
@@ -228,7 +229,7 @@ def test_weights_that_need_more_than_8_bits_and_a_shift_are_refused() -> None:
     )
     assert (
         "n0: the weights between hidden neurons reach -256, 8 bits with one shift of up to 7 for "
-        "all of them do not hold them" in told(extra)
+        "all of them do not hold them" in sentences(extra)
     )
 
 
@@ -238,7 +239,7 @@ def test_what_is_in_fields_is_refused() -> None:
     net, _ = small_network()
     assert (
         "lif1: its update is in fields, none of which are Xylo's two states and dash decays; train "
-        "with machine 'xylo'" in told(net)
+        "with machine 'xylo'" in sentences(net)
     )
     with pytest.raises(NotMappable, match="the network does not map to xylo: "):
         TARGET.plan(net, {})
@@ -273,19 +274,19 @@ def test_common_places_of_weights_are_the_shift() -> None:
 def test_the_files_hold_the_numbers_of_the_network() -> None:
     net = dense()
     plan = TARGET.plan(net, {})
-    made = json.loads(plan.files["configuration.json"])["value0"]
-    weights = np.array(made["input"]["weights"]["values"]).reshape(16, 32)
+    configuration = json.loads(plan.files["configuration.json"])["value0"]
+    weights = np.array(configuration["input"]["weights"]["values"]).reshape(16, 32)
     first = net.nodes["fc0"]
     assert isinstance(first, Linear)
     assert np.array_equal(weights[:, :20], first.weight.T)
     assert not weights[:, 20:].any()
-    assert [neuron["threshold"] for neuron in made["readout"]["neurons"]] == net.neurons[
+    assert [neuron["threshold"] for neuron in configuration["readout"]["neurons"]] == net.neurons[
         "n2"
     ].threshold.tolist()
-    assert [neuron["v_mem_bias"] for neuron in made["reservoir"]["neurons"][:20]] == net.neurons[
-        "n0"
-    ].bias.tolist()
-    assert made["bias_enable"]
+    assert [
+        neuron["v_mem_bias"] for neuron in configuration["reservoir"]["neurons"][:20]
+    ] == net.neurons["n0"].bias.tolist()
+    assert configuration["bias_enable"]
     text = plan.files["README.md"].decode()
     for sentence in (
         "| n1 | 12 | 1 |",

@@ -1,4 +1,7 @@
-"""Target xylo in its vendors' tools: every spike, membrane and current, the images of its memories, samna's validator."""
+"""Target xylo in its vendors' tools: every spike, membrane and current, images, a validator.
+
+The images are of its memories, the validator is samna's.
+"""
 
 from __future__ import annotations
 
@@ -46,9 +49,9 @@ def built(net: Network, folder: Path) -> Path:
 
 def changed(folder: Path, change: Callable[[Any], None]) -> None:
     path = folder / CONFIGURATION
-    told = json.loads(path.read_text("utf-8"))
-    change(told["value0"])
-    path.write_text(json.dumps(told), "utf-8")
+    values = json.loads(path.read_text("utf-8"))
+    change(values["value0"])
+    path.write_text(json.dumps(values), "utf-8")
 
 
 # -------------------------------------------------------------------- xylosim
@@ -68,7 +71,10 @@ def test_every_spike_and_membrane_is_the_definitions(name: str, tmp_path: Path) 
 @xylosim
 @pytest.mark.parametrize("name", ["dense", "rails"])
 def test_it_is_what_is_added_by_hand_event_by_event(name: str, tmp_path: Path) -> None:
-    """Neither lehr nor the simulator computes this one; the network at its rails saturates in synapses and membranes at both ends."""
+    """Add by hand what neither lehr nor the simulator computes here.
+
+    The network at its rails saturates in synapses and membranes at both ends.
+    """
     net = dense(sizes=(16, 20, 6), thresholds=(4, 8)) if name == "dense" else _chain(rails())
     x = samples(net, 1)
     got = Xylosim().run(built(net, tmp_path / "built"), x)
@@ -85,7 +91,7 @@ def test_it_is_what_is_added_by_hand_event_by_event(name: str, tmp_path: Path) -
 
 
 def _chain(net: Network) -> Network:
-    """The network with its nodes called as those of `dense`."""
+    """Return the network with its nodes called as those of `dense`."""
     called = {"fc_hidden": "fc0", "hidden": "n0", "fc_out": "fc1", "out": "n1"}
     nodes = {called[name]: node for name, node in net.nodes.items()}
     edges = tuple((called.get(a, a), called.get(b, b)) for a, b in net.edges)
@@ -100,10 +106,10 @@ def test_one_changed_unit_of_the_configuration_is_seen(part: str, tmp_path: Path
     x = samples(net)
     expected = simulate(net, x, trace=net.neurons).trace
 
-    def change(told: Any) -> None:
-        neuron = told["reservoir"]["neurons"][0]
+    def change(values: Any) -> None:
+        neuron = values["reservoir"]["neurons"][0]
         if part == "weight":
-            told["input"]["weights"]["values"][0] *= -1
+            values["input"]["weights"]["values"][0] *= -1
         else:
             neuron[
                 {"threshold": "threshold", "bias": "v_mem_bias", "dash": "v_mem_decay"}[part]
@@ -116,7 +122,10 @@ def test_one_changed_unit_of_the_configuration_is_seen(part: str, tmp_path: Path
 
 @xylosim
 def test_a_synapse_that_adds_both_signs_at_its_rails_would_differ(tmp_path: Path) -> None:
-    """What `check` refuses there is no fear: the simulator saturates after each spike, the network's program after their sum."""
+    """The simulator saturates after each spike, the network's program after their sum.
+
+    So what `check` refuses there is no needless fear.
+    """
     net = rails()
     node = net.nodes["fc_hidden"]
     assert isinstance(node, Linear)
@@ -127,10 +136,10 @@ def test_a_synapse_that_adds_both_signs_at_its_rails_would_differ(tmp_path: Path
     x = samples(net)
     folder = built(net, tmp_path / "built")
 
-    def change(told: Any) -> None:
-        values = np.array(told["input"]["weights"]["values"]).reshape(14, 10)
+    def change(configuration: Any) -> None:
+        values = np.array(configuration["input"]["weights"]["values"]).reshape(14, 10)
         values[:7] *= -1
-        told["input"]["weights"]["values"] = values.ravel().tolist()
+        configuration["input"]["weights"]["values"] = values.ravel().tolist()
 
     changed(folder, change)
     with pytest.raises(
@@ -146,10 +155,10 @@ def test_a_current_that_differs_is_named(tmp_path: Path, monkeypatch: pytest.Mon
     run = type(XYLOSIM).run
 
     def wrong(*arguments: Any, **more: Any) -> dict[str, npt.NDArray[Any]]:
-        made = run(*arguments, **more)
-        current = made["current.output"].copy()
+        outputs = run(*arguments, **more)
+        current = outputs["current.output"].copy()
         current[1, 4, 3] += 1
-        return {**made, "current.output": current}
+        return {**outputs, "current.output": current}
 
     monkeypatch.setattr(type(XYLOSIM), "run", wrong)
     with pytest.raises(NotBitExact, match="current of output neuron 3 at step 4 of sample 1 is "):
@@ -183,10 +192,10 @@ def test_images_are_those_of_the_vendors_writer(name: str, tmp_path: Path) -> No
     folder = built(net, tmp_path / "built")
     x = samples(net, 1).reshape(net.steps, -1)
     script = Path(__file__).parent / "xylo_ram.py"
-    made = XYLOSIM.run(script, {"x": x}, "writes no images", [folder / CONFIGURATION, SCRIPTS])
+    images = XYLOSIM.run(script, {"x": x}, "writes no images", [folder / CONFIGURATION, SCRIPTS])
     ours = {path.name: path.read_bytes() for path in (folder / "ram").iterdir()}
     assert len(ours) == 15
-    assert {file: contents.tobytes() for file, contents in made.items()} == ours
+    assert {file: contents.tobytes() for file, contents in images.items()} == ours
 
 
 @xylosim
@@ -221,9 +230,9 @@ def test_samna_validates_the_configuration_and_writes_the_same_memories(
 ) -> None:
     net = dense() if name == "dense" else dense(sizes=(16, 63, 63, 63, 8), thresholds=(4, 8, 8, 8))
     folder = built(net, tmp_path / "built")
-    made = validated(folder)
+    written = validated(folder)
     assert (
-        made["address"].size
+        written["address"].size
         == len((folder / "memory_writes.csv").read_text("utf-8").splitlines()) - 1
     )
     assert {figure.name for figure in measure(folder)} == {
@@ -245,7 +254,7 @@ def test_samna_validates_the_configuration_and_writes_the_same_memories(
 @pytest.mark.slow
 def test_samna_refuses_what_the_first_core_cannot_hold(tmp_path: Path) -> None:
     folder = built(dense(), tmp_path / "built")
-    changed(folder, lambda told: told["reservoir"]["neurons"][3].update(v_mem_decay=16))
+    changed(folder, lambda message: message["reservoir"]["neurons"][3].update(v_mem_decay=16))
     with pytest.raises(NotBitExact, match="samna does not take the configuration: .*3.*16"):
         validated(folder)
 

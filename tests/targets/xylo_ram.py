@@ -1,4 +1,7 @@
-"""Images of a configuration's memories by the vendor's writer: `python xylo_ram.py IN.npz OUT.npz configuration.json SCRIPTS`."""
+"""Write images of a configuration's memories with the vendor's writer.
+
+python xylo_ram.py IN.npz OUT.npz configuration.json SCRIPTS
+"""
 
 import json
 import sys
@@ -17,9 +20,9 @@ with np.load(sys.argv[1]) as arrays:
 layer.evolve(x.tolist())
 with tempfile.TemporaryDirectory() as folder:
     save_to_RAM_files_V2(folder, layer, x, 1e-3)
-    made = {
+    images = {
         path.name: np.frombuffer(path.read_bytes(), np.uint8)
         for path in Path(folder).glob("*")
         if path.is_file()
     }
-np.savez(sys.argv[2], **made)
+np.savez(sys.argv[2], **images)

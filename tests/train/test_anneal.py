@@ -20,10 +20,10 @@ def _training(**changed: Any) -> Training:
     return Training.model_validate({"epochs": 1, "batch_size": 1, "lr": 0.5, **changed})
 
 
-def _path(told: Threshold, rate: float = 0.5, **changed: Any) -> list[float]:
+def _path(schedule: Threshold, rate: float = 0.5, **changed: Any) -> list[float]:
     """The threshold after every batch of a phase in which the layer fires `rate`."""
-    threshold, path = torch.tensor(told.start), []
-    annealer = Annealer([threshold], [told], _training(**changed), BATCHES, outputs=10)
+    threshold, path = torch.tensor(schedule.start), []
+    annealer = Annealer([threshold], [schedule], _training(**changed), BATCHES, outputs=10)
     for _ in range(BATCHES):
         annealer.step([rate])
         path.append(float(threshold))
@@ -40,7 +40,7 @@ def test_exponential_closes_the_same_share_of_the_gap_every_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "shape"),
+    ("keys", "shape"),
     [
         ({"schedule": "linear"}, lambda p: min(1.0, p / UNTIL)),
         ({"schedule": "linear", "until": 1.0}, lambda p: p),
@@ -52,8 +52,8 @@ def test_exponential_closes_the_same_share_of_the_gap_every_time() -> None:
         ),
     ],
 )
-def test_schedules_that_arrive(told: dict[str, Any], shape: Any) -> None:
-    path = _path(Threshold(start=4.0, final=12.0, **told))
+def test_schedules_that_arrive(keys: dict[str, Any], shape: Any) -> None:
+    path = _path(Threshold(start=4.0, final=12.0, **keys))
     for batch, value in enumerate(path, start=1):
         assert value == pytest.approx(4 + 8 * shape(batch / BATCHES), abs=1e-5)
     assert path[-1] == 12.0
@@ -103,17 +103,17 @@ def test_rate_controlled_raises_only_while_the_layer_fires() -> None:
     alone = Threshold(start=2.0, schedule="rate-controlled")
     assert _path(alone, rate=0.9)[-1] == pytest.approx(2.0 * (1 + GROWTH) ** BATCHES, rel=1e-5)
     assert set(_path(alone, rate=0.0)) == {2.0}
-    told = Threshold(start=2.0, schedule="rate-controlled", rate=0.1, floor=0.3, final=5.0)
-    assert set(_path(told, rate=0.3)) == {2.0}
-    path = _path(told, rate=0.31)
+    schedule = Threshold(start=2.0, schedule="rate-controlled", rate=0.1, floor=0.3, final=5.0)
+    assert set(_path(schedule, rate=0.3)) == {2.0}
+    path = _path(schedule, rate=0.31)
     assert path[0] == pytest.approx(2.2)
     assert path[-1] == 5.0
 
 
 def test_layers_are_controlled_by_their_own_rates_and_the_output_by_what_the_loss_asks() -> None:
-    told = Threshold(start=1.0, schedule="rate-controlled")
+    schedule = Threshold(start=1.0, schedule="rate-controlled")
     layers = [torch.tensor(1.0) for _ in range(3)]
-    annealer = Annealer(layers, [told] * 3, _training(rates=[0.8, 0.2]), 2, outputs=10)
+    annealer = Annealer(layers, [schedule] * 3, _training(rates=[0.8, 0.2]), 2, outputs=10)
     annealer.step([FLOOR * 1.01, 0.0, 0.26])
     assert [float(threshold) for threshold in layers] == [pytest.approx(1 + GROWTH), 1.0, 1.0]
     annealer.step([0.0, 0.0, 0.261])
@@ -137,7 +137,7 @@ def test_learning_rate_is_constant_or_falls_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "message"),
+    ("keys", "message"),
     [
         ({"final": 2.0}, "the schedule 'exponential' needs 'rate'"),
         ({"rate": 0.1}, "the schedule 'exponential' needs 'final'"),
@@ -158,7 +158,7 @@ def test_learning_rate_is_constant_or_falls_once() -> None:
     ],
 )
 def test_keys_that_a_schedule_lacks_or_ignores_are_refused(
-    told: dict[str, Any], message: str
+    keys: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        Threshold(start=1.0, **told)
+        Threshold(start=1.0, **keys)

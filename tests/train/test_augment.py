@@ -21,9 +21,9 @@ def images(*shape: int) -> Any:
 
 def test_mirrored_images_are_mirrored_or_not() -> None:
     x = images(200, 1, 5, 4)
-    made = augmented(x, Augment(mirror=0.25), np.random.default_rng(2))
-    turned = (made == x[..., ::-1]).all((1, 2, 3))
-    assert ((made == x).all((1, 2, 3)) ^ turned).all()
+    changed = augmented(x, Augment(mirror=0.25), np.random.default_rng(2))
+    turned = (changed == x[..., ::-1]).all((1, 2, 3))
+    assert ((changed == x).all((1, 2, 3)) ^ turned).all()
     assert 0.15 < turned.mean() < 0.35
 
 
@@ -32,11 +32,11 @@ def test_mirrored_images_are_mirrored_or_not() -> None:
 )
 def test_shifted_images_keep_the_pixels_that_stay_inside(shape: tuple[int, ...]) -> None:
     x = images(*shape)
-    made = augmented(x, Augment(shift=2), np.random.default_rng(3))
-    assert made.shape == x.shape
-    assert made.dtype == np.uint8
+    changed = augmented(x, Augment(shift=2), np.random.default_rng(3))
+    assert changed.shape == x.shape
+    assert changed.dtype == np.uint8
     seen = set()
-    for image, moved in zip(x, made, strict=True):
+    for image, moved in zip(x, changed, strict=True):
         inside = np.argwhere(moved.reshape(-1, 6, 5).any(0))
         (top, left), (bottom, right) = inside.min(0), inside.max(0)
         down, across = (int(top) or int(bottom) - 5), (int(left) or int(right) - 4)
@@ -53,8 +53,8 @@ def test_shifted_images_keep_the_pixels_that_stay_inside(shape: tuple[int, ...])
 def test_the_images_themselves_stay_as_they_are() -> None:
     x = images(50, 1, 4, 4)
     kept = x.copy()
-    for told in (Augment(mirror=1.0), Augment(shift=1), Augment(shift=1, mirror=0.5)):
-        augmented(x, told, np.random.default_rng(0))
+    for augment in (Augment(mirror=1.0), Augment(shift=1), Augment(shift=1, mirror=0.5)):
+        augmented(x, augment, np.random.default_rng(0))
     np.testing.assert_array_equal(x, kept)
 
 
@@ -63,16 +63,16 @@ def test_only_training_samples_are_augmented(monkeypatch: pytest.MonkeyPatch) ->
     data = load_dataset(recipe.data, None)
     taken: list[Any] = []
 
-    def spied(x: Any, told: Augment, random: np.random.Generator) -> Any:
+    def spied(x: Any, augment: Augment, random: np.random.Generator) -> Any:
         taken.append(x)
-        return augmented(x, told, random)
+        return augmented(x, augment, random)
 
     monkeypatch.setattr(loop, "augmented", spied)
     loop.train(recipe, data)
-    told = recipe.finetune
-    assert told is not None
+    tuning = recipe.finetune
+    assert tuning is not None
     assert sum(map(len, taken)) == len(data.train) * (
-        recipe.train.epochs + told.epochs + told.frozen_epochs
+        recipe.train.epochs + tuning.epochs + tuning.frozen_epochs
     )
     known = {image.tobytes() for image in data.train.x}
     assert all(image.tobytes() in known for image in taken[0])
@@ -98,6 +98,6 @@ def test_augmenting_nothing_is_refused() -> None:
         Augment()
 
 
-def with_augment(told: Augment) -> Recipe:
+def with_augment(augment: Augment) -> Recipe:
     recipe = tiny_recipe()
-    return recipe.model_copy(update={"train": recipe.train.model_copy(update={"augment": told})})
+    return recipe.model_copy(update={"train": recipe.train.model_copy(update={"augment": augment})})

@@ -111,7 +111,7 @@ def test_official_mnist() -> None:
             "mnist",
             "/nowhere",
             "data folder /nowhere does not exist; give the folder that holds the mnist files with "
-            "--data DIR",
+            "--data DIR, or in LEHR_DATA",
         ),
     ],
 )

@@ -17,7 +17,7 @@ from lehr.train.data.archive import unpack
 
 def taped(path: Path, *members: tuple[str, bytes, bytes]) -> Path:
     """A .tar.gz of names, types and contents (of links: their targets)."""
-    with tarfile.open(path, "w:gz") as made:
+    with tarfile.open(path, "w:gz") as archive:
         for name, kind, data in members:
             info = tarfile.TarInfo(name)
             info.type = kind
@@ -25,7 +25,7 @@ def taped(path: Path, *members: tuple[str, bytes, bytes]) -> Path:
                 info.size = len(data)
             else:
                 info.linkname = data.decode()
-            made.addfile(info, io.BytesIO(data))
+            archive.addfile(info, io.BytesIO(data))
     return path
 
 
@@ -62,9 +62,9 @@ def test_no_path_leads_out(tmp_path: Path, name: str) -> None:
 
 def test_a_bomb_is_refused_before_it_is_written(tmp_path: Path) -> None:
     path = tmp_path / "x.zip"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
-        made.writestr("small", bytes(10))
-        made.writestr("large", bytes(1 << 20))
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("small", bytes(10))
+        archive.writestr("large", bytes(1 << 20))
     with pytest.raises(
         FileRefused,
         match=r"^x.zip unpacks to more than 1,048,585 bytes or 1,000,000 files; get it again",
@@ -99,8 +99,8 @@ def test_a_tape_that_is_cut_short_is_refused(tmp_path: Path, keep: int) -> None:
 
 def test_a_changed_byte_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.zip"
-    with zipfile.ZipFile(path, "w") as made:
-        made.writestr("a", b"plain text")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a", b"plain text")
     path.write_bytes(path.read_bytes().replace(b"plain text", b"plain tixt"))
     with pytest.raises(
         FileRefused, match=r"^x.zip is no whole archive \(Bad CRC-32 for file 'a'\); get it again"

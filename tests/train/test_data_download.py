@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import gc
 import gzip
 import hashlib
-import http.server
 import io
 import os
 import subprocess
 import sys
 import tarfile
-import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,39 +17,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import Lehr, Ran
+from file_server import Server, serving
 
 from lehr.train.data.download import MIRROR, OFFICIAL, Remote
 
 DATA = os.environ.get("LEHR_DATA")
-
-
-class Server(http.server.ThreadingHTTPServer):
-    """Serves a folder, and remembers what was asked for."""
-
-    def __init__(self, folder: Path) -> None:
-        self.asked: list[str] = []
-        self.short = 0
-        super().__init__(("127.0.0.1", 0), functools.partial(_Handler, directory=str(folder)))
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class _Handler(http.server.SimpleHTTPRequestHandler):
-    def do_GET(self) -> None:
-        assert isinstance(self.server, Server)
-        self.server.asked.append(self.path)
-        if not self.server.short:
-            super().do_GET()
-            return
-        self.send_response(200)
-        self.send_header("Content-Length", str(2 * self.server.short))
-        self.end_headers()
-        self.wfile.write(bytes(self.server.short))
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        pass
 
 
 @pytest.fixture
@@ -65,13 +34,10 @@ def away(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(away: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    made = Server(away)
-    threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-    monkeypatch.setenv(MIRROR, made.address + "/")
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    yield made
-    made.shutdown()
-    made.server_close()
+    with serving(away) as server:
+        monkeypatch.setenv(MIRROR, server.address + "/")
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        yield server
 
 
 @pytest.fixture
@@ -84,19 +50,19 @@ def publish(
 ) -> None:
     """Serve `files` as those of data set `name`, with their MD5s."""
     (away / name).mkdir()
-    told = []
+    remotes = []
     for remote in OFFICIAL[name]:
         (away / name / remote.name).write_bytes(files[remote.name])
         md5 = hashlib.md5(files[remote.name]).hexdigest()
-        told.append(
-            Remote(remote.name, md5, remote.address, remote.made, remote.top, remote.by_hand)
+        remotes.append(
+            Remote(remote.name, md5, remote.address, remote.becomes, remote.top, remote.by_hand)
         )
-    monkeypatch.setitem(OFFICIAL, name, tuple(told))
+    monkeypatch.setitem(OFFICIAL, name, tuple(remotes))
 
 
 def mnist_files() -> dict[str, bytes]:
     """MNIST's four files, with 24 and 6 images."""
-    made, rng = {}, np.random.default_rng(3)
+    files, rng = {}, np.random.default_rng(3)
     for part, count in (("train", 24), ("t10k", 6)):
         for kind, array in (
             ("images-idx3", rng.integers(0, 256, (count, 28, 28), np.uint8)),
@@ -105,8 +71,8 @@ def mnist_files() -> dict[str, bytes]:
             head = bytes((0, 0, 8, array.ndim)) + b"".join(
                 n.to_bytes(4, "big") for n in array.shape
             )
-            made[f"{part}-{kind}-ubyte.gz"] = gzip.compress(head + array.tobytes(), mtime=0)
-    return made
+            files[f"{part}-{kind}-ubyte.gz"] = gzip.compress(head + array.tobytes(), mtime=0)
+    return files
 
 
 def zipped(files: dict[str, bytes]) -> bytes:
@@ -129,12 +95,12 @@ def nmnist_files() -> dict[str, bytes]:
 
 def samples(lehr: Lehr, data: Path, name: str, *sets: str) -> Ran:
     """Write the test samples of a data set, fetching it first."""
-    told = [part for key in (f"data.name={name}", *sets) for part in ("--set", key)]
+    options = [part for key in (f"data.name={name}", *sets) for part in ("--set", key)]
     return lehr(
         "recipes",
         "samples",
         "digits",
-        *told,
+        *options,
         "--data",
         data,
         "--download",
@@ -229,10 +195,10 @@ def test_an_archive_got_by_hand_is_unpacked(
         ran.err
         == f"error: {place / 'DvsGesture.tar.gz'} is not the official file, whose MD5 is {remote.md5}; remove it\n"
     )
-    told = Remote(
-        remote.name, hashlib.md5(out.getvalue()).hexdigest(), page, remote.made, remote.top, True
+    changed = Remote(
+        remote.name, hashlib.md5(out.getvalue()).hexdigest(), page, remote.becomes, remote.top, True
     )
-    monkeypatch.setitem(OFFICIAL, "dvs-gesture", (told,))
+    monkeypatch.setitem(OFFICIAL, "dvs-gesture", (changed,))
     ran = samples(lehr, data, "dvs-gesture", "data.steps=2", "data.step_ms=1")
     assert (
         ran.err
@@ -349,6 +315,7 @@ import resource, sys
 from pathlib import Path
 from lehr.cli.app import app
 import pooch, requests
+sys.dont_write_bytecode = True  # it would be cut off, and kept
 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 10, 1 << 10))
 app(["recipes", "samples", "digits", "--set", "data.name=mnist", "--data", sys.argv[1], "--download", "-o", "x.npz"])
 """

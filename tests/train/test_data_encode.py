@@ -89,7 +89,7 @@ def test_recipes_choose_the_code(encoding: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "message"),
+    ("keys", "message"),
     [
         (
             {"name": "digits", "encoding": "rate"},
@@ -122,7 +122,7 @@ def test_recipes_choose_the_code(encoding: str) -> None:
         ({"name": "npz"}, "data set npz needs data.path, which is not given; add it to the recipe"),
     ],
 )
-def test_keys_must_go_with_the_data_set(told: dict[str, object], message: str) -> None:
+def test_keys_must_go_with_the_data_set(keys: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError) as caught:
-        load_dataset(DataRecipe.model_validate(told), None)
+        load_dataset(DataRecipe.model_validate(keys), None)
     assert str(caught.value) == message

@@ -38,10 +38,10 @@ def test_events_fall_into_their_frames(tmp_path: Path) -> None:
             (0, 5, 7, 1), (9_999, 5, 7, 1), (10_000, 6, 7, 0), (29_999, 0, 33, 1), (30_000, 1, 1, 1)
         )
     )
-    made = read_events(tmp_path / "1.bin").frames((2, 34, 34), 3, 10)
+    frames = read_events(tmp_path / "1.bin").frames((2, 34, 34), 3, 10)
     # the second event falls where the first did, and a spike is 0 or 1; the last one is too late
-    assert np.argwhere(made).tolist() == [[0, 1, 7, 5], [1, 0, 7, 6], [2, 1, 33, 0]]
-    assert made.max() == 1
+    assert np.argwhere(frames).tolist() == [[0, 1, 7, 5], [1, 0, 7, 6], [2, 1, 33, 0]]
+    assert frames.max() == 1
 
 
 def test_overflows_of_the_clock_are_undone(tmp_path: Path) -> None:
@@ -95,12 +95,12 @@ def test_listed_samples_are_the_same_as_official_ones(
 
 
 def test_the_seed_of_the_data_draws_the_validation_split(official: Path) -> None:
-    told = [
+    arrays = [
         load_dataset(NMNIST.model_copy(update={"seed": seed}), official).validation.x
         for seed in range(6)
     ]
-    assert len({x.tobytes() for x in told}) > 1
-    assert np.array_equal(told[0], load_dataset(NMNIST, official).validation.x)
+    assert len({x.tobytes() for x in arrays}) > 1
+    assert np.array_equal(arrays[0], load_dataset(NMNIST, official).validation.x)
 
 
 def test_only_what_is_asked_for_is_read(official: Path) -> None:

@@ -23,7 +23,7 @@ def write(path: Path, times: list[list[float]], units: list[list[int]], labels: 
     """A file as published: half-precision seconds, 16-bit units, and what else is in it."""
     with h5py.File(path, "w") as file:
         for name, dtype, rows in (("times", np.float16, times), ("units", np.uint16, units)):
-            made = file.create_dataset(
+            dataset = file.create_dataset(
                 f"spikes/{name}",
                 (len(rows),),
                 h5py.vlen_dtype(np.dtype(dtype)),
@@ -31,7 +31,7 @@ def write(path: Path, times: list[list[float]], units: list[list[int]], labels: 
                 chunks=(2,),
             )
             for place, row in enumerate(rows):
-                made[place] = np.array(row, dtype)
+                dataset[place] = np.array(row, dtype)
         file["labels"] = np.array(labels, np.uint16)
         file["extra/speaker"] = np.zeros(len(labels), np.uint16)
         file["extra/keys"] = np.array([b"null", b"eins"])

@@ -44,10 +44,10 @@ def tonic_frames(
         events.time,
         events.polarity,
     )
-    made = ToFrame((size, size, 2), time_window=step_us, start_time=0, end_time=steps * step_us)(
+    frames = ToFrame((size, size, 2), time_window=step_us, start_time=0, end_time=steps * step_us)(
         table
     )
-    return np.asarray(made, np.int64)
+    return np.asarray(frames, np.int64)
 
 
 def random_events(seed: int, count: int = 400, size: int = 12, until: int = 60_000) -> CameraEvents:
@@ -107,9 +107,9 @@ def recipe(*transforms: dict[str, Any], **more: Any) -> DataRecipe:
 @needs_tonic
 def test_transforms_of_a_recipe_are_tonics_in_their_order(folder: Path) -> None:
     plain = load_dataset(recipe(), folder).test.x
-    made = {
-        names: load_dataset(recipe(*told), folder).test.x
-        for names, told in {
+    arrays = {
+        names: load_dataset(recipe(*keys), folder).test.x
+        for names, keys in {
             "denoised": (DENOISE,),
             "refractory": (REFRACTORY,),
             "hot": (HOT,),
@@ -117,10 +117,10 @@ def test_transforms_of_a_recipe_are_tonics_in_their_order(folder: Path) -> None:
             "other": (REFRACTORY, DENOISE),
         }.items()
     }
-    for x in made.values():
+    for x in arrays.values():
         assert 0 < x.sum() < plain.sum()
         assert (x <= plain).all()
-    assert len({x.tobytes() for x in made.values()}) == 5
+    assert len({x.tobytes() for x in arrays.values()}) == 5
     # an event stays if its pixel had none in the 3 ms before it, counting those that are dropped,
     # and one just before time 0
     events, kept = random_events(0), []
@@ -134,7 +134,7 @@ def test_transforms_of_a_recipe_are_tonics_in_their_order(folder: Path) -> None:
     expected = CameraEvents(
         events.time[kept], events.x[kept], events.y[kept], events.polarity[kept]
     ).frames((2, 34, 34), 12, 5)
-    assert np.array_equal(made["refractory"][0], expected)
+    assert np.array_equal(arrays["refractory"][0], expected)
 
 
 @needs_tonic
@@ -156,13 +156,13 @@ def test_without_tonic_the_message_says_how_to_get_it(
     with pytest.raises(ToolMissing) as error:
         load_dataset(recipe(DENOISE), folder)
     assert str(error.value) == message
-    told = (
+    keys = (
         "data.name=nmnist",
         "data.steps=12",
         "data.step_ms=5",
         'data.transforms=[{name="Denoise", filter_time=2000}]',
     )
-    sets = [part for key in told for part in ("--set", key)]
+    sets = [part for key in keys for part in ("--set", key)]
     ran = lehr("recipes", "samples", "digits", *sets, "--data", folder, "-o", folder / "in.npz")
     assert (ran.code, ran.err) == (6, f"error: {message}\n")
     assert load_dataset(recipe(), folder).test.x.any()
@@ -203,13 +203,13 @@ def test_wrong_transforms(lehr: Lehr, tmp_path: Path, value: str, message: str) 
 
 
 def test_a_run_keeps_its_transforms() -> None:
-    told = tiny_recipe().model_copy(update={"data": recipe(DENOISE, HOT)})
-    assert parse(to_toml(told).decode(), "recipe.toml") == told
+    changed = tiny_recipe().model_copy(update={"data": recipe(DENOISE, HOT)})
+    assert parse(to_toml(changed).decode(), "recipe.toml") == changed
 
 
 def test_other_data_sets_take_no_transforms() -> None:
-    told = DataRecipe.model_validate({"name": "digits", "transforms": [DENOISE]})
+    data = DataRecipe.model_validate({"name": "digits", "transforms": [DENOISE]})
     with pytest.raises(
         UsageError, match=r"^data.transforms is .*, which data set digits does not take; remove it$"
     ):
-        load_dataset(told, None)
+        load_dataset(data, None)

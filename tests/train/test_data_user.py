@@ -41,7 +41,7 @@ def patterns(count: int, highest: int = 1, seed: int = 0) -> dict[str, npt.NDArr
 
 
 def timed(**options: Any) -> Recipe:
-    told = {
+    fields = {
         **TOLD,
         "data": {"name": "npz", "path": "own.npz", "steps": 8},
         "network": {
@@ -64,15 +64,15 @@ def timed(**options: Any) -> Recipe:
         },
         "train": {"epochs": 8, "batch_size": 32, "lr": 1e-2},
     }
-    return Recipe.model_validate({**told, **options})
+    return Recipe.model_validate({**fields, **options})
 
 
 def test_author_s_own_splits(tmp_path: Path) -> None:
     train_part, test_part = patterns(24), patterns(5, seed=1)
     named = {
         f"{part}_{name}": array
-        for part, told in (("train", train_part), ("test", test_part))
-        for name, array in told.items()
+        for part, arrays in (("train", train_part), ("test", test_part))
+        for name, array in arrays.items()
     }
     save(tmp_path, named)
     held = load_dataset(OWN, tmp_path)
@@ -225,8 +225,8 @@ def test_steps_must_be_the_network_s(tmp_path: Path) -> None:
 
 
 def test_the_last_layer_has_a_neuron_for_each_class(tmp_path: Path) -> None:
-    told = patterns(12)
-    np.savez(tmp_path / "own.npz", input=told["input"], labels=np.arange(12) % 6)
+    arrays = patterns(12)
+    np.savez(tmp_path / "own.npz", input=arrays["input"], labels=np.arange(12) % 6)
     with pytest.raises(
         UsageError, match="^the last layer has 4 neurons for 6 classes; give it one for each$"
     ):

@@ -50,9 +50,9 @@ def careless() -> Iterator[None]:
 
 def tiny_on(device: str, **keys: object) -> Recipe:
     """The tiny recipe, computed there."""
-    told = tiny_recipe()
-    return told.model_copy(
-        update={"train": told.train.model_copy(update={"device": device, **keys})}
+    recipe = tiny_recipe()
+    return recipe.model_copy(
+        update={"train": recipe.train.model_copy(update={"device": device, **keys})}
     )
 
 
@@ -66,8 +66,8 @@ def test_without_a_gpu(monkeypatch: pytest.MonkeyPatch, data: Dataset) -> None:
     assert prepared("cpu") == prepared("auto") == torch.device("cpu")
     with pytest.raises(UsageError) as refused:
         train(tiny_on("cuda"), data)
-    told = "train.device: cuda, but torch finds no CUDA device; use cpu or auto, or install a torch that is built for CUDA"
-    assert str(refused.value) == told
+    message = "train.device: cuda, but torch finds no CUDA device; use cpu or auto, or install a torch that is built for CUDA"
+    assert str(refused.value) == message
 
 
 @pytest.mark.parametrize("name", ["cuda", "auto"])
@@ -119,8 +119,8 @@ def test_the_gpus_random_generator_is_kept(
     monkeypatch.setattr(torch.cuda, "get_rng_state", lambda: state)
     folder, recipe, keep = tmp_path / "run.unfinished", tiny_recipe(), Progress.keep
 
-    def keep_and_stop(*told: Any) -> None:
-        keep(*told)
+    def keep_and_stop(*state: Any) -> None:
+        keep(*state)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Progress, "keep", keep_and_stop)

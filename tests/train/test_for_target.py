@@ -48,7 +48,7 @@ def digits(ends: tuple[float, float] = (2.0, 8.0), **network: Any) -> Recipe:
             "threshold": {"start": 2.0, "final": ends[1], "rate": 0.02},
         },
     ]
-    told = {
+    fields = {
         "name": "chip",
         "description": "digits as spikes",
         "seed": 1,
@@ -57,7 +57,7 @@ def digits(ends: tuple[float, float] = (2.0, 8.0), **network: Any) -> Recipe:
         "train": {"epochs": 5, "batch_size": 32, "lr": 5e-3},
         "finetune": {"epochs": 1, "frozen_epochs": 1, "lr": 5e-4, "threshold_lr": 2e-3},
     }
-    return Recipe.model_validate({key: value for key, value in told.items() if value is not None})
+    return Recipe.model_validate({key: value for key, value in fields.items() if value is not None})
 
 
 RECIPES = {
@@ -221,28 +221,28 @@ def test_the_form_leaves_what_the_recipe_says_and_comes_back_equal(data: Dataset
         {**layer.model_dump(exclude_none=True), "fraction_bits": 7}
         for layer in digits((4.0, 4.0)).network.layers
     ]
-    made = for_target(
+    formed = for_target(
         digits(layers=layers, slope_in="weights", thresholds={"share": "network", "multiple": 128}),
         chip("test-loihi"),
         data,
     )
-    assert (made.target, made.network.slope_in, made.network.biases) == (
+    assert (formed.target, formed.network.slope_in, formed.network.biases) == (
         "test-loihi",
         "weights",
         False,
     )
-    assert made.network.thresholds == Shares(share="network", multiple=128, highest=131071 * 64)
-    assert made.network.arithmetic == ArithmeticRecipe(
+    assert formed.network.thresholds == Shares(share="network", multiple=128, highest=131071 * 64)
+    assert formed.network.arithmetic == ArithmeticRecipe(
         decay_form="multiply",
         rounding="toward_zero",
         reset="zero",
         reset_timing="same_step",
         fires="gt",
     )
-    assert [layer.fraction_bits for layer in made.network.layers] == [7, 7]
-    kept = parse(to_toml(made).decode(), "kept")
-    assert kept == made
-    assert for_target(kept, chip("test-loihi"), data) == made
+    assert [layer.fraction_bits for layer in formed.network.layers] == [7, 7]
+    kept = parse(to_toml(formed).decode(), "kept")
+    assert kept == formed
+    assert for_target(kept, chip("test-loihi"), data) == formed
     usual = for_target(digits(), chip("test-loihi"), data)
     assert (usual.network.slope_in, [layer.fraction_bits for layer in usual.network.layers]) == (
         "thresholds",
@@ -272,8 +272,8 @@ class Event(type(chip("test-xylo"))):  # type: ignore[misc]
     def limits(self, net: Network) -> tuple[Problem, ...]:
         """What every chip asks."""
         self.asked.append(net)
-        found: tuple[Problem, ...] = super().limits(net)
-        return found
+        problems: tuple[Problem, ...] = super().limits(net)
+        return problems
 
 
 class Step(Event):
@@ -289,9 +289,9 @@ def test_the_target_is_asked_about_the_machine_that_its_form_says_the_trained_ne
         Event(),
         digits(beta=None, arithmetic={"machine": "dynapcnn", "parameters": {"floor": -128}}),
     )
-    made = for_target(recipe, target, data)
-    assert made.network.arithmetic is not None
-    assert made.network.arithmetic.machine == "dynapcnn"
+    formed = for_target(recipe, target, data)
+    assert formed.network.arithmetic is not None
+    assert formed.network.arithmetic.machine == "dynapcnn"
     (net,) = target.asked
     assert [neuron.program for neuron in net.neurons.values()] == [DYNAPCNN_BY_EVENT] * 2
     assert all((neuron.parameters["floor"] == -128).all() for neuron in net.neurons.values())
@@ -301,8 +301,8 @@ def test_the_target_is_asked_about_the_machine_that_its_form_says_the_trained_ne
 
 
 def test_a_target_without_a_form_takes_the_recipe_as_it_is(data: Dataset) -> None:
-    made = for_target(digits(), registry.get("c"), data)
-    assert made == digits().model_copy(update={"target": "c"})
+    formed = for_target(digits(), registry.get("c"), data)
+    assert formed == digits().model_copy(update={"target": "c"})
 
 
 def test_the_command_trains_for_the_target_and_keeps_its_recipe(

@@ -27,7 +27,7 @@ from lehr.train.twin import trace
 READOUTS = ("last", "sum", "max")
 
 
-def told(readout: str = "sum", **changes: Any) -> dict[str, Any]:
+def recipe_fields(readout: str = "sum", **changes: Any) -> dict[str, Any]:
     """The tiny recipe with integrators in place of the output's neurons."""
     last = {"type": "integrator", "features": 10, "bias": True, "readout": readout}
     network = {**TOLD["network"], "layers": [*TOLD["network"]["layers"][:-1], last]}
@@ -42,7 +42,7 @@ def told(readout: str = "sum", **changes: Any) -> dict[str, Any]:
 @pytest.fixture(scope="module", params=READOUTS)
 def run(request: pytest.FixtureRequest) -> tuple[Recipe, Dataset, Trained]:
     """A trained network for each readout."""
-    recipe = Recipe.model_validate(told(request.param))
+    recipe = Recipe.model_validate(recipe_fields(request.param))
     data = load_dataset(recipe.data, None)
     return recipe, data, train(recipe, data)
 
@@ -119,7 +119,7 @@ def test_scores_and_loss() -> None:
 
 def test_gradients_reach_gain_bias_and_weights() -> None:
     torch.manual_seed(0)
-    recipe = Recipe.model_validate(told())
+    recipe = Recipe.model_validate(recipe_fields())
     net = FloatNet(recipe.network, (1, 8, 8))
     spikes, membranes = net.run(torch.randint(0, 256, (16, 1, 8, 8)).float())
     assert len(spikes) == 2
@@ -131,7 +131,7 @@ def test_gradients_reach_gain_bias_and_weights() -> None:
 
 
 def test_rate_controlled_layers_before_integrators_are_hidden_ones() -> None:
-    recipe = Recipe.model_validate(told())
+    recipe = Recipe.model_validate(recipe_fields())
     thresholds = [torch.tensor(1.0), torch.tensor(1.0)]
     controlled = recipe.network.annealed[0].model_copy(
         update={"schedule": "rate-controlled", "final": None, "rate": None}
@@ -143,7 +143,7 @@ def test_rate_controlled_layers_before_integrators_are_hidden_ones() -> None:
 
 
 def test_a_float_arm() -> None:
-    recipe = Recipe.model_validate(told(finetune=None))
+    recipe = Recipe.model_validate(recipe_fields(finetune=None))
     recipe = parse(to_toml(recipe).decode(), "tiny", ("network.weights=float", "train.epochs=1"))
     assert train(recipe, load_dataset(recipe.data, None)).twin is None
 
@@ -175,7 +175,7 @@ def test_a_float_arm() -> None:
 )
 def test_what_integrators_do_not_have_is_refused(changes: tuple[str, ...], message: str) -> None:
     with pytest.raises(UsageError) as caught:
-        parse(to_toml(Recipe.model_validate(told())).decode(), "tiny", changes)
+        parse(to_toml(Recipe.model_validate(recipe_fields())).decode(), "tiny", changes)
     assert message in str(caught.value)
 
 
@@ -185,7 +185,7 @@ def test_labels_beyond_the_classes_are_refused() -> None:
     with pytest.raises(
         UsageError, match="the last layer has 10 neurons for 12 classes; give it one for each"
     ):
-        train(Recipe.model_validate(told()), data)
+        train(Recipe.model_validate(recipe_fields()), data)
 
 
 def test_the_recipes_that_use_them() -> None:

@@ -36,7 +36,7 @@ def plain(
     current: Tensor,
     theta: Tensor,
     bias: Tensor,
-    how: Arithmetic,
+    arithmetic: Arithmetic,
     unit: float,
     slope: float,
     steps: int,
@@ -47,29 +47,33 @@ def plain(
     theta, bias = theta.view(per_channel), bias.view(per_channel)
     (v, s), spikes, membranes = state, [], []
     for t in range(steps):
-        part = v * (1 if how.decay_form == "shift" else how.decay_numerator) * 2.0**-how.decay_shift
-        part = through(part, ROUND[how.rounding](part))
-        v = v - part if how.decay_form == "shift" else part
-        if how.reset_timing == "next_step" and how.reset == "zero":
+        part = (
+            v
+            * (1 if arithmetic.decay_form == "shift" else arithmetic.decay_numerator)
+            * 2.0**-arithmetic.decay_shift
+        )
+        part = through(part, ROUND[arithmetic.rounding](part))
+        v = v - part if arithmetic.decay_form == "shift" else part
+        if arithmetic.reset_timing == "next_step" and arithmetic.reset == "zero":
             v = v * (1 - s.detach())
-        v = v + (current[t if len(current) > 1 else 0] * 2.0**how.fraction_bits + bias)
-        if how.reset_timing == "next_step" and how.reset == "subtract":
+        v = v + (current[t if len(current) > 1 else 0] * 2.0**arithmetic.fraction_bits + bias)
+        if arithmetic.reset_timing == "next_step" and arithmetic.reset == "subtract":
             v = v - theta * s.detach()
-        if how.overflow == "saturate":
-            v = v.clamp(how.lowest, how.highest)
+        if arithmetic.overflow == "saturate":
+            v = v.clamp(arithmetic.lowest, arithmetic.highest)
         else:
             v = (
                 v
-                - torch.floor((v.detach() - how.lowest) * 2.0**-how.state_bits)
-                * 2.0**how.state_bits
+                - torch.floor((v.detach() - arithmetic.lowest) * 2.0**-arithmetic.state_bits)
+                * 2.0**arithmetic.state_bits
             )
-        x = (v - theta + (0.5 if how.fires == "ge" else 0.0)) * unit
+        x = (v - theta + (0.5 if arithmetic.fires == "ge" else 0.0)) * unit
         s = through(
             x / (1 + slope * x.abs()), (x > 0).to(x.dtype)
         )  # the fast sigmoid, whose gradient is 1 / (1 + slope * |x|)^2
-        if how.reset_timing == "same_step" and how.reset == "subtract":
+        if arithmetic.reset_timing == "same_step" and arithmetic.reset == "subtract":
             v = v - theta * s.detach()
-        if how.reset_timing == "same_step" and how.reset == "zero":
+        if arithmetic.reset_timing == "same_step" and arithmetic.reset == "zero":
             v = v * (1 - s.detach())
         spikes.append(s)
         membranes.append(v)
@@ -89,22 +93,22 @@ def gradients(
     return list(torch.autograd.grad(loss, inputs, materialize_grads=True))
 
 
-def error(found: Tensor, expected: Tensor) -> float:
+def error(got: Tensor, expected: Tensor) -> float:
     """Relative, of a whole tensor."""
-    return float((found - expected).norm() / expected.norm().clamp(min=1e-30))
+    return float((got - expected).norm() / expected.norm().clamp(min=1e-30))
 
 
 @pytest.mark.slow
 @budget(40, 333)
 @given(st.data(), arithmetics(), st.sampled_from(SHAPES), st.integers(1, 9), st.booleans())
 def test_integer_neurons(
-    data: st.DataObject, how: Arithmetic, shape: tuple[int, ...], steps: int, held: bool
+    data: st.DataObject, arithmetic: Arithmetic, shape: tuple[int, ...], steps: int, held: bool
 ) -> None:
     torch.manual_seed(data.draw(st.integers(0, 2**31 - 1)))
     scale = 2 ** data.draw(
-        st.integers(0, how.state_bits - 1)
+        st.integers(0, arithmetic.state_bits - 1)
     )  # of thresholds and all that goes with them; the highest saturate
-    per_step = max(2, scale >> how.fraction_bits)
+    per_step = max(2, scale >> arithmetic.fraction_bits)
     current = torch.randint(
         -per_step // 2, per_step + 1, (1 if held else steps, 3, *shape)
     ).double()
@@ -116,18 +120,18 @@ def test_integer_neurons(
     )
     unit, slope = 2.0 ** -(scale.bit_length()), data.draw(st.sampled_from([0.2, 1.0, 25.0]))
     inputs = [value.requires_grad_() for value in (current, theta, bias, state[0])]
-    expected = plain(current, theta, bias, how, unit, slope, steps, state)
-    found = lif.scan(
-        current, theta, bias, lif.integer_rule(how, unit, slope, torch.float64), steps, state
+    expected = plain(current, theta, bias, arithmetic, unit, slope, steps, state)
+    got = lif.scan(
+        current, theta, bias, lif.integer_rule(arithmetic, unit, slope, torch.float64), steps, state
     )
-    assert torch.equal(found[0], expected[0])
-    assert torch.equal(found[1], expected[1])
+    assert torch.equal(got[0], expected[0])
+    assert torch.equal(got[1], expected[1])
     wanted = data.draw(st.sampled_from([(True, False), (False, True), (True, True)]))
     weights = [
         torch.randn_like(out) if want else None for out, want in zip(expected, wanted, strict=True)
     ]
     for one, other in zip(
-        gradients(found, inputs, weights), gradients(expected, inputs, weights), strict=True
+        gradients(got, inputs, weights), gradients(expected, inputs, weights), strict=True
     ):
         assert torch.allclose(one, other, rtol=1e-9, atol=1e-12 * float(other.abs().max()))
 
@@ -136,10 +140,10 @@ RAIL = 2**24
 """Up to which float32 holds every integer."""
 
 
-def decayed(how: Arithmetic, membranes: Tensor) -> Tensor:
+def decayed(arithmetic: Arithmetic, membranes: Tensor) -> Tensor:
     """One step of a float32 neuron without input or reset."""
     state = (membranes.view(1, -1), torch.zeros(1, len(membranes)))
-    rule = lif.integer_rule(how, 1.0, 1.0, torch.float32)
+    rule = lif.integer_rule(arithmetic, 1.0, 1.0, torch.float32)
     return lif.scan(
         torch.zeros(1, 1, len(membranes)), torch.tensor(1), torch.tensor(0), rule, 1, state
     )[1].flatten()
@@ -155,12 +159,13 @@ def test_every_decay_by_256ths_is_exact_at_the_rails(rounding: Rounding) -> None
         ]
     )
     for numerator in range(257):
-        how = Arithmetic(
+        arithmetic = Arithmetic(
             decay_numerator=numerator, decay_shift=8, rounding=rounding, reset="none", state_bits=32
         )
-        assert decayed(how, near.float()).long().tolist() == decay(how, near.numpy()).tolist(), (
-            numerator
-        )
+        assert (
+            decayed(arithmetic, near.float()).long().tolist()
+            == decay(arithmetic, near.numpy()).tolist()
+        ), numerator
 
 
 @budget(40, 333)
@@ -176,8 +181,13 @@ def test_any_decay_is_exact_up_to_the_rails(
         {"decay_numerator": (1 << shift) - 1, "decay_form": "shift"},
     ]
     for shape in shapes:
-        how = Arithmetic(decay_shift=shift, rounding=rounding, reset="none", state_bits=32, **shape)
-        assert decayed(how, whole.float()).long().tolist() == decay(how, whole.numpy()).tolist()
+        arithmetic = Arithmetic(
+            decay_shift=shift, rounding=rounding, reset="none", state_bits=32, **shape
+        )
+        assert (
+            decayed(arithmetic, whole.float()).long().tolist()
+            == decay(arithmetic, whole.numpy()).tolist()
+        )
 
 
 @budget(20, 133)
@@ -200,13 +210,13 @@ def test_phase_a_is_snntorchs_leaky(
         steps_of_it.append((spike, membrane))
     spikes, membranes = (torch.stack(list(quantity)) for quantity in zip(*steps_of_it, strict=True))
     rule = lif.float_rule(beta, 3, torch.float32)
-    found = lif.scan(current, torch.tensor(0.7), torch.tensor(0.0), rule, steps)
-    assert torch.equal(found[0], spikes)
-    assert torch.equal(found[1], membranes)
+    got = lif.scan(current, torch.tensor(0.7), torch.tensor(0.0), rule, steps)
+    assert torch.equal(got[0], spikes)
+    assert torch.equal(got[1], membranes)
     weights: list[Tensor | None] = [torch.randn_like(spikes), torch.randn_like(membranes)]
     assert (
         error(
-            *gradients(found, [current], weights),
+            *gradients(got, [current], weights),
             *gradients((spikes, membranes), [current], weights),
         )
         < 1e-5
@@ -215,18 +225,20 @@ def test_phase_a_is_snntorchs_leaky(
 
 def test_float32_gradients_stay_close_over_many_steps() -> None:
     torch.manual_seed(0)
-    how = Arithmetic(decay_numerator=15, decay_shift=4, fraction_bits=4)
+    arithmetic = Arithmetic(decay_numerator=15, decay_shift=4, fraction_bits=4)
     current = torch.randint(-20, 30, (200, 8, 6, 5, 5)).float()
     theta, bias = torch.randint(400, 900, (6,)).float(), torch.randint(-50, 50, (6,)).float()
     state = (torch.zeros(8, 6, 5, 5), torch.zeros(8, 6, 5, 5))
     inputs = [value.requires_grad_() for value in (current, theta, bias)]
-    expected = plain(current, theta, bias, how, 2.0**-9, 1.0, 200, state)
-    found = lif.scan(current, theta, bias, lif.integer_rule(how, 2.0**-9, 1.0, torch.float32), 200)
-    assert torch.equal(found[0], expected[0])
-    assert 0.01 < float(found[0].detach().mean()) < 0.5
+    expected = plain(current, theta, bias, arithmetic, 2.0**-9, 1.0, 200, state)
+    got = lif.scan(
+        current, theta, bias, lif.integer_rule(arithmetic, 2.0**-9, 1.0, torch.float32), 200
+    )
+    assert torch.equal(got[0], expected[0])
+    assert 0.01 < float(got[0].detach().mean()) < 0.5
     weights: list[Tensor | None] = [torch.randn_like(expected[0]), None]
     for one, other in zip(
-        gradients(found, inputs, weights), gradients(expected, inputs, weights), strict=True
+        gradients(got, inputs, weights), gradients(expected, inputs, weights), strict=True
     ):
         assert error(one, other) < 1e-5
 

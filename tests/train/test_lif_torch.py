@@ -87,7 +87,7 @@ def test_every_rule_gives_the_kernels_bits(
         some(*size) if data.draw(st.booleans()) else torch.zeros(0, *size[1:], dtype=dtype)
         for _ in range(2)
     ]
-    found = []
+    results = []
     for loops in (lif_kernels, lif_torch):
 
         def call(name: str, *tensors: Any, loops: Any = loops) -> None:
@@ -98,13 +98,13 @@ def test_every_rule_gives_the_kernels_bits(
         of_current = torch.zeros_like(current)
         sums = tuple(torch.full(size[1:], torch.nan, dtype=dtype) for _ in range(3))
         call("backward", tuple(grads), theta, (spikes, before[1]), raw, of_current, sums)
-        found.append(
+        results.append(
             {"spikes": spikes, "raw": raw, "membranes": membranes, "current": of_current}
             | dict(zip("tbm", sums, strict=True))
         )
-    for name, one in found[0].items():
+    for name, one in results[0].items():
         assert bool(one.isfinite().all()), name
-        assert same_bits(one, found[1][name]), name
+        assert same_bits(one, results[1][name]), name
 
 
 def iteration(module: nn.Module, layers: Iterable[Tensor], device: str) -> None:

@@ -51,10 +51,12 @@ def test_phases_follow_one_another(trained: Trained) -> None:
 def test_thresholds_are_annealed_after_every_batch(trained: Trained) -> None:
     batches = 192 // 32
     for epoch in (1, 2, 3):
-        for layer, told in enumerate(tiny_recipe().network.annealed):
-            assert told.final is not None
-            assert told.rate is not None
-            expected = told.final - (told.final - told.start) * (1 - told.rate) ** (epoch * batches)
+        for layer, schedule in enumerate(tiny_recipe().network.annealed):
+            assert schedule.final is not None
+            assert schedule.rate is not None
+            expected = schedule.final - (schedule.final - schedule.start) * (1 - schedule.rate) ** (
+                epoch * batches
+            )
             assert trained.metrics[epoch - 1]["thresholds"][layer] == pytest.approx(
                 expected, abs=1e-5
             )
@@ -93,15 +95,15 @@ def test_phase_c_moves_no_threshold(data: Dataset) -> None:
 
 def test_float_baseline_has_no_integer_network(data: Dataset) -> None:
     recipe = tiny_recipe()
-    made = train(
+    baseline = train(
         recipe.model_copy(
             update={"network": recipe.network.model_copy(update={"weights": "float"})}
         ),
         data,
     )
-    assert made.network is None
-    assert {m["phase"] for m in made.metrics} == {"A"}
-    assert len(made.model.layers[0].weight.weight.unique()) > 2
+    assert baseline.network is None
+    assert {m["phase"] for m in baseline.metrics} == {"A"}
+    assert len(baseline.model.layers[0].weight.weight.unique()) > 2
 
 
 @pytest.mark.slow

@@ -69,9 +69,9 @@ def test_every_weight_gets_a_gradient() -> None:
 
 def test_batch_norm_is_reestimated_over_all_batches() -> None:
     torch.manual_seed(0)
-    told = RECIPE.model_dump()
-    told["layers"][0]["batch_norm"] = True
-    net = FloatNet(NetworkRecipe.model_validate(told), (1, 6, 6))
+    fields = RECIPE.model_dump()
+    fields["layers"][0]["batch_norm"] = True
+    net = FloatNet(NetworkRecipe.model_validate(fields), (1, 6, 6))
     norm = net.layers[0].norm
     assert isinstance(norm, torch.nn.BatchNorm2d)
     batches = [torch.full((2, 1, 6, 6), 10.0), torch.full((2, 1, 6, 6), 250.0)]
@@ -87,11 +87,11 @@ def test_glorot_weights_are_spread_as_the_paper_s_code_has_it() -> None:
         {"type": "conv", "channels": 32, "kernel": 3, "pool": 2, "threshold": {"start": 1}},
         {"type": "linear", "features": 10, "threshold": {"start": 1}},
     ]
-    told = {"steps": 1, "beta": "1/2", "slope": 1.0, "layers": layers}
+    fields = {"steps": 1, "beta": "1/2", "slope": 1.0, "layers": layers}
     spread = {}
     for init in ("kaiming", "glorot"):
         torch.manual_seed(0)
-        net = FloatNet(NetworkRecipe.model_validate({**told, "init": init}), (2, 12, 12))
+        net = FloatNet(NetworkRecipe.model_validate({**fields, "init": init}), (2, 12, 12))
         spread[init] = [float(block.weight.weight.detach().abs().max()) for block in net.layers]
     # sqrt(1.5 / (in + out)), a convolution's channels times its kernel's area; torch's is 1 /
     # sqrt(in)
@@ -112,14 +112,14 @@ def test_padding_that_asks_for_gigabytes_is_refused_before_anything_is_made() ->
             "threshold": {"start": 1},
         }
     ]
-    told = {
+    fields = {
         "steps": 1,
         "beta": "1/2",
         "slope": 1.0,
         "layers": [*layers, {"type": "linear", "features": 2, "threshold": {"start": 1}}],
     }
     with pytest.raises(FileRefused) as caught:
-        FloatNet(NetworkRecipe.model_validate(told), (1, 6, 6))
+        FloatNet(NetworkRecipe.model_validate(fields), (1, 6, 6))
     assert str(caught.value).startswith(
         "a conv layer of padding 30000: has shape (8, 60004, 60004), which are 28,803,840,128 "
         "values a step"

@@ -48,9 +48,9 @@ class Hidden(nn.Module):
 
 
 def test_all_that_cannot_be_binarized_is_named_at_once() -> None:
-    told = {"good": TOLD, "learnt": TOLD}
+    schedules = {"good": TOLD, "learnt": TOLD}
     with pytest.raises(UsageError) as error:
-        binarize(Hidden(), thresholds=told)
+        binarize(Hidden(), thresholds=schedules)
     computed = "its weight is computed from others (parametrization, weight norm, pruning, or binarized already); remove that before"
     assert str(error.value) == (
         "the model cannot be binarized: "
@@ -93,7 +93,7 @@ def test_the_skip_that_the_error_tells_is_enough() -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "told", "message"),
+    ("model", "options", "message"),
     [
         (
             plain,
@@ -118,10 +118,10 @@ def test_the_skip_that_the_error_tells_is_enough() -> None:
     ],
 )
 def test_names_that_are_none_and_models_without_work_are_refused(
-    model: Any, told: Any, message: str
+    model: Any, options: Any, message: str
 ) -> None:
     with pytest.raises(UsageError) as error:
-        binarize(model(), **{"thresholds": TOLD, **told})
+        binarize(model(), **{"thresholds": TOLD, **options})
     assert str(error.value) == message
 
 

@@ -211,13 +211,13 @@ def test_beta_is_missing_only_without_a_machine() -> None:
         match="parameters has no dash_mem, which machine 'xylo' reads; add it or set network.beta$",
     ):
         parse(text, "tiny", (f"{MACHINE}=xylo", "network.arithmetic.parameters.dash_syn=2"))
-    made = parse(
+    parsed = parse(
         text,
         "tiny",
         (f"{MACHINE}=xylo", "network.arithmetic.parameters={dash_syn=2, dash_mem=[3,4,5]}"),
     )
-    assert made.network.decay is None
-    assert parse(to_toml(made).decode(), "tiny") == made
+    assert parsed.network.decay is None
+    assert parse(to_toml(parsed).decode(), "tiny") == parsed
 
 
 def test_fields_are_those_of_the_integers() -> None:
@@ -226,9 +226,11 @@ def test_fields_are_those_of_the_integers() -> None:
         "network.layers.2.fraction_bits=5",
     )
     update = update_of(parse(tiny_toml(), "tiny", overrides).network, 2)
-    assert update.how == Arithmetic("multiply", 3, 2, "floor", "zero", "next_step", "ge", 5)
+    assert update.arithmetic == Arithmetic("multiply", 3, 2, "floor", "zero", "next_step", "ge", 5)
     assert (update.parameters, update.fraction_bits) == ({}, 5)
-    assert update_of(load("digits").network, 0).how == Arithmetic(decay_numerator=7, decay_shift=3)
+    assert update_of(load("digits").network, 0).arithmetic == Arithmetic(
+        decay_numerator=7, decay_shift=3
+    )
 
 
 def test_beta_sets_a_machines_membrane_decay() -> None:
@@ -246,8 +248,8 @@ def test_beta_sets_a_machines_membrane_decay() -> None:
     update = update_of(
         parse(tiny_toml(), "tiny", (f"{MACHINE}=hiaer", *PLAIN, "network.beta=15/16")).network, 0
     )
-    assert isinstance(update.how, Program)
-    assert "leak v shift 15 4 floor" in repr(update.how)
+    assert isinstance(update.arithmetic, Program)
+    assert "leak v shift 15 4 floor" in repr(update.arithmetic)
 
 
 def test_fraction_bits_shift_a_machines_input_and_the_last_layer_fires_less() -> None:
@@ -259,6 +261,6 @@ def test_fraction_bits_shift_a_machines_input_and_the_last_layer_fires_less() ->
     net = parse(tiny_toml(), "tiny", (*overrides, "network.layers.0.fraction_bits=3")).network
     updates = [update_of(net, number) for number in range(3)]
     assert [update.fraction_bits for update in updates] == [3, 0, 0]
-    assert "add i input 3" in repr(updates[0].how)
-    assert ["threshold 31" in repr(update.how) for update in updates] == [True, True, False]
-    assert "fire fired v ge threshold 1;" in repr(updates[2].how)
+    assert "add i input 3" in repr(updates[0].arithmetic)
+    assert ["threshold 31" in repr(update.arithmetic) for update in updates] == [True, True, False]
+    assert "fire fired v ge threshold 1;" in repr(updates[2].arithmetic)

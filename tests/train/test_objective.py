@@ -16,10 +16,10 @@ from lehr.train.recipefile import load
 
 def spikes(*steps: list[int], length: int = 100) -> torch.Tensor:
     """One output and one sample for each list of steps at which it fires, [T, N, 1]."""
-    made = torch.zeros(length, len(steps), 1)
+    raster = torch.zeros(length, len(steps), 1)
     for sample, fired in enumerate(steps):
-        made[fired, sample] = 1
-    return made
+        raster[fired, sample] = 1
+    return raster
 
 
 def with_objective(recipe: Recipe, name: str) -> Recipe:

@@ -51,15 +51,15 @@ def _line(lehr: Lehr, folder: Path, name: str, source: Path, *overrides: str) ->
         data, validation=data.validation.take(4)
     )  # of MNIST they are 5,000 samples, minutes an epoch
     trained = train(recipe, data)
-    found = accuracies(trained, data, recipe)
-    save(folder / "run", recipe, trained, data, found)
+    accuracy = accuracies(trained, data, recipe)
+    save(folder / "run", recipe, trained, data, accuracy)
     exported = lehr("export", folder / "run", "-o", folder / "model.nir", "--json").facts
     assert exported["spikes_differ"] == exported["membranes_differ"] == 0
     assert all(0 < rate < 1 for rate in exported["rates"].values())
     write_bytes(folder / "in.npz", npz_bytes({"input": data.test.x, "labels": data.test.y}))
     simulated = lehr("simulate", folder / "model.nir", "-i", folder / "in.npz", "--json").facts
     assert simulated["samples"] == 4
-    assert simulated["accuracy"] == found["integer"]
+    assert simulated["accuracy"] == accuracy["integer"]
 
 
 @pytest.mark.slow
@@ -69,8 +69,8 @@ def test_event_recipes_run_to_the_end(lehr: Lehr, tmp_path: Path, name: str) -> 
     # so few batches of so few samples: thresholds stay where they start, and phase B hardly moves
     # them
     _line(lehr, tmp_path, name, tmp_path, "train.thresholds=start", "train.batch_size=8")
-    told = lehr("inspect", tmp_path / "model.nir", "--json").facts
-    assert told["steps"] == EVENTS[name]
+    facts = lehr("inspect", tmp_path / "model.nir", "--json").facts
+    assert facts["steps"] == EVENTS[name]
 
 
 @pytest.mark.slow

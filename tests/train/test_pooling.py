@@ -45,12 +45,10 @@ def test_one_convolution_is_convolution_and_pooling(
         divisor_override=1,
     )
     both = (stride[0] * step[0], stride[1] * step[1])
-    found = functional.conv2d(
-        x, pooled_kernel(weight, pool, stride), None, both, padding, 1, groups
-    )
-    assert torch.equal(found, expected)
+    got = functional.conv2d(x, pooled_kernel(weight, pool, stride), None, both, padding, 1, groups)
+    assert torch.equal(got, expected)
     toward = torch.randn_like(expected)
-    one, other = (torch.autograd.grad((out * toward).sum(), weight)[0] for out in (found, expected))
+    one, other = (torch.autograd.grad((out * toward).sum(), weight)[0] for out in (got, expected))
     assert torch.allclose(one, other)
 
 
@@ -65,15 +63,15 @@ def test_phase_a_pools_spikes_in_the_kernel(batch_norm: bool) -> None:
         "threshold": {"start": 1.0},
         "batch_norm": batch_norm,
     }
-    told = {"steps": 6, "beta": "7/8", "slope": 2.0, "layers": [layer, {**layer, "stride": 2}]}
+    fields = {"steps": 6, "beta": "7/8", "slope": 2.0, "layers": [layer, {**layer, "stride": 2}]}
     torch.manual_seed(0)
-    net = FloatNet(NetworkRecipe.model_validate(told), (2, 12, 12), full_scale=1)
+    net = FloatNet(NetworkRecipe.model_validate(fields), (2, 12, 12), full_scale=1)
     x = (torch.rand(3, 6, 2, 12, 12) < 0.3).float()
-    found = net.run(x)[0]
+    got = net.run(x)[0]
     assert all(block.window == 2 for block in net.layers)
     for block in net.layers:
         block.window = 1
-    for one, other in zip(found, net.run(x)[0], strict=True):
+    for one, other in zip(got, net.run(x)[0], strict=True):
         assert torch.equal(one, other)
         assert 0 < float(one.detach().mean()) < 1
 
@@ -103,21 +101,21 @@ def test_batch_norm_measures_what_is_pooled() -> None:
 
 def test_twin_pools_in_the_kernel_only_where_that_is_the_same() -> None:
     net = Builder(Input((2, 12, 12), "spikes"), np.random.default_rng(0))
-    how = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
+    arithmetic = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
     net.conv("plain", 4, stride=(2, 1), padding=(1, 0))
     net.add("pool1", SumPool2d((2, 3), (1, 2)))
-    net.neuron("lif1", how)
+    net.neuron("lif1", arithmetic)
     net.conv("dilated", 4, (2, 2), dilation=(2, 1))
     net.add("pool2", SumPool2d((2, 2), (2, 2)))
-    net.neuron("lif2", how)
+    net.neuron("lif2", arithmetic)
     net.conv("small", 6, (1, 1))
     net.add("padded", SumPool2d((2, 2), (2, 2), (1, 1)))
-    net.neuron("lif3", how)
-    made = net.network(steps=8)
-    twin = Twin(made)
+    net.neuron("lif3", arithmetic)
+    network = net.network(steps=8)
+    twin = Twin(network)
     assert twin.pooled == {"pool1": "plain"}
-    x = random_input(made, np.random.default_rng(1))
-    expected = simulate(made, x, trace=made.neurons)
+    x = random_input(network, np.random.default_rng(1))
+    expected = simulate(network, x, trace=network.neurons)
     assert alive(expected)
     compare(expected.trace, trace(twin, x)).require_equal("twin")
 
@@ -127,12 +125,12 @@ def test_twin_computes_a_convolution_that_others_hear_too_by_itself() -> None:
     net.conv("conv", 3)
     net.add("pool", SumPool2d((2, 2), (1, 1), (0, 0)))
     net.neuron("lif", Arithmetic())
-    made = net.network(steps=5)
-    assert Twin(made).pooled == {"pool": "conv"}
+    network = net.network(steps=5)
+    assert Twin(network).pooled == {"pool": "conv"}
     branched = replace(
-        made,
-        nodes={**made.nodes, "same": SumPool2d((2, 2), (1, 1))},
-        edges=(*made.edges, ("conv", "same"), ("same", "lif")),
+        network,
+        nodes={**network.nodes, "same": SumPool2d((2, 2), (1, 1))},
+        edges=(*network.edges, ("conv", "same"), ("same", "lif")),
     )
     assert Twin(branched).pooled == {}
     x = random_input(branched, np.random.default_rng(1))

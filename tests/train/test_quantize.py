@@ -73,51 +73,51 @@ def test_ternary_weights_are_zero_up_to_seven_tenths_of_the_mean_magnitude() -> 
 
 def test_levels_of_a_learned_step_and_its_gradient() -> None:
     """Esser et al. 2020, Eq. 3: round(v/s) - v/s inside, the greatest level outside; times 1 / sqrt(weights * greatest level)."""
-    made, latent = Uniform("int3", learned=True), LATENT.clone().requires_grad_()
-    assert made.learned is not None
+    quantize, latent = Uniform("int3", learned=True), LATENT.clone().requires_grad_()
+    assert quantize.learned is not None
     with torch.no_grad():
-        made.learned.fill_(1.25)
+        quantize.learned.fill_(1.25)
     measured = (
         LATENT * 4 / 1.25
     )  # latents of 4 inputs are drawn from +-1/2: their mean magnitude is 1/4
     levels, inside = measured.clamp(-3, 3).round(), measured.abs() <= 3
     assert set(levels.flatten().tolist()) == {-3, -2, 0, 2, 3}
-    assert torch.equal(made.levels(latent), levels)
-    assert float(made.step(latent).detach()) == 1.25
+    assert torch.equal(quantize.levels(latent), levels)
+    assert float(quantize.step(latent).detach()) == 1.25
     toward = torch.arange(8.0).view(2, 4) - 3
-    (made.levels(latent) * made.step(latent) * toward).sum().backward()
+    (quantize.levels(latent) * quantize.step(latent) * toward).sum().backward()
     assert latent.grad is not None
     assert torch.allclose(latent.grad, toward * inside)
     expected = (toward * torch.where(inside, levels - measured, levels)).sum() / (8 * 3) ** 0.5
-    assert made.learned.grad is not None
-    assert float(made.learned.grad) == pytest.approx(float(expected), rel=1e-6)
+    assert quantize.learned.grad is not None
+    assert float(quantize.learned.grad) == pytest.approx(float(expected), rel=1e-6)
 
 
 def test_a_learned_step_starts_where_its_source_says_and_stays_positive() -> None:
-    made, latent = Uniform("int5", learned=True), torch.nn.Linear(64, 400).weight
+    quantize, latent = Uniform("int5", learned=True), torch.nn.Linear(64, 400).weight
     measured = latent.detach() * 16
     assert float(measured.abs().mean()) == pytest.approx(1, rel=0.02)
-    assert float(made.step(latent).detach()) == pytest.approx(
+    assert float(quantize.step(latent).detach()) == pytest.approx(
         2 * float(measured.abs().mean()) / 15**0.5, rel=0.02
     )
-    assert made.learned is not None
+    assert quantize.learned is not None
     for value, step in ((-0.5, 0.5), (0.0, LEAST_STEP)):
         with torch.no_grad():
-            made.learned.fill_(value)
-        assert float(made.step(latent).detach()) == pytest.approx(step)
-        assert bool(made.levels(latent).isfinite().all())
+            quantize.learned.fill_(value)
+        assert float(quantize.step(latent).detach()) == pytest.approx(step)
+        assert bool(quantize.levels(latent).isfinite().all())
 
 
 @pytest.mark.parametrize("kind", KINDS[2:])
 def test_a_fixed_step_brings_the_greatest_weight_to_the_greatest_level(kind: WeightKind) -> None:
-    made, latent = Uniform(kind, learned=False), LATENT.clone().requires_grad_()
-    levels = made.levels(latent)
+    quantize, latent = Uniform(kind, learned=False), LATENT.clone().requires_grad_()
+    levels = quantize.levels(latent)
     assert float(levels.detach().abs().max()) == LARGEST[kind]
-    assert list(made.parameters()) == []
-    quantized = levels * made.step(latent)
+    assert list(quantize.parameters()) == []
+    quantized = levels * quantize.step(latent)
     assert (
         float((quantized - LATENT * 4).detach().abs().max())
-        <= float(made.step(latent).detach()) / 2 * 1.0001
+        <= float(quantize.step(latent).detach()) / 2 * 1.0001
     )
     quantized.sum().backward()
     assert latent.grad is not None
@@ -125,15 +125,15 @@ def test_a_fixed_step_brings_the_greatest_weight_to_the_greatest_level(kind: Wei
 
 
 def test_pruned_weights_are_zero_and_get_no_gradient() -> None:
-    made, latent = Signs(), LATENT.clone().requires_grad_()
-    before = made.kind
-    made.kept = torch.tensor([[1.0, 1, 0, 1], [0, 1, 1, 1]])
-    assert (before, made.kind) == ("binary", "ternary")
-    levels = made.levels(latent)
+    quantize, latent = Signs(), LATENT.clone().requires_grad_()
+    before = quantize.kind
+    quantize.kept = torch.tensor([[1.0, 1, 0, 1], [0, 1, 1, 1]])
+    assert (before, quantize.kind) == ("binary", "ternary")
+    levels = quantize.levels(latent)
     assert levels.tolist() == [[1, -1, 0, -1], [0, 1, 1, -1]]
     levels.sum().backward()
     assert latent.grad is not None
-    assert torch.equal(latent.grad, made.kept)
+    assert torch.equal(latent.grad, quantize.kept)
 
 
 @pytest.mark.parametrize("pruned", [False, True])
@@ -143,14 +143,14 @@ def test_freezing_keeps_every_level_in_torch_and_in_numpy(
     kind: WeightKind, learned: bool, pruned: bool
 ) -> None:
     torch.manual_seed(0)
-    made, latent = quantizer(kind, learned), torch.nn.Conv2d(3, 40, 5, bias=False).weight
+    quantize, latent = quantizer(kind, learned), torch.nn.Conv2d(3, 40, 5, bias=False).weight
     if pruned:
-        made.kept = (torch.rand(latent.shape) < 0.5).float()
-    frozen = made.frozen(latent)
-    again: Quantizer = Frozen(made.kind, frozen)
-    levels = made.levels(latent).detach()
+        quantize.kept = (torch.rand(latent.shape) < 0.5).float()
+    frozen = quantize.frozen(latent)
+    again: Quantizer = Frozen(quantize.kind, frozen)
+    levels = quantize.levels(latent).detach()
     assert torch.equal(again.levels(latent), levels)
-    assert frozen.levels(made.kind).tolist() == levels.int().tolist()
+    assert frozen.levels(quantize.kind).tolist() == levels.int().tolist()
     assert len(levels.unique()) > 1
     moved = latent.detach() * 1.5  # the other latents of a layer have no say any more
     moved[0] = latent[0].detach()
@@ -159,9 +159,9 @@ def test_freezing_keeps_every_level_in_torch_and_in_numpy(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_frozen_levels_let_gradients_through(kind: WeightKind) -> None:
-    made = quantizer(kind, True)
+    quantize = quantizer(kind, True)
     latent = LATENT.clone().requires_grad_()
-    again = Frozen(kind, made.frozen(latent))
+    again = Frozen(kind, quantize.frozen(latent))
     again.levels(latent).sum().backward()
     assert latent.grad is not None
     grid = None if kind == "ternary" else again.grid(latent)
@@ -169,9 +169,9 @@ def test_frozen_levels_let_gradients_through(kind: WeightKind) -> None:
     assert torch.equal(latent.grad != 0, inside)
 
 
-@pytest.mark.parametrize("made", [Ternary(), Uniform("int4", True), Uniform("int2", False)])
-def test_layers_compute_with_levels_times_the_step(made: Quantizer) -> None:
-    layer, x = QuantizedLinear(made, 8, 3), torch.randint(0, 256, (4, 8)).float()
-    step = made.step(layer.weight)
-    weight = made.levels(layer.weight) * (1 if step is None else step)
+@pytest.mark.parametrize("quantize", [Ternary(), Uniform("int4", True), Uniform("int2", False)])
+def test_layers_compute_with_levels_times_the_step(quantize: Quantizer) -> None:
+    layer, x = QuantizedLinear(quantize, 8, 3), torch.randint(0, 256, (4, 8)).float()
+    step = quantize.step(layer.weight)
+    weight = quantize.levels(layer.weight) * (1 if step is None else step)
     assert torch.allclose(layer(x), x @ weight.T, rtol=1e-5)

@@ -35,10 +35,10 @@ def test_rates_are_spikes_per_neuron_and_step_over_all_samples() -> None:
 def test_dead_and_saturated_layers_are_named() -> None:
     epoch = Epoch()
     epoch.add([0.0, DEAD * 0.99, DEAD, 0.3, SATURATED, 0.999], 8)
-    told = epoch.metrics()
-    assert told["dead"] == ["lif1", "lif2"]
-    assert told["saturated"] == ["lif6"]
-    assert warnings({"phase": "A", **told}) == {
+    metrics = epoch.metrics()
+    assert metrics["dead"] == ["lif1", "lif2"]
+    assert metrics["saturated"] == ["lif6"]
+    assert warnings({"phase": "A", **metrics}) == {
         (
             "A",
             "lif1",
@@ -76,21 +76,21 @@ def test_every_epoch_of_every_phase_tells_the_rates() -> None:
 
 
 def test_rate_controlled_training_needs_no_final_and_keeps_every_layer_alive() -> None:
-    told = {
+    fields = {
         **TOLD,
         "network": {
             **TOLD["network"],
             "layers": [dict(layer) for layer in TOLD["network"]["layers"]],
         },
     }
-    for layer in told["network"]["layers"]:
+    for layer in fields["network"]["layers"]:
         layer["threshold"] = {
             "start": 0.1,
             "schedule": "rate-controlled",
             "floor": 0.2,
             "rate": 0.1,
         }
-    recipe = Recipe.model_validate(told)
+    recipe = Recipe.model_validate(fields)
     metrics = [
         m for m in train(recipe, load_dataset(recipe.data, None)).metrics if m["phase"] == "A"
     ]

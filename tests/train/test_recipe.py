@@ -26,7 +26,7 @@ def test_every_bundled_recipe_is_one() -> None:
 
 
 def test_overrides() -> None:
-    made = parse(
+    recipe = parse(
         tiny_toml(),
         "tiny",
         (
@@ -36,10 +36,10 @@ def test_overrides() -> None:
             "data.train_samples=10",
         ),
     )
-    assert made.train.lr == 1e-2
-    assert made.network.annealed[1].final == 9.5
-    assert made.network.decay == Fraction(7, 8)
-    assert made.data.train_samples == 10
+    assert recipe.train.lr == 1e-2
+    assert recipe.network.annealed[1].final == 9.5
+    assert recipe.network.decay == Fraction(7, 8)
+    assert recipe.data.train_samples == 10
 
 
 @pytest.mark.parametrize(
@@ -200,14 +200,14 @@ def test_missing_key_and_broken_toml() -> None:
 
 
 def test_convolution_after_linear_is_refused() -> None:
-    told = tiny_recipe().model_dump(mode="json", exclude_none=True)
-    told["network"]["layers"].reverse()
+    fields = tiny_recipe().model_dump(mode="json", exclude_none=True)
+    fields["network"]["layers"].reverse()
     import tomli_w
 
     with pytest.raises(
         UsageError, match="a conv layer follows a linear one; put all conv layers first"
     ):
-        parse(tomli_w.dumps(told), "tiny")
+        parse(tomli_w.dumps(fields), "tiny")
 
 
 def test_unknown_recipe_names_the_bundled_ones(tmp_path: Path) -> None:

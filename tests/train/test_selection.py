@@ -21,10 +21,10 @@ from lehr.train.selection import arrived, chosen, stalled
 from lehr.train.threshold import Threshold
 
 
-def _entries(*told: tuple[str, bool, float]) -> list[dict[str, Any]]:
+def _entries(*epochs: tuple[str, bool, float]) -> list[dict[str, Any]]:
     return [
         {"phase": phase, "epoch": number, "candidate": candidate, "validation_accuracy": accuracy}
-        for number, (phase, candidate, accuracy) in enumerate(told, start=1)
+        for number, (phase, candidate, accuracy) in enumerate(epochs, start=1)
     ]
 
 
@@ -51,7 +51,7 @@ def test_patience_counts_candidates_after_the_best_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("now", "told", "expected"),
+    ("now", "schedule", "expected"),
     [
         (1.98, Threshold(start=1, final=2, rate=0.1), False),
         (1.991, Threshold(start=1, final=2, rate=0.1), True),
@@ -61,18 +61,20 @@ def test_patience_counts_candidates_after_the_best_one() -> None:
     ],
 )
 def test_a_threshold_has_arrived_when_a_hundredth_of_its_way_is_left(
-    now: float, told: Threshold, expected: bool
+    now: float, schedule: Threshold, expected: bool
 ) -> None:
     training = Training(epochs=1, batch_size=1, lr=1)
     held = Threshold(start=1)
-    assert arrived([torch.tensor(1.0), torch.tensor(now)], [held, told], training) == expected
-    assert arrived([torch.tensor(now)], [told], training.model_copy(update={"thresholds": "start"}))
+    assert arrived([torch.tensor(1.0), torch.tensor(now)], [held, schedule], training) == expected
+    assert arrived(
+        [torch.tensor(now)], [schedule], training.model_copy(update={"thresholds": "start"})
+    )
 
 
 def _patient(**train: object) -> Recipe:
-    told = tiny_recipe().model_dump(mode="json", exclude_none=True)
-    told["train"] |= train
-    return Recipe.model_validate(told)
+    fields = tiny_recipe().model_dump(mode="json", exclude_none=True)
+    fields["train"] |= train
+    return Recipe.model_validate(fields)
 
 
 def test_no_epoch_counts_while_thresholds_are_raised() -> None:
@@ -85,11 +87,11 @@ def test_no_epoch_counts_while_thresholds_are_raised() -> None:
 
 @pytest.mark.slow
 def test_the_best_epoch_of_phase_a_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = tiny_recipe().model_dump(mode="json", exclude_none=True)
-    for layer in told["network"]["layers"]:
+    fields = tiny_recipe().model_dump(mode="json", exclude_none=True)
+    for layer in fields["network"]["layers"]:
         layer["threshold"]["rate"] = 0.9
-    told["train"] |= {"epochs": 8, "patience": 1, "lr": 2e-2}
-    recipe = Recipe.model_validate(told)
+    fields["train"] |= {"epochs": 8, "patience": 1, "lr": 2e-2}
+    recipe = Recipe.model_validate(fields)
     data = load_dataset(recipe.data, None)
     whole = train(recipe, data)
     best = chosen(whole.metrics, "A")

@@ -28,37 +28,39 @@ class Spike(torch.autograd.Function):
     @staticmethod
     def forward(ctx, v, theta, offset, unit, slope):  # type: ignore[no-untyped-def]
         ctx.save_for_backward(v, theta)
-        ctx.told = offset, unit, slope
+        ctx.constants = offset, unit, slope
         return (v - theta + offset > 0).to(v.dtype)
 
     @staticmethod
     def backward(ctx, grad):  # type: ignore[no-untyped-def]
         v, theta = ctx.saved_tensors
-        offset, unit, slope = ctx.told
-        made = grad * unit / (slope * ((v - theta + offset) / theta).abs() + 1) ** 2
-        return made, -made, None, None, None
+        offset, unit, slope = ctx.constants
+        gradient = grad * unit / (slope * ((v - theta + offset) / theta).abs() + 1) ** 2
+        return gradient, -gradient, None, None, None
 
 
 def plain(
-    current: Tensor, theta: Tensor, bias: Tensor, how: Arithmetic, unit: float, slope: float
+    current: Tensor, theta: Tensor, bias: Tensor, arithmetic: Arithmetic, unit: float, slope: float
 ) -> tuple[Tensor, Tensor]:
     """Neurons without rounding of decays, one torch operation after another."""
     v, s = torch.zeros_like(current[0]), torch.zeros_like(current[0])
     spikes, membranes = [], []
     for now in current:
-        v = v * how.beta
-        if how.reset_timing == "next_step" and how.reset == "zero":
+        v = v * arithmetic.beta
+        if arithmetic.reset_timing == "next_step" and arithmetic.reset == "zero":
             v = v * (1 - s.detach())
-        v = v + now * 2.0**how.fraction_bits + bias
-        if how.reset_timing == "next_step" and how.reset == "subtract":
+        v = v + now * 2.0**arithmetic.fraction_bits + bias
+        if arithmetic.reset_timing == "next_step" and arithmetic.reset == "subtract":
             v = v - theta * s.detach()
-        s = Spike.apply(v, theta.expand_as(v), 0.5 if how.fires == "ge" else 0.0, unit, slope)  # type: ignore[no-untyped-call]
-        if how.reset_timing == "same_step":
+        s = Spike.apply(
+            v, theta.expand_as(v), 0.5 if arithmetic.fires == "ge" else 0.0, unit, slope
+        )  # type: ignore[no-untyped-call]
+        if arithmetic.reset_timing == "same_step":
             v = (
                 v * (1 - s.detach())
-                if how.reset == "zero"
+                if arithmetic.reset == "zero"
                 else v - theta * s.detach()
-                if how.reset == "subtract"
+                if arithmetic.reset == "subtract"
                 else v
             )
         spikes.append(s)
@@ -76,7 +78,7 @@ def test_the_loops_and_the_statements_are_autograds(
     seed: int, drawn: Arithmetic, slope: float
 ) -> None:
     """Without a leak, so that decays round nothing."""
-    how = replace(
+    arithmetic = replace(
         drawn,
         decay_form="multiply",
         decay_numerator=1,
@@ -92,14 +94,14 @@ def test_the_loops_and_the_statements_are_autograds(
     bias = torch.randint(-2, 3, (5,)).double().requires_grad_()
     inputs = (current, theta, bias)
     unit = 2.0**-4
-    rule = lif.integer_rule(how, unit, slope, torch.float64, in_thresholds=True)
-    expected = plain(current, theta, bias, how, unit, slope)
+    rule = lif.integer_rule(arithmetic, unit, slope, torch.float64, in_thresholds=True)
+    expected = plain(current, theta, bias, arithmetic, unit, slope)
     given = {"threshold": theta, "bias": bias}
     zero = torch.zeros(3, 5).double()
-    found = {
+    got = {
         "loops": lif.scan(current, theta, bias, rule, 7),
         "statements": scan(
-            program_of(how),
+            program_of(arithmetic),
             current,
             given,
             7,
@@ -109,7 +111,7 @@ def test_the_loops_and_the_statements_are_autograds(
     }
     weights = torch.randn(2, 7, 3, 5).double()
     wanted = torch.autograd.grad((torch.stack(expected) * weights).sum(), inputs)
-    for name, outputs in found.items():
+    for name, outputs in got.items():
         for one, other in zip(outputs, expected, strict=True):
             assert torch.equal(one, other), name
         for one, other in zip(
@@ -118,7 +120,7 @@ def test_the_loops_and_the_statements_are_autograds(
             strict=True,
         ):
             assert torch.allclose(one, other, rtol=1e-9, atol=1e-12), name
-    in_weights = lif.integer_rule(how, unit, slope, torch.float64)
+    in_weights = lif.integer_rule(arithmetic, unit, slope, torch.float64)
     usual = torch.autograd.grad(
         (torch.stack(lif.scan(current, theta, bias, in_weights, 7)) * weights).sum(), inputs
     )
@@ -140,7 +142,7 @@ def test_torch_operations_have_the_compiled_loops_bits() -> None:
         rng.integers(-9, 20, (6, 3, 9)).astype(np.float32),
     )
     fired = (raw > theta).astype(np.float32)
-    made = []
+    results = []
     for in_torch in (False, True):
         sums = tuple(np.zeros((3, 9), np.float32) for _ in range(3))
         current = np.zeros((6, 3, 9), np.float32)
@@ -160,8 +162,8 @@ def test_torch_operations_have_the_compiled_loops_bits() -> None:
             lif_torch.backward(*[*as_torch, rule])
         else:
             lif_kernels.backward(*[*arrays, rule])
-        made.append((current, *sums))
-    for one, other in zip(*made, strict=True):
+        results.append((current, *sums))
+    for one, other in zip(*results, strict=True):
         assert np.array_equal(one, other)
         assert one.any()
 
@@ -194,7 +196,7 @@ def test_phase_a_computes_the_fields_in_floats(
     reset: Reset, timing: ResetTiming, fires: Fires, in_thresholds: bool
 ) -> None:
     """By numpy, one step after another, with membranes that meet the threshold exactly."""
-    how = Arithmetic("shift", 7, 3, "floor", reset, timing, fires)
+    arithmetic = Arithmetic("shift", 7, 3, "floor", reset, timing, fires)
     rng = np.random.default_rng(1)
     current = rng.integers(-2, 4, (30, 2, 5)) / 2.0
     v, s = np.zeros((2, 5)), np.zeros((2, 5))
@@ -210,11 +212,11 @@ def test_phase_a_computes_the_fields_in_floats(
             v = np.where(s > 0, 0.0, v) if reset == "zero" else v - s if reset == "subtract" else v
         spikes.append(s)
         membranes.append(v)
-    rule = lif.float_rule(0.875, 2.0, torch.float64, how, in_thresholds=in_thresholds)
-    found = lif.scan(torch.tensor(current), torch.tensor(1.0), torch.tensor(0.0), rule, 30)
+    rule = lif.float_rule(0.875, 2.0, torch.float64, arithmetic, in_thresholds=in_thresholds)
+    got = lif.scan(torch.tensor(current), torch.tensor(1.0), torch.tensor(0.0), rule, 30)
     assert met > 0
-    assert np.array_equal(found[0].numpy(), spikes)
-    assert np.array_equal(found[1].numpy(), membranes)
+    assert np.array_equal(got[0].numpy(), spikes)
+    assert np.array_equal(got[1].numpy(), membranes)
 
 
 def test_phase_a_computes_a_program_without_rounding_and_bounds() -> None:
@@ -242,7 +244,7 @@ def test_phase_a_computes_a_program_without_rounding_and_bounds() -> None:
         spikes.append(s)
         membranes.append(v)
     given = {"threshold": torch.tensor(theta).double(), "n": torch.tensor(2)}
-    found = scan(program, torch.tensor(current), given, 12, {}, Surrogate(0.25, 1.0), smooth=True)
+    got = scan(program, torch.tensor(current), given, 12, {}, Surrogate(0.25, 1.0), smooth=True)
     assert {0.0, 1.0, 2.0} <= set(np.unique(spikes))
-    assert np.array_equal(found[0].numpy(), spikes)
-    assert np.allclose(found[1].numpy(), membranes, rtol=1e-12, atol=1e-12)
+    assert np.array_equal(got[0].numpy(), spikes)
+    assert np.allclose(got[1].numpy(), membranes, rtol=1e-12, atol=1e-12)

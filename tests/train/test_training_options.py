@@ -82,9 +82,9 @@ def test_weights_stay_within_the_clamp_in_all_phases() -> None:
     data = load_dataset(tiny_recipe().data, None)
     bound = 0.0625
     free, clamped = train(tiny_recipe(), data), train(_changed(clamp=bound), data)
-    for made, inside in ((free, False), (clamped, True)):
-        assert made.last is not None
-        for weights in (made.model.weights, made.last.weights):
+    for trained, inside in ((free, False), (clamped, True)):
+        assert trained.last is not None
+        for weights in (trained.model.weights, trained.last.weights):
             assert (
                 max(float(weight.detach().abs().max()) for weight in weights.values()) <= bound
             ) == inside
@@ -105,8 +105,8 @@ def test_gradients_are_clipped_together() -> None:
         )
         torch.manual_seed(recipe.seed)
         start = FloatNet(recipe.network, data.shape)
-        made = train(recipe.model_copy(update={"finetune": None}), data).model
-        pairs = zip(start.parameters(), made.parameters(), strict=True)
+        model = train(recipe.model_copy(update={"finetune": None}), data).model
+        pairs = zip(start.parameters(), model.parameters(), strict=True)
         moved[clip] = float(torch.cat([(a - b).detach().flatten() for a, b in pairs]).norm())
     assert moved[1e-3] == pytest.approx(1e-3, rel=1e-2)
     assert moved[None] > 1e-2
@@ -143,9 +143,9 @@ def _of_events(steps: int) -> Recipe:
 def test_the_exported_network_has_the_test_samples_steps(tmp_path: Path) -> None:
     write_speech(tmp_path, 24, 4)
     data = load_dataset(SHD, tmp_path)
-    made = train(_of_events(25), data)
-    assert made.network is not None
-    assert made.network.steps == 25
+    trained = train(_of_events(25), data)
+    assert trained.network is not None
+    assert trained.network.steps == 25
     with pytest.raises(UsageError) as error:
         train(_of_events(10), data)
     assert (

@@ -39,9 +39,9 @@ def test_float32_twin_equals_the_reference_where_it_is_proven(data: st.DataObjec
     compare(expected.trace, trace(Twin(net), x)).require_equal("twin")
 
 
-@pytest.mark.parametrize("made", [small_network, recurrent_network, delayed_network])
-def test_one_unit_of_any_threshold_is_seen(made: object) -> None:
-    net, x = made()  # type: ignore[operator]
+@pytest.mark.parametrize("factory", [small_network, recurrent_network, delayed_network])
+def test_one_unit_of_any_threshold_is_seen(factory: object) -> None:
+    net, x = factory()  # type: ignore[operator]
     expected = simulate(net, x, trace=net.neurons)
     assert alive(expected)
     for name, neuron in net.neurons.items():
@@ -97,17 +97,17 @@ def test_thresholds_stay_at_least_one() -> None:
     with torch.no_grad():
         twin.neurons["out"].threshold.fill_(-3.0)
     twin.clamp_thresholds()
-    made = twin.network().nodes["out"]
-    assert isinstance(made, Neuron)
-    assert np.array_equal(made.threshold, np.ones_like(made.threshold))
+    neuron = twin.network().nodes["out"]
+    assert isinstance(neuron, Neuron)
+    assert np.array_equal(neuron.threshold, np.ones_like(neuron.threshold))
 
 
 def test_event_driven_neurons_are_refused_by_name() -> None:
     net, _ = small_network()
-    how = replace(net.neurons["lif2"].fields, update="event", reset_timing="same_step")
+    arithmetic = replace(net.neurons["lif2"].fields, update="event", reset_timing="same_step")
     neuron = net.neurons["lif2"]
     changed: Network = replace(
-        net, nodes={**net.nodes, "lif2": Neuron(neuron.threshold, neuron.bias, how)}
+        net, nodes={**net.nodes, "lif2": Neuron(neuron.threshold, neuron.bias, arithmetic)}
     )
     with pytest.raises(
         NotMappable,

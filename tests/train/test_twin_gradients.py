@@ -29,14 +29,14 @@ def gradient(
     spikes, membranes, _ = scan(
         program, current, values, len(inputs), states, Surrogate(1 / 8, 1.0)
     )
-    made = torch.autograd.grad(
+    slopes = torch.autograd.grad(
         (spikes if of == "fired" else membranes)[step].sum(),
         [current, *values.values()],
         allow_unused=True,
         materialize_grads=True,
     )
-    return made[0].flatten().tolist(), {
-        name: float(value) for name, value in zip(values, made[1:], strict=True)
+    return slopes[0].flatten().tolist(), {
+        name: float(value) for name, value in zip(values, slopes[1:], strict=True)
     }
 
 

@@ -43,8 +43,8 @@ def test_one_unit_of_a_factor_is_noticed() -> None:
 
 def test_gradients_of_the_weights_before_are_as_many_times_as_large() -> None:
     def gradient(factor: int) -> torch.Tensor:
-        how = Arithmetic(decay_numerator=0, reset="none", fires="never", state_bits=16)
-        never = Neuron(np.zeros(2, np.int32), np.zeros(2, np.int32), how)
+        arithmetic = Arithmetic(decay_numerator=0, reset="none", fires="never", state_bits=16)
+        never = Neuron(np.zeros(2, np.int32), np.zeros(2, np.int32), arithmetic)
         nodes = {
             "fc": Linear(np.ones((2, 3), np.int8)),
             "gain": Scale(np.array([factor, 1])),

@@ -41,13 +41,13 @@ def test_every_choice_of_fields_is_recognised() -> None:
     for form, rounding, reset, timing, fires, overflow in product(*fields):
         if fires == "never" and reset != "none":
             continue
-        how = Arithmetic(form, 7, 3, rounding, reset, timing, fires, 5, 11, overflow)
-        program = program_of(how)
+        arithmetic = Arithmetic(form, 7, 3, rounding, reset, timing, fires, 5, 11, overflow)
+        program = program_of(arithmetic)
         read = fields_of(program)
         assert read is not None
         assert program_of(read) == program
         if reset != "none":  # without a reset there is no timing
-            assert read == how
+            assert read == arithmetic
 
 
 @pytest.mark.parametrize("name", [*MACHINES, "two states", "by event", "a bias first"])
@@ -96,10 +96,10 @@ def drawn(
 
 
 def require_same(
-    data: st.DataObject, inputs: list[Tensor], found: Outputs, expected: Outputs
+    data: st.DataObject, inputs: list[Tensor], got: Outputs, expected: Outputs
 ) -> None:
     """Outputs to the last bit, and gradients of a random weighting of them to nine digits."""
-    for one, other in zip(found, expected, strict=True):
+    for one, other in zip(got, expected, strict=True):
         assert torch.equal(one, other)
     wanted = data.draw(st.sampled_from([(True, False), (False, True), (True, True)]))
     weights = [
@@ -108,7 +108,7 @@ def require_same(
     ]
     losses = [
         sum((out * weight).sum() for out, weight in zip(outputs, weights, strict=True))
-        for outputs in (found, expected)
+        for outputs in (got, expected)
     ]
     gradients = [
         torch.autograd.grad(loss, inputs, materialize_grads=True, allow_unused=True)  # type: ignore[arg-type]
@@ -120,21 +120,25 @@ def require_same(
 
 @budget(50, 200)
 @given(st.data(), arithmetics())
-def test_usual_neurons_are_those_of_the_fused_loops(data: st.DataObject, how: Arithmetic) -> None:
-    inputs, spikes, unit, slope, steps = drawn(data, how.state_bits, how.fraction_bits)
+def test_usual_neurons_are_those_of_the_fused_loops(
+    data: st.DataObject, arithmetic: Arithmetic
+) -> None:
+    inputs, spikes, unit, slope, steps = drawn(
+        data, arithmetic.state_bits, arithmetic.fraction_bits
+    )
     current, theta, bias, membrane = inputs
     given = {"threshold": theta, "bias": bias}
     states = {"v": membrane, "fired": spikes}
-    found = scan(program_of(how), current, given, steps, states, Surrogate(unit, slope))
+    got = scan(program_of(arithmetic), current, given, steps, states, Surrogate(unit, slope))
     expected = lif.scan(
         current,
         theta,
         bias,
-        lif.integer_rule(how, unit, slope, torch.float64),
+        lif.integer_rule(arithmetic, unit, slope, torch.float64),
         steps,
         (membrane, spikes),
     )
-    require_same(data, inputs, found[:2], expected)
+    require_same(data, inputs, got[:2], expected)
 
 
 def through(value: Tensor, exact: Tensor) -> Tensor:
@@ -142,37 +146,45 @@ def through(value: Tensor, exact: Tensor) -> Tensor:
     return exact.detach() + (value - value.detach())
 
 
-def leaked(v: Tensor, how: Arithmetic | Synapse) -> Tensor:
+def leaked(v: Tensor, arithmetic: Arithmetic | Synapse) -> Tensor:
     """One decay."""
-    part = v * (1 if how.decay_form == "shift" else how.decay_numerator) * 2.0**-how.decay_shift
-    part = through(part, ROUND[how.rounding](part))
-    return v - part if how.decay_form == "shift" else part
+    part = (
+        v
+        * (1 if arithmetic.decay_form == "shift" else arithmetic.decay_numerator)
+        * 2.0**-arithmetic.decay_shift
+    )
+    part = through(part, ROUND[arithmetic.rounding](part))
+    return v - part if arithmetic.decay_form == "shift" else part
 
 
-def kept(v: Tensor, how: Arithmetic | Synapse) -> Tensor:
+def kept(v: Tensor, arithmetic: Arithmetic | Synapse) -> Tensor:
     """One Bound."""
-    if how.overflow == "saturate":
-        return v.clamp(how.lowest, how.highest)
-    return v - torch.floor((v.detach() - how.lowest) * 2.0**-how.state_bits) * 2.0**how.state_bits
+    if arithmetic.overflow == "saturate":
+        return v.clamp(arithmetic.lowest, arithmetic.highest)
+    return (
+        v
+        - torch.floor((v.detach() - arithmetic.lowest) * 2.0**-arithmetic.state_bits)
+        * 2.0**arithmetic.state_bits
+    )
 
 
 @budget(25, 200)
 @given(st.data(), arithmetics(reset="zero", reset_timing="same_step", fires="ge"), synapses())
 def test_two_states_are_those_of_a_plain_loop(
-    data: st.DataObject, how: Arithmetic, synapse: Synapse
+    data: st.DataObject, arithmetic: Arithmetic, synapse: Synapse
 ) -> None:
     inputs, _, unit, slope, steps = drawn(
-        data, min(how.state_bits, synapse.state_bits), how.fraction_bits
+        data, min(arithmetic.state_bits, synapse.state_bits), arithmetic.fraction_bits
     )
     current, theta, bias, membrane = inputs
     axes = (*theta.shape, *[1] * (current.ndim - 2 - theta.ndim))
     v, i, late = membrane, torch.zeros_like(membrane), synapse.bias_to == "membrane"
     spikes, membranes = [], []
     for t in range(steps):
-        i = leaked(i, synapse) + current[t % len(current)] * 2.0**how.fraction_bits
+        i = leaked(i, synapse) + current[t % len(current)] * 2.0**arithmetic.fraction_bits
         i = kept(i if late else i + bias.view(axes), synapse)
-        v = leaked(v, how) + i
-        v = kept(v + bias.view(axes) if late else v, how)
+        v = leaked(v, arithmetic) + i
+        v = kept(v + bias.view(axes) if late else v, arithmetic)
         x = (v - theta.view(axes) + 0.5) * unit
         s = through(
             x / (1 + slope * x.abs()), (x > 0).double()
@@ -180,11 +192,14 @@ def test_two_states_are_those_of_a_plain_loop(
         v = v * (1 - s.detach())
         spikes.append(s)
         membranes.append(v)
-    program, states = program_of(how, synapse), {"v": membrane, "i": torch.zeros_like(membrane)}
-    found = scan(
+    program, states = (
+        program_of(arithmetic, synapse),
+        {"v": membrane, "i": torch.zeros_like(membrane)},
+    )
+    got = scan(
         program, current, {"threshold": theta, "bias": bias}, steps, states, Surrogate(unit, slope)
     )
-    require_same(data, inputs, found[:2], (torch.stack(spikes), torch.stack(membranes)))
+    require_same(data, inputs, got[:2], (torch.stack(spikes), torch.stack(membranes)))
 
 
 # -------------------------------------------------------------------- up to where float32 holds

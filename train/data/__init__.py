@@ -1,4 +1,4 @@
-"""Data sets: one embedded, the others read from their official files in a folder given with --data."""
+"""Data sets: one embedded, the others read from their official files in a folder."""
 
 from lehr.train.data.dataset import Dataset, Split, load_dataset
 

@@ -1,4 +1,7 @@
-"""Unpacking the archives in which data sets are published: no path leads out of the folder, and no bomb fills the disk."""
+"""Unpacking the archives in which data sets are published.
+
+No path leads out of the folder, and no bomb fills the disk.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +69,10 @@ def unpack(archive: Path, folder: Path, limit: int = MAX_BYTES) -> None:
 
 
 def _files(archive: Path) -> Generator[tuple[str, int, IO[bytes]], None, None]:
-    """Name, size and contents of each file, in the archive's order; neither format's reader gives more bytes than the size it states."""
+    """Yield name, size and contents of each file, in the archive's order.
+
+    Neither format's reader gives more bytes than the size it states.
+    """
     if archive.suffix == ".zip":
         with zipfile.ZipFile(archive) as packed:
             for info in packed.infolist():

@@ -26,7 +26,11 @@ from lehr.train.recipe import DataRecipe
 
 @dataclass(frozen=True)
 class Split:
-    """Samples and their labels: uint8 `[N, *shape]` (held for all steps) or `[N, T, *shape]` (one slice per step), and int64 `[N]`."""
+    """Samples and their labels.
+
+    Samples are uint8 `[N, *shape]` (held for all steps) or `[N, T, *shape]` (one slice per step),
+    labels int64 `[N]`.
+    """
 
     x: Values
     y: Labels
@@ -58,7 +62,10 @@ class Dataset:
 
     @property
     def test_steps(self) -> int | None:
-        """T of validation and test inputs, which may be longer than those trained on; None where a sample is held."""
+        """T of validation and test inputs, which may be longer than those trained on.
+
+        None where a sample is held.
+        """
         return None if self.steps is None else self.test.x.shape[1]
 
     @property
@@ -108,7 +115,10 @@ def load_dataset(recipe: DataRecipe, folder: Path | None) -> Dataset:
 
 
 def _split(source: Source, limit: int | None, recipe: DataRecipe, number: int) -> Split:
-    """Read the first `limit` samples (all if None), and encode them if the recipe says so; `number` is the split's."""
+    """Read the first `limit` samples, all if None, and encode them if the recipe says so.
+
+    `number` is the split's.
+    """
     chosen = np.arange(len(source.labels))[:limit]
     x = source.read(chosen)
     if recipe.encoding != "current":
@@ -166,7 +176,7 @@ def _check(recipe: DataRecipe, reader: _Reader) -> None:
 
 
 def _official(name: str, inner: tuple[str, ...], folder: Path | None) -> Path:
-    """Return the folder of the official files: `folder`, or one in it that has the data set's name."""
+    """Return the folder of the official files: `folder`, or one in it of the data set's name."""
     if folder is None:
         raise UsageError(
             f"data set {name} is read from its official files; give their folder with --data DIR, "

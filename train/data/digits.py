@@ -1,4 +1,4 @@
-"""The embedded data set: 1,797 real handwritten digits of 8x8 pixels, which scikit-learn brings along.
+"""The embedded data set: 1,797 real handwritten digits of 8x8 pixels, from scikit-learn.
 
 Source: Alpaydin & Kaynak 1998, "Optical Recognition of Handwritten Digits", UCI Machine Learning
 Repository (its test part).
@@ -16,7 +16,9 @@ TRAIN, VALIDATION = 1197, 300
 
 
 def load_digits() -> tuple[tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]], tuple[int, int]]:
-    """All images, shuffled once by a fixed seed, and where to cut them into train, validation and test.
+    """Return all images, shuffled once by a fixed seed, and where to cut them.
+
+    They are cut into train, validation and test.
 
     Returns:
         Images uint8 `[1797, 1, 8, 8]`, whose grey levels 0..16 are spread over 0..255; labels int64

@@ -1,4 +1,4 @@
-"""Official files of data sets, fetched when asked (`--download`) and compared with their published MD5.
+"""Official files of data sets, fetched on request and compared with their published MD5.
 
 Sources of addresses and MD5s: of MNIST and Fashion-MNIST torchvision's `datasets/mnist.py` (the
 MD5s of the second also its authors' README), of N-MNIST, SHD and SSC tonic's `datasets/nmnist.py`
@@ -14,14 +14,17 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
 
 from lehr.atomic import writing
+from lehr.download import Bar, fetch
 from lehr.errors import FileRefused, UsageError
 from lehr.train.data.archive import unpack
 
 MIRROR = "LEHR_DATA_MIRROR"
-"""Environment variable with the address of a mirror, which has the files as `DATA-SET/FILE`; the MD5s stay the official ones."""
+"""Environment variable with the address of a mirror.
+
+It has the files as `DATA-SET/FILE`; the MD5s stay the official ones.
+"""
 
 
 @dataclass(frozen=True)
@@ -32,30 +35,18 @@ class Remote:
         name: of the file.
         md5: of its bytes.
         address: where it is fetched, or, for `by_hand`, the page that hands it out.
-        made: the file or folder that it is or is unpacked to, in the data set's folder.
+        becomes: the file or folder that it is or is unpacked to, in the data set's folder.
         top: the folder in the archive with all that the data set's folder is to hold; empty where
-            that is `made` alone.
+            that is `becomes` alone.
         by_hand: whether it can be fetched from a mirror only.
     """
 
     name: str
     md5: str
     address: str
-    made: str
+    becomes: str
     top: str = ""
     by_hand: bool = False
-
-
-class Bar(Protocol):
-    """What shows how far a transfer is, as pooch drives it: in bytes."""
-
-    @property
-    def total(self) -> int: ...  # noqa: D102
-    @total.setter
-    def total(self, value: int) -> None: ...
-    def update(self, n: int) -> Any: ...  # noqa: D102
-    def reset(self) -> Any: ...  # noqa: D102
-    def close(self) -> Any: ...  # noqa: D102
 
 
 def _idx(base: str, *md5s: str) -> tuple[Remote, ...]:
@@ -136,7 +127,10 @@ _WITHOUT = {
 
 
 def download(name: str, folder: Path | None, bar: Callable[[str], Bar]) -> None:
-    """Fetch the official files of a data set that are not in `folder` or in a folder of the data set's name there, into the latter.
+    """Fetch the official files of a data set that are missing.
+
+    Those are missing that are neither in `folder` nor in a folder of the data set's name there,
+    which they go to.
 
     An archive that already lies beside them is unpacked and not fetched.
 
@@ -163,7 +157,7 @@ def download(name: str, folder: Path | None, bar: Callable[[str], Bar]) -> None:
     try:
         place.mkdir(parents=True, exist_ok=True)
         for remote in OFFICIAL[name]:
-            if not (place / remote.made).exists():
+            if not (place / remote.becomes).exists():
                 with tempfile.TemporaryDirectory(prefix=".download.", dir=place) as part:
                     _get(name, remote, place, Path(part), bar(remote.name))
     except OSError as error:
@@ -175,14 +169,20 @@ def download(name: str, folder: Path | None, bar: Callable[[str], Bar]) -> None:
 
 
 def _place(name: str, folder: Path) -> Path:
-    """Where the loader looks, `lehr.train.data.dataset`, or a folder of its own: some data sets name their files alike."""
+    """Return where the loader looks, `lehr.train.data.dataset`, or a folder of its own.
+
+    Some data sets name their files alike.
+    """
     own = [folder / inner for inner in (name, *(remote.top for remote in OFFICIAL[name])) if inner]
-    beside = any((folder / remote.made).exists() for remote in OFFICIAL[name])
+    beside = any((folder / remote.becomes).exists() for remote in OFFICIAL[name])
     return next((inner for inner in own if inner.is_dir()), folder if beside else own[0])
 
 
 def _get(name: str, remote: Remote, place: Path, part: Path, bar: Bar) -> None:
-    """Put what `remote` becomes into `place`, by renames of which that of `made` is the last; `part` is an empty folder there."""
+    """Put what `remote` becomes into `place`, by renames, that of what it becomes last.
+
+    `part` is an empty folder there.
+    """
     import pooch
 
     file = place / remote.name
@@ -190,30 +190,27 @@ def _get(name: str, remote: Remote, place: Path, part: Path, bar: Bar) -> None:
         file = _fetch(name, remote, place, part, bar)
     elif pooch.file_hash(str(file), alg="md5") != remote.md5:
         raise FileRefused(f"{file} is not the official file, whose MD5 is {remote.md5}; remove it")
-    if remote.made == remote.name:
+    if remote.becomes == remote.name:
         with writing(
-            place / remote.made
+            place / remote.becomes
         ) as whole:  # with the rights of the user's other files, which a temporary one has not
             shutil.copyfile(file, whole)
         return
     (part / "unpacked").mkdir()
     unpack(file, part / "unpacked")
-    made = part / "unpacked" / remote.top / remote.made
-    if not made.exists():
+    unpacked = part / "unpacked" / remote.top / remote.becomes
+    if not unpacked.exists():
         raise FileRefused(
-            f"{remote.name} holds no {made.relative_to(part / 'unpacked')}; get it again from its "
-            "official source"
+            f"{remote.name} holds no {unpacked.relative_to(part / 'unpacked')}; get it again from "
+            "its official source"
         )
-    others = [path for path in made.parent.iterdir() if path != made] if remote.top else []
-    for path in (*others, made):
+    others = [path for path in unpacked.parent.iterdir() if path != unpacked] if remote.top else []
+    for path in (*others, unpacked):
         path.replace(place / path.name)
 
 
 def _fetch(name: str, remote: Remote, place: Path, part: Path, bar: Bar) -> Path:
     """Fetch one file into `part`, and compare it with its MD5."""
-    import pooch
-    from requests import RequestException
-
     mirror = os.environ.get(MIRROR)
     by_hand = f"put {remote.name} from {remote.address} into {place} yourself"
     if remote.by_hand and not mirror:
@@ -221,37 +218,6 @@ def _fetch(name: str, remote: Remote, place: Path, part: Path, bar: Bar) -> Path
             f"data set {name} is handed out on a page only; {by_hand}, and --download unpacks it"
         )
     address = f"{mirror.rstrip('/')}/{name}/{remote.name}" if mirror else remote.address
-    pooch.get_logger().setLevel("WARNING")  # the bar says the rest
-    # A server that calls a .gz file an encoding would have it unpacked on the way: ask for its
-    # bytes as they are.
-    get: Any = pooch.HTTPDownloader(
-        progressbar=cast(Any, bar), chunk_size=1 << 20, headers={"Accept-Encoding": "identity"}
+    return fetch(
+        address, f"md5:{remote.md5}", part / remote.name, "the official file", by_hand, bar
     )
-    try:
-        return Path(pooch.retrieve(address, f"md5:{remote.md5}", remote.name, part, downloader=get))
-    except RequestException as error:
-        raise FileRefused(
-            f"{address} cannot be fetched: {_reason(error)}; try again, or {by_hand}"
-        ) from None
-    except ValueError:
-        raise FileRefused(
-            f"{address} is not the official file, whose MD5 is {remote.md5}; try again, or "
-            f"{by_hand}"
-        ) from None
-
-
-def _reason(error: Exception) -> str:
-    """What went wrong on the way, without the library's own nesting."""
-    from requests import exceptions
-
-    match error:
-        case exceptions.HTTPError(response=answer) if answer is not None:
-            return f"the server says {answer.status_code} {answer.reason}"
-        case exceptions.Timeout():
-            return "the server does not answer"
-        case exceptions.ChunkedEncodingError():
-            return "the transfer was cut short"
-        case exceptions.ConnectionError():
-            return "there is no connection to the server"
-        case _:
-            return str(error)

@@ -1,4 +1,4 @@
-"""Events to frames: time is cut into T slices of equal length, and a slice has a 1 where at least one event fell."""
+"""Events to frames: time is cut into T equal slices, with a 1 where at least one event fell."""
 
 from __future__ import annotations
 
@@ -49,14 +49,19 @@ class CameraEvents(Events):
                 "data.transforms are computed by tonic, which is not installed; pip install "
                 "'lehr[tonic]'"
             ) from None
-        made = np.zeros(len(self.time), [(name, np.int64) for name in "xytp"])
-        made["x"], made["y"], made["t"], made["p"] = self.x, self.y, self.time, self.polarity
+        events = np.zeros(len(self.time), [(name, np.int64) for name in "xytp"])
+        events["x"], events["y"], events["t"], events["p"] = (
+            self.x,
+            self.y,
+            self.time,
+            self.polarity,
+        )
         for transform in transforms:
-            if len(made):  # they look for the largest coordinate
-                made = getattr(tonic, transform.name)(**transform.model_dump(exclude={"name"}))(
-                    made
+            if len(events):  # they look for the largest coordinate
+                events = getattr(tonic, transform.name)(**transform.model_dump(exclude={"name"}))(
+                    events
                 )
-        return CameraEvents(made["t"], made["x"], made["y"], made["p"])
+        return CameraEvents(events["t"], events["x"], events["y"], events["p"])
 
     def smaller(self, factor: int) -> CameraEvents:
         """Return the events of a camera whose pixels are `factor` times as wide and high."""
@@ -64,7 +69,10 @@ class CameraEvents(Events):
 
 
 def camera_frames(events: CameraEvents, recipe: DataRecipe, size: int) -> Values:
-    """One sample's frames `[steps, 2, rows, columns]` as a recipe says, of a square camera of `size` pixels."""
+    """Return one sample's frames `[steps, 2, rows, columns]` as a recipe says.
+
+    The camera is square, of `size` pixels.
+    """
     assert recipe.steps is not None
     assert recipe.step_ms is not None
     kept = events.transformed(recipe.transforms).smaller(recipe.downsample)
@@ -72,14 +80,19 @@ def camera_frames(events: CameraEvents, recipe: DataRecipe, size: int) -> Values
 
 
 def camera_shape(size: int, factor: int) -> Shape:
-    """Shape of a frame of a square camera of `size` pixels, each `factor` times as wide and high."""
+    """Return the shape of a frame of a square camera of `size` pixels.
+
+    Its pixels are each `factor` times as wide and high.
+    """
     return (2, -(-size // factor), -(-size // factor))
 
 
 def frames(
     time_ms: npt.NDArray[np.float64], address: Integers, shape: Shape, steps: int, step_ms: float
 ) -> Values:
-    """Frames uint8 `[steps, *shape]` of 0 and 1; events before 0 and after the last frame are left out.
+    """Return frames uint8 `[steps, *shape]` of 0 and 1.
+
+    Events before 0 and after the last frame are left out.
 
     Args:
         time_ms: of each event, in milliseconds.
@@ -88,8 +101,8 @@ def frames(
         steps: number of frames.
         step_ms: length of each, in milliseconds.
     """
-    made = np.zeros((steps, int(np.prod(shape))), np.uint8)
+    raster = np.zeros((steps, int(np.prod(shape))), np.uint8)
     step = np.floor(time_ms / step_ms)
     inside = (step >= 0) & (step < steps)
-    made[step[inside].astype(np.int64), address[inside]] = 1
-    return made.reshape(steps, *shape)
+    raster[step[inside].astype(np.int64), address[inside]] = 1
+    return raster.reshape(steps, *shape)

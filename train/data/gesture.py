@@ -1,4 +1,6 @@
-"""DVS128 Gesture: eleven gestures before an event camera of 128x128 pixels, several of them in a recording.
+"""DVS128 Gesture: eleven gestures before an event camera of 128x128 pixels.
+
+A recording has several of them.
 
 A recording `NAME.aedat` is an AEDAT 3.1 file; `NAME_labels.csv` beside it tells class (from 1),
 start and end of each gesture in microseconds. `trials_to_train.txt` and `trials_to_test.txt` list
@@ -54,7 +56,7 @@ def _part(recipe: DataRecipe, folder: Path, part: str) -> Source:
     recording = np.repeat(np.arange(len(names)), [len(table) for table in tables])
 
     def read(indices: Indices) -> Values:
-        made = np.zeros(
+        frames = np.zeros(
             (len(indices), recipe.steps or 0, *camera_shape(SIZE, recipe.downsample)), np.uint8
         )
         for number in np.unique(recording[indices]):
@@ -67,8 +69,8 @@ def _part(recipe: DataRecipe, folder: Path, part: str) -> Source:
                         f"{recordings[number]} has no event from {start:,} to {end:,} us, where a "
                         f"gesture should be; {_AGAIN}"
                     )
-                made[place] = camera_frames(inside, recipe, SIZE)
-        return made
+                frames[place] = camera_frames(inside, recipe, SIZE)
+        return frames
 
     return Source(gestures[:, 0] - 1, read)
 

@@ -25,7 +25,9 @@ _MAX_BYTES, _MAX_AXES = 1 << 30, 4
 
 
 def load_idx_folder(folder: Path, name: str) -> tuple[tuple[Images, Labels], tuple[Images, Labels]]:
-    """Training and test part of a data set in MNIST's four files: uint8 `[N, 1, H, W]` and int64 `[N]` each.
+    """Read both parts of a data set in MNIST's four files.
+
+    Each is uint8 `[N, 1, H, W]` and int64 `[N]`.
 
     Raises:
         UsageError: when a file is not in `folder`.

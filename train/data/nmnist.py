@@ -1,4 +1,6 @@
-"""N-MNIST: MNIST's digits seen by a moving event camera of 34x34 pixels, one file of 40-bit events a sample.
+"""N-MNIST: MNIST's digits seen by a moving event camera of 34x34 pixels.
+
+A sample is one file of 40-bit events.
 
 Source: Orchard, Jayawant, Cohen & Thakor 2015, "Converting static image datasets to spiking
 neuromorphic datasets using saccades".
@@ -66,28 +68,28 @@ def read_events(path: Path) -> CameraEvents:
 
 def _source(paths: list[Path], labels: Labels, recipe: DataRecipe) -> Source:
     def read(indices: Indices) -> Values:
-        made = np.zeros(
+        frames = np.zeros(
             (len(indices), recipe.steps or 0, *camera_shape(SIZE, recipe.downsample)), np.uint8
         )
         for place, index in enumerate(indices):
-            made[place] = camera_frames(read_events(paths[index]), recipe, SIZE)
-        return made
+            frames[place] = camera_frames(read_events(paths[index]), recipe, SIZE)
+        return frames
 
     return Source(labels, read)
 
 
 def _official(folder: Path) -> tuple[list[Path], Labels]:
-    found = sorted(
+    files = sorted(
         (path.stem, path)
         for digit in range(CLASSES)
         for path in (folder / str(digit)).glob("*.bin")
     )
-    if not found:
+    if not files:
         raise UsageError(
             f"data folder {folder} has no DIGIT/NUMBER.bin; unpack nmnist's {folder.name}.zip there"
         )
-    return [path for _, path in found], np.array(
-        [int(path.parent.name) for _, path in found], np.int64
+    return [path for _, path in files], np.array(
+        [int(path.parent.name) for _, path in files], np.int64
     )
 
 

@@ -17,7 +17,9 @@ Indices = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Source:
-    """Samples that are read when they are asked for: event recordings take a hundred times their size once they are frames.
+    """Samples that are read when they are asked for.
+
+    Event recordings take a hundred times their size once they are frames.
 
     Attributes:
         labels: of all samples, int64 `[N]`.
@@ -33,7 +35,7 @@ class Source:
 
 
 def in_memory(x: Values, y: Labels) -> Source:
-    """Samples that are already arrays."""
+    """Return samples that are already arrays."""
     return Source(y, lambda indices: x[indices])
 
 
@@ -57,7 +59,10 @@ class Sources:
 
 
 def split_off(count: int, share: float, seed: int) -> tuple[Indices, Indices]:
-    """Shuffle `count` indices by `seed` (numpy's PCG64) and cut: the rest, and the last `share` of them, at least one."""
+    """Shuffle `count` indices by `seed` (numpy's PCG64) and cut.
+
+    It returns the rest, and the last `share` of them, at least one.
+    """
     order = np.random.default_rng(seed).permutation(count)
     cut = count - max(1, round(count * share))
     return order[:cut], order[cut:]

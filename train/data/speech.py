@@ -1,4 +1,6 @@
-"""Spoken words as spikes of 700 cochlear channels: the HDF5 files of the Spiking Heidelberg Digits and the Spiking Speech Commands.
+"""Spoken words as spikes of 700 cochlear channels.
+
+They are in the HDF5 files of the Spiking Heidelberg Digits and the Spiking Speech Commands.
 
 `fsdd` is a stand-in in the same layout, made of the Free Spoken Digit Dataset: ten English digits.
 It is not SHD, and an accuracy on it says nothing about one there.
@@ -36,7 +38,7 @@ _LIMITS = Limits(
 
 
 def load_speech(recipe: DataRecipe, folder: Path) -> Sources:
-    """Return the parts of a data set: `NAME_train.h5` and `NAME_test.h5`, of ssc also its own `ssc_valid.h5`.
+    """Return the parts of a data set: `NAME_train.h5`, `NAME_test.h5`, of ssc its `ssc_valid.h5`.
 
     Raises:
         UsageError: when a file is not in `folder`.
@@ -101,13 +103,13 @@ def _part(recipe: DataRecipe, folder: Path, part: str) -> Source:
     channels = recipe.channels or CHANNELS
 
     def read(indices: Indices) -> Values:
-        made = np.zeros((len(indices), steps, channels), np.uint8)
+        stacked = np.zeros((len(indices), steps, channels), np.uint8)
         for place, index in enumerate(indices):
             gathered = units[index].astype(np.int64) * channels // CHANNELS
-            made[place] = frames(
+            stacked[place] = frames(
                 times[index].astype(np.float64) * 1000, gathered, (channels,), steps, step_ms
             )
-        return made
+        return stacked
 
     whole = Source(labels.astype(np.int64), read)
     return (
@@ -119,8 +121,8 @@ def _part(recipe: DataRecipe, folder: Path, part: str) -> Source:
 
 def _check(path: Path, sample: int, time: Any, unit: Any) -> None:
     if time.dtype.kind != "f" or unit.dtype.kind not in "iu" or time.shape != unit.shape:
-        told = f"{len(time)} times ({time.dtype}) and {len(unit)} units ({unit.dtype})"
-        raise FileRefused(f"{path}: sample {sample} has {told}; {_AGAIN}")
+        sizes = f"{len(time)} times ({time.dtype}) and {len(unit)} units ({unit.dtype})"
+        raise FileRefused(f"{path}: sample {sample} has {sizes}; {_AGAIN}")
     if not np.isfinite(time).all():
         raise FileRefused(f"{path}: sample {sample} has a time that is no number; {_AGAIN}")
     if len(unit) and (unit.min() < 0 or unit.max() >= CHANNELS):

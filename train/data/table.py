@@ -53,6 +53,9 @@ def read_table(
 
 
 def _begins_with_row(text: str, delimiter: str | None) -> bool:
-    """Whether the first line of a text holds a number, or is a comment, which is left out all the same."""
+    """Whether the first line of a text holds a number, or is a comment.
+
+    A comment is left out all the same.
+    """
     line = text.splitlines()[0].partition("#")[0].strip() if text else ""
     return any(_NUMBER.match(cell.strip()) for cell in line.split(delimiter)) if line else True

@@ -1,4 +1,6 @@
-"""The input of the temporal task: one pattern of Poisson spikes, whose label is the step at which the output is to fire.
+"""The input of the temporal task: one pattern of Poisson spikes.
+
+Its label is the step at which the output is to fire.
 
 Source: Eshraghian & Lu 2022, section on temporal coding: 100 channels, 100 steps, each with a
 chance of its own, drawn evenly from 0..1, and a spike at step 75. Nothing is to be generalised:
@@ -20,7 +22,10 @@ SPIKE = 0.75
 
 
 def load_temporal(recipe: DataRecipe, folder: Path | None) -> Sources:  # noqa: ARG001
-    """Draw the pattern from `data.seed`: the raw bytes of numpy's PCG64, those of the chances first, a spike where the other is below."""
+    """Draw the pattern from `data.seed`.
+
+    By the raw bytes of numpy's PCG64, those of the chances first: a spike where the other is below.
+    """
     assert recipe.steps is not None
     words = np.random.PCG64(recipe.seed).random_raw(-(-2 * recipe.steps * CHANNELS // 8))
     chance, drawn = (

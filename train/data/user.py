@@ -83,7 +83,10 @@ def _part(archive: Archive, prefix: str) -> tuple[Values, Labels]:
 
 
 def _require_numbered(path: Path, prefixes: Sequence[str], labels: Sequence[Labels]) -> None:
-    """Refuse a highest label that is far beyond all others: 255 and the like mark samples that have no class."""
+    """Refuse a highest label that is far beyond all others.
+
+    255 and the like mark samples that have no class.
+    """
     classes = np.unique(np.concatenate(labels))
     if len(classes) < 2 or classes[-1] - classes[-2] <= len(classes):
         return

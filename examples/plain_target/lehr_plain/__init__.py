@@ -1,4 +1,4 @@
-"""The smallest target: a network of dense layers as one JSON file, and a program in plain Python that runs it.
+"""Smallest target: dense layers as one JSON file, and a program in plain Python that runs it.
 
 It is a package of its own, which lehr finds by the entry point in its pyproject.toml. To see that
 it is right:
@@ -29,7 +29,10 @@ PROGRAM, MODEL = "run.py", "network.json"
 
 
 class Plain(Target):
-    """States what run.py computes, and nothing more; `nodes`, `weights` and `readouts` are the least, which need not be said."""
+    """Target that states what run.py computes, and nothing more.
+
+    `nodes`, `weights` and `readouts` are the least, which need not be said.
+    """
 
     name: ClassVar[str] = "plain"
     summary: ClassVar[str] = "a program in plain Python for dense layers of binary weights"
@@ -46,49 +49,33 @@ class Plain(Target):
     )
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
-        """Nothing but what the class states."""
+        """Return no problem: the class states all that there is."""
         del net
         return ()
 
     def plan(self, net: Network, options: Options) -> BuildPlan:
-        """The network as numbers, and the program."""
+        """Plan the network as numbers, and the program."""
         del options
-        layers = [
-            {"name": name, "from": _sources(net, name), **_numbers(net, name)} for name in net.order
-        ]
-        model = {
-            "shape": list(net.input.shape),
-            "highest": net.input.highest,
-            "steps": net.steps,
-            "layers": layers,
-        }
-        return BuildPlan(
-            {MODEL: to_json(model), PROGRAM: files("lehr_plain").joinpath(PROGRAM).read_bytes()}
-        )
+        entry = {"shape": list(net.input.shape), "highest": net.input.highest, "steps": net.steps}
+        layers = [{"name": n, "from": _sources(net, n), **_numbers(net, n)} for n in net.order]
+        program = files("lehr_plain").joinpath(PROGRAM).read_bytes()
+        return BuildPlan({MODEL: to_json({**entry, "layers": layers}), PROGRAM: program})
 
     def estimate(
         self, net: Network, rates: Mapping[str, float], options: Options | None = None
     ) -> Estimate:
-        """The number of weights."""
+        """Estimate the number of weights."""
         del rates, options
-        return Estimate(
-            (
-                Figure(
-                    "weights",
-                    sum(node.weight.size for node in net.weighted.values()),
-                    "numbers",
-                    "their count",
-                ),
-            )
-        )
+        count = sum(node.weight.size for node in net.weighted.values())
+        return Estimate((Figure("weights", count, "numbers", "their count"),))
 
     def runner(self) -> Interpreter:
-        """Python itself."""
+        """Return what runs the artefact: Python itself."""
         return Interpreter()
 
 
 def _sources(net: Network, name: str) -> list[list[Any]]:
-    """What arrives at a node: names, and whether the value is that of the step before."""
+    """Return what arrives at a node: names, and whether the value is that of the step before."""
     return [[source, (source, name) in net.feedback] for source in net.sources(name)]
 
 
@@ -97,22 +84,18 @@ def _numbers(net: Network, name: str) -> dict[str, Any]:
     if isinstance(node, Linear):
         return {"weight": node.weight.tolist()}
     assert isinstance(node, Neuron)  # there are no other nodes: `check` has refused them
-    how = node.fields
-    numbers = {
-        "k": how.decay_numerator,
-        "n": how.decay_shift,
-        "F": how.fraction_bits,
-        "low": how.lowest,
-        "high": how.highest,
-    }
-    return {**numbers, "threshold": node.threshold.tolist(), "bias": node.bias.tolist()}
+    fields = node.fields
+    numbers = {"k": fields.decay_numerator, "n": fields.decay_shift, "F": fields.fraction_bits}
+    ends = {"low": fields.lowest, "high": fields.highest}
+    by_channel = {"threshold": node.threshold.tolist(), "bias": node.bias.tolist()}
+    return {**numbers, **ends, **by_channel}
 
 
 class Interpreter:
-    """Runs the program in a Python of its own."""
+    """Runner of the program, in a Python of its own."""
 
     def missing(self) -> str | None:
-        """Nothing."""
+        """Return None: Python is never missing."""
         return None
 
     def run(self, folder: Path, x: npt.NDArray[np.uint8]) -> Trace:
@@ -136,8 +119,6 @@ class Interpreter:
         if ran.returncode:
             raise NotBitExact(f"{folder / PROGRAM}: {ran.stderr.splitlines()[-1]}; build it again")
         traced: dict[str, dict[str, Any]] = json.loads(ran.stdout)
-        spikes = {name: np.array(values, np.uint8) for name, values in traced["spikes"].items()}
-        return Trace(
-            spikes,
-            {name: np.array(values, np.int32) for name, values in traced["membranes"].items()},
-        )
+        spikes = {n: np.array(values, np.uint8) for n, values in traced["spikes"].items()}
+        membranes = {n: np.array(values, np.int32) for n, values in traced["membranes"].items()}
+        return Trace(spikes, membranes)

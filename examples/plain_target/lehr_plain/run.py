@@ -1,4 +1,7 @@
-"""Run network.json, which lies beside this file: samples [N][T][inputs] from standard input, spikes and membranes to standard output."""
+"""Run network.json, which lies beside this file.
+
+Samples [N][T][inputs] come from standard input, spikes and membranes go to standard output.
+"""
 
 import json
 import pathlib
@@ -32,15 +35,10 @@ for sample in json.load(sys.stdin):
                 continue
             for i, threshold in enumerate(layer["threshold"]):
                 product = v[name][i] * layer["k"]
-                leaked = (
-                    product >> layer["n"] if product >= 0 else -(-product >> layer["n"])
-                )  # rounded toward zero
-                m = (
-                    leaked
-                    + (arriving[i] << layer["F"])
-                    + layer["bias"][i]
-                    - threshold * before[name][i]
-                )
+                # rounded toward zero
+                leaked = product >> layer["n"] if product >= 0 else -(-product >> layer["n"])
+                given = (arriving[i] << layer["F"]) + layer["bias"][i]
+                m = leaked + given - threshold * before[name][i]
                 v[name][i] = min(max(m, layer["low"]), layer["high"])
             value[name] = [
                 int(m > threshold) for m, threshold in zip(v[name], layer["threshold"], strict=True)

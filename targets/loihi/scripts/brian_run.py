@@ -25,10 +25,13 @@ SIDE_BY_SIDE = 32
 LARGEST = 255
 
 
-def dense(told, k, shape):
-    """Sources, destinations and weights of a convolution's synapses, maps counted row by row."""
-    weight, (sh, sw, ph, pw, dh, dw, groups) = told[f"weight{k}"], told[f"window{k}"]
-    (_, height, width), (outs, rows, columns) = shape, told[f"shape{k}"]
+def dense(arrays, k, shape):
+    """Return sources, destinations and weights of a convolution's synapses.
+
+    Maps are counted row by row.
+    """
+    weight, (sh, sw, ph, pw, dh, dw, groups) = arrays[f"weight{k}"], arrays[f"window{k}"]
+    (_, height, width), (outs, rows, columns) = shape, arrays[f"shape{k}"]
     of_group_in, of_group_out = weight.shape[1], outs // groups
     out, into, y, z, r, c = np.meshgrid(
         *map(np.arange, (*weight.shape, rows, columns)), indexing="ij"
@@ -51,7 +54,10 @@ def matrix(weight):
 
 
 def biases(bias):
-    """Return the same of one source for each neuron, which fires in every step: a bias is as many synapses as it takes."""
+    """Return the same of one source for each neuron, which fires in every step.
+
+    A bias is as many synapses as it takes.
+    """
     left, ways = bias.copy(), []
     while left.any():
         now = np.clip(left, -LARGEST, LARGEST)
@@ -63,7 +69,7 @@ def biases(bias):
 
 def connect(group, source, sizes, way, copies):
     """Synapses of both signs, for each copy of the network."""
-    made = []
+    groups = []
     for positive in (True, False):
         here = way[2] > 0 if positive else way[2] < 0
         if not here.any():
@@ -78,14 +84,14 @@ def connect(group, source, sizes, way, copies):
             i=(sources + offsets * sizes[0]).ravel(), j=(places + offsets * sizes[1]).ravel()
         )
         synapses.w = np.tile(weights, copies)
-        made.append(synapses)
-    return made
+        groups.append(synapses)
+    return groups
 
 
-def run(told, x):
+def run(arrays, x):
     """Spikes and membranes of some samples."""
     copies, steps = x.shape[:2]
-    layers = sum(name.startswith("weight") and not name.startswith("weight_rec") for name in told)
+    layers = sum(name.startswith("weight") and not name.startswith("weight_rec") for name in arrays)
     total, size = steps + layers, int(np.prod(x.shape[2:]))
     flat = x.reshape(copies, steps, size)
     sample, time, which = np.nonzero(flat)
@@ -95,19 +101,19 @@ def run(told, x):
     )
     parts, groups = [source], []
     for k in range(layers):
-        current, membrane, threshold = (int(number) for number in told[f"neuron{k}"])
-        neurons = int(np.prod(told[f"shape{k}"]))
+        current, membrane, threshold = (int(number) for number in arrays[f"neuron{k}"])
+        neurons = int(np.prod(arrays[f"shape{k}"]))
         group = loihi.LoihiNeuronGroup(
             copies * neurons, threshold_v_mant=threshold, decay_v=membrane, decay_I=current
         )
-        way = dense(told, k, shape) if told[f"type{k}"] else matrix(told[f"weight{k}"])
+        way = dense(arrays, k, shape) if arrays[f"type{k}"] else matrix(arrays[f"weight{k}"])
         parts += [group, *connect(group, source, (size, neurons), way, copies)]
-        if f"weight_rec{k}" in told:
+        if f"weight_rec{k}" in arrays:
             parts += connect(
-                group, group, (neurons, neurons), matrix(told[f"weight_rec{k}"]), copies
+                group, group, (neurons, neurons), matrix(arrays[f"weight_rec{k}"]), copies
             )
-        if f"bias{k}" in told:
-            each = np.repeat(told[f"bias{k}"], neurons // len(told[f"bias{k}"]))
+        if f"bias{k}" in arrays:
+            each = np.repeat(arrays[f"bias{k}"], neurons // len(arrays[f"bias{k}"]))
             ticks = np.arange(k, k + steps)
             always = loihi.LoihiSpikeGeneratorGroup(
                 copies, *(a.ravel() for a in np.meshgrid(np.arange(copies), ticks))
@@ -116,7 +122,7 @@ def run(told, x):
         fired, seen = loihi.LoihiSpikeMonitor(group), loihi.LoihiStateMonitor(group, "v")
         parts += [fired, seen]
         groups.append((fired, seen, neurons))
-        source, size, shape = group, neurons, tuple(told[f"shape{k}"])
+        source, size, shape = group, neurons, tuple(arrays[f"shape{k}"])
     network = loihi.LoihiNetwork(*parts)
     network.run(total)
     out = {}
@@ -127,17 +133,17 @@ def run(told, x):
         if not np.array_equal(v, np.round(v)):
             raise SystemExit("a membrane is no integer")
         for key, values in (("s", at), ("v", v)):
-            own = values[k : k + steps].reshape(steps, copies, *told[f"shape{k}"]).swapaxes(0, 1)
+            own = values[k : k + steps].reshape(steps, copies, *arrays[f"shape{k}"]).swapaxes(0, 1)
             out[f"{key}{k}"] = own.astype(np.int32)
     return out
 
 
 def main(source, sink):
-    """All samples, some at a time."""
+    """Run all samples, some at a time."""
     with np.load(source) as archive:
-        told = dict(archive)
-    x = told.pop("x")
-    done = [run(told, x[n : n + SIDE_BY_SIDE]) for n in range(0, len(x), SIDE_BY_SIDE)]
+        arrays = dict(archive)
+    x = arrays.pop("x")
+    done = [run(arrays, x[n : n + SIDE_BY_SIDE]) for n in range(0, len(x), SIDE_BY_SIDE)]
     np.savez(sink, **{name: np.concatenate([part[name] for part in done]) for name in done[0]})
 
 

@@ -1,4 +1,6 @@
-"""Runs a netx network in Lava's bit-accurate processes: `python lava_run.py in.npz out.npz network.net`.
+"""Run a netx network in Lava's bit-accurate processes.
+
+    python lava_run.py in.npz out.npz network.net
 
 In: `x` [N, T, *shape], 0 and 1. Out: `s0`, `v0`, `s1`, ... spikes and membranes of each layer at
 its own steps, [N, T, *shape].
@@ -17,7 +19,8 @@ TORCH_ONLY = (
     "lava.lib.dl.slayer.neuron.rf",
     "lava.lib.dl.slayer.neuron.sdn",
 )
-for name in TORCH_ONLY:  # netx imports them for resonators and sigma-delta neurons alone; they need torch, which is not installed
+# netx imports them for resonators and sigma-delta neurons alone; they need torch, which is missing
+for name in TORCH_ONLY:
     stub = types.ModuleType(name)
     stub.neuron_params = None
     stub.__path__ = []
@@ -39,7 +42,10 @@ from lava.proc.monitor.process import Monitor  # noqa: E402
 
 @implements(proc=RecurrentDense, protocol=LoihiProtocol)
 class PyRecurrentDenseModel(AbstractPyBlockModel):
-    """What netx lacks for its own block: as those of its other blocks, it is nothing but the processes inside."""
+    """Model that netx lacks for its own block.
+
+    As those of its other blocks, it is nothing but the processes inside.
+    """
 
 
 sys.modules[
@@ -48,7 +54,10 @@ sys.modules[
 
 
 def channels_last(values):
-    """Maps `[..., C, H, W]` as Lava has them, `[..., W, H, C]`, and back; vectors as they are."""
+    """Return maps `[..., C, H, W]` as Lava has them, `[..., W, H, C]`, and back.
+
+    Vectors stay as they are.
+    """
     return values.swapaxes(-1, -3) if values.ndim > 2 else values
 
 

@@ -27,8 +27,8 @@ def connect(source, group, synapses):
     source.connect_neurons_sparse(group, {"weight": [float(w) for _, _, w in synapses]}, pairs)
 
 
-def run(told, x, layers):
-    """One sample: spikes of each layer, energy by part in joules, seconds."""
+def run(arrays, x, layers):
+    """Run one sample: spikes of each layer, energy by part in joules, seconds."""
     arch, net = sanafe.load_loihi(), sanafe.Network()
     entry = net.create_neuron_group("input", x.shape[1])
     for number, neuron in enumerate(entry):
@@ -41,15 +41,19 @@ def run(told, x, layers):
         )
     core, source = place(arch, entry, 0), entry
     for k in range(layers):
-        threshold, stays = map(float, told[f"neuron{k}"])
-        how = {"threshold": threshold, "leak_decay": stays, "reset_mode": "hard"}
+        threshold, stays = map(float, arrays[f"neuron{k}"])
+        model = {"threshold": threshold, "leak_decay": stays, "reset_mode": "hard"}
         hardware = {"soma_hw_name": "loihi_lif", "default_synapse_hw_name": "loihi_dense_synapse"}
         group = net.create_neuron_group(
-            f"layer{k}", int(told[f"size{k}"]), model_attributes=how, log_spikes=True, **hardware
+            f"layer{k}",
+            int(arrays[f"size{k}"]),
+            model_attributes=model,
+            log_spikes=True,
+            **hardware,
         )
-        connect(source, group, told[f"synapses{k}"])
-        if f"own{k}" in told:
-            connect(group, group, told[f"own{k}"])
+        connect(source, group, arrays[f"synapses{k}"])
+        if f"own{k}" in arrays:
+            connect(group, group, arrays[f"own{k}"])
         core, source = place(arch, group, core), group
     chip = sanafe.SpikingChip(arch)
     chip.load(net)
@@ -68,12 +72,12 @@ def run(told, x, layers):
 
 
 def main(source, sink):
-    """All samples."""
+    """Run all samples."""
     with np.load(source) as archive:
-        told = dict(archive)
-    x = told.pop("x")
-    layers = sum(name.startswith("neuron") for name in told)
-    spikes, energies, seconds = zip(*(run(told, sample, layers) for sample in x), strict=True)
+        arrays = dict(archive)
+    x = arrays.pop("x")
+    layers = sum(name.startswith("neuron") for name in arrays)
+    spikes, energies, seconds = zip(*(run(arrays, sample, layers) for sample in x), strict=True)
     parts = sorted(energies[0])
     energy = np.array([[each[part] for part in parts] for each in energies])
     np.savez(

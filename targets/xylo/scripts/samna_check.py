@@ -1,4 +1,6 @@
-"""Validate a configuration in samna 0.7.1: `python samna_check.py IN.npz OUT.npz configuration.json`.
+"""Validate a configuration in samna 0.7.1.
+
+    python samna_check.py IN.npz OUT.npz configuration.json
 
 That version knows the first core of the family, as `pollen`: all of the second's configuration but
 the biases.
@@ -14,15 +16,15 @@ from samna.pollen.configuration import PollenConfiguration
 sys.path.insert(0, str(Path(__file__).parent))
 from samna_configuration import configured
 
-made = configured(PollenConfiguration(), sys.argv[3])
-valid, message = samna.pollen.validate_configuration(made)
+configuration = configured(PollenConfiguration(), sys.argv[3])
+valid, message = samna.pollen.validate_configuration(configuration)
 if not valid:
     sys.exit(f"configuration is not valid: {message}")
 again = PollenConfiguration()
-again.from_json(made.to_json())
-if again.to_json() != made.to_json():
+again.from_json(configuration.to_json())
+if again.to_json() != configuration.to_json():
     sys.exit("configuration is another after a round through JSON")
-events = samna.pollen.pollen_configuration_to_event(made)
+events = samna.pollen.pollen_configuration_to_event(configuration)
 memory = [event for event in events if type(event).__name__ == "WriteMemoryValue"]
 np.savez(
     sys.argv[2],

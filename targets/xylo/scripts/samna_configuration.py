@@ -1,14 +1,20 @@
-"""A configuration of samna's with what a file of lehr's sets: `configured(XyloConfiguration(), "configuration.json")`."""
+"""Set what a file of lehr's says in a configuration of samna's.
+
+configured(XyloConfiguration(), "configuration.json")
+"""
 
 import json
 from pathlib import Path
 
 
-def configured(made, file):
-    """Set in `made` what `file` says; the rest stays as samna has it, and what its version does not know is left out."""
-    told = json.loads(Path(file).read_text("utf-8"))
-    made.from_json(json.dumps(_over(json.loads(made.to_json()), told)))
-    return made
+def configured(configuration, file):
+    """Set in an object of samna's what `file` says.
+
+    The rest stays as samna has it, and what its version does not know is left out.
+    """
+    values = json.loads(Path(file).read_text("utf-8"))
+    configuration.from_json(json.dumps(_over(json.loads(configuration.to_json()), values)))
+    return configuration
 
 
 def _over(old, new):

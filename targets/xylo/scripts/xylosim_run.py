@@ -1,7 +1,9 @@
-"""Run a configuration in xylosim: `python xylosim_run.py IN.npz OUT.npz configuration.json`; x is `[samples, steps, inputs]`.
+"""Run a configuration in xylosim.
 
-OUT.npz gets spikes, membranes and synapse currents of hidden neurons and outputs, `[samples, steps,
-neurons]`.
+    python xylosim_run.py IN.npz OUT.npz configuration.json
+
+x is `[samples, steps, inputs]`. OUT.npz gets spikes, membranes and synapse currents of hidden
+neurons and outputs, `[samples, steps, neurons]`.
 """
 
 import json
@@ -20,14 +22,17 @@ def synapses(part):
 
 
 def of(neurons, name):
-    """One number of each neuron."""
+    """Return one number of each neuron."""
     return [neuron[name] for neuron in neurons]
 
 
-def layer_of(told):
-    """Return the simulator of a configuration, and the synapses that it keeps pointers to: they must live as long as it does."""
-    parts = [told["input"], told["reservoir"], told["readout"]]
-    hidden, outputs = told["reservoir"]["neurons"], told["readout"]["neurons"]
+def layer_of(configuration):
+    """Return the simulator of a configuration, and the synapses that it keeps pointers to.
+
+    These must live as long as it does.
+    """
+    parts = [configuration["input"], configuration["reservoir"], configuration["readout"]]
+    hidden, outputs = configuration["reservoir"]["neurons"], configuration["readout"]["neurons"]
     into, recurrent, out = kept = [synapses(part) for part in parts]
     layer = XyloLayer(
         synapses_in=into,
@@ -36,7 +41,7 @@ def layer_of(told):
         aliases=[[] for _ in hidden],
         threshold=of(hidden, "threshold"),
         threshold_out=of(outputs, "threshold"),
-        has_bias=told["bias_enable"],
+        has_bias=configuration["bias_enable"],
         bias=of(hidden, "v_mem_bias"),
         bias_out=of(outputs, "v_mem_bias"),
         weight_shift_inp=parts[0]["weight_bit_shift"],
@@ -74,13 +79,13 @@ def main():
                 np.transpose(layer.rec_i_syn_out),
             )
         )
-    made = {}
+    outputs = {}
     for name, samples in records.items():
         for at, quantity in enumerate(("spikes", "membrane", "current")):
-            made[f"{quantity}.{name}"] = np.array(
+            outputs[f"{quantity}.{name}"] = np.array(
                 [sample[at] for sample in samples], np.uint8 if at == 0 else np.int16
             )
-    np.savez(sys.argv[2], **made)
+    np.savez(sys.argv[2], **outputs)
     del layer, kept
 
 

@@ -1,0 +1,87 @@
+"""`lehr models`: the networks of the zoo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lehr.cli.console import Json, session
+
+app = typer.Typer(
+    no_args_is_help=True, help="List trained networks, and get one with samples and its recipe."
+)
+
+
+@app.command("list")
+def list_models(
+    markdown: Annotated[
+        bool, typer.Option("--md", help="Print the page of the documentation, in Markdown.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """List the trained networks that `lehr models get` writes.
+
+    Example: lehr models list
+    """
+    with session(as_json) as out:
+        from dataclasses import asdict
+
+        from lehr import zoo
+
+        if markdown:
+            from lehr.zoo.page import page
+
+            for line in page(zoo.entries().values()).splitlines():
+                out.say(line)
+        else:
+            out.table(
+                ("model", "what it is", "accuracy on the test set", "bytes", "fetched"),
+                [
+                    (e.name, e.description, e.accuracy, f"{e.bytes:,}", _yes(not e.bundled))
+                    for e in zoo.entries().values()
+                ],
+            )
+        out.facts["models"] = [asdict(each) for each in zoo.entries().values()]
+
+
+@app.command()
+def get(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A model of `lehr models list`.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="FOLDER", help="Folder to write; NAME if not given."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a trained network with 16 samples, its card and its recipe into a folder.
+
+    Its files are compared with their SHA-256. Those that do not come with lehr are fetched from the
+    project's releases, or from where the environment variable LEHR_MODELS says.
+
+    Example: lehr models get digits
+    """
+    with session(as_json) as out:
+        import shlex
+
+        from lehr import zoo
+        from lehr.cli.data import transfers
+
+        with transfers() as bar:
+            folder = zoo.get(name, output, bar)
+        model = zoo.entry(name)
+        out.say(f"wrote {folder}: {', '.join(model.files)}")
+        out.say(f"accuracy on the test set: {model.accuracy}")
+        files = (str(folder / "model.nir"), "--target", model.target or "c")
+        line = shlex.join(("lehr", "build", *files, "-i", str(folder / "samples.npz"), "-o", "out"))
+        out.say(f"next: {line}")
+        out.facts.update(
+            folder=str(folder), files=list(model.files), network=model.digest, next=line
+        )
+
+
+def _yes(it_is: bool) -> str:
+    return "yes" if it_is else "no"

@@ -1,0 +1,81 @@
+"""What an artefact needs: its figures, estimated beside measured, and what of them can be put in one line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from lehr.plot.costs import Cost, in_order
+from lehr.report.facts import CostFacts, TableFacts
+from lehr.targets.contract import Figure, Table
+
+_OF = re.compile(r"\bof ([\d,]+)\Z")
+_PER = re.compile(r"([fpnum]?)([Js]) per (inference|sample|step)\Z")
+_SIZES = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0}
+_NOT_OURS = "benchmark"
+"""Of a figure that a chip's makers published of a network of their own."""
+
+
+def cost(figure: Figure, origin: str) -> CostFacts:
+    """Return a figure, with its share of the device where its unit says how much there is."""
+    there = _OF.search(figure.unit)
+    limit = float(there[1].replace(",", "")) if there else None
+    return CostFacts(figure.name, float(figure.value), figure.unit, figure.source, origin, limit)
+
+
+def drawn(costs: Sequence[CostFacts]) -> list[Cost]:
+    """Return costs as they are drawn: estimated beside measured, limits and wholes first."""
+    found: dict[tuple[str, str], Cost] = {}
+    for each in costs:
+        key = each.name, each.unit
+        kept = found.get(key, Cost(*key, limit=each.limit))
+        if each.origin == "estimated":
+            found[key] = kept._replace(estimated=each.value)
+        else:
+            found[key] = kept._replace(measured=each.value)
+    return in_order(list(found.values()))
+
+
+def per_inference(costs: Sequence[CostFacts], quantity: str, steps: int) -> CostFacts | None:
+    """Return the energy ("J") or the time ("s") of an inference, in J or s.
+
+    What was measured goes before what was estimated. A figure that was published of another network
+    is none.
+    """
+    ranks = {"measured": 0, "of the run": 0, "estimated": 1}
+    found = []
+    for each in costs:
+        unit = _PER.match(each.unit)
+        if unit is None or unit[2] != quantity or _NOT_OURS in each.name:
+            continue
+        times = steps if unit[3] == "step" else 1
+        value = each.value * _SIZES[unit[1]] * times
+        found.append(CostFacts(each.name, value, quantity, each.source, each.origin))
+    return min(found, key=lambda each: ranks[each.origin], default=None)
+
+
+def fullest(costs: Sequence[CostFacts], tables: Sequence[TableFacts]) -> tuple[str, float] | None:
+    """Return what of the device is used most, and the share of it, by figures and by tables of used and there."""
+    shares = [(each.name, each.share) for each in costs if each.share is not None]
+    for table in tables:
+        if {"used", "there"} <= set(table.columns):
+            used, there = (list(table.columns).index(name) for name in ("used", "there"))
+            for row in table.rows:
+                most = _number(row[there])
+                if most:
+                    shares.append((row[0], _number(row[used]) / most))
+    return max(shares, key=lambda each: each[1], default=None)
+
+
+def table(told: Table) -> TableFacts:
+    """Return a target's table as texts."""
+    return TableFacts(
+        told.title, tuple(told.columns), tuple(tuple(map(str, row)) for row in told.rows)
+    )
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text.replace(",", ""))
+    except ValueError:
+        return 0.0

@@ -1,0 +1,73 @@
+"""The report of a built folder of each target: verified where its tool is here, with all it tells of itself."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from report_pages import Page
+
+import lehr as api
+from lehr.targets import registry
+from lehr.targets.conformance.golden import mapping
+from lehr.targets.report import tables
+
+FIRST = ("c", "onnx", "speck")
+"""Of C, of a tool of Python, and of a chip."""
+TARGETS = [
+    pytest.param(target.name, marks=[] if target.name in FIRST else pytest.mark.slow)
+    for target in registry.targets()
+    if not target.no_artefact
+]
+PER = re.compile(r"([pnum]?)([sJ]) per (step|inference|sample)\Z")
+SIZES = {"": 1, "m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12}
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_the_page_of_an_artefact_says_what_the_target_says(name: str, tmp_path: Path) -> None:
+    target = registry.get(name)
+    _, example = next(iter(mapping(target)))
+    net, x = example.net, example.x
+    out = tmp_path / "out"
+    api.build(net, target, out, x)
+    labels = (example.expected.prediction + (np.arange(len(x)) == 0)) % math.prod(
+        net.shapes[net.output]
+    )
+    made = api.report(out, x, labels=labels, out=tmp_path / "page.html")
+    page = Page.of(tmp_path / "page.html")
+    verdict = made.facts.verdict
+    runner = target.runner()
+    missing = "no tool" if runner is None else runner.missing()
+    if missing:
+        assert verdict.word == ""
+        assert missing == "no tool" or missing in verdict.sentence
+        assert "PASS" not in page.text
+        assert "0 of " not in page.items["verdict"].text
+    else:
+        assert verdict.word == "PASS"
+        assert "Verdict: PASS" in page.text
+        assert verdict.samples == len(x)
+    figures = json.loads((out / "report" / "estimate.json").read_bytes())
+    shown = {row[0] for row in page.table("costs", "Figures").rows[1:]}
+    assert {figure["name"] for figure in figures} <= shown
+    own = [t.title for t in tables(out) if t.title not in ("estimate", "widths")]
+    assert own == [t.caption for t in page.items["costs"].tables[1:]]
+    energy = [
+        f["value"] * SIZES[unit[1]] * (net.steps if unit[3] == "step" else 1)
+        for f in figures
+        if (unit := PER.match(f["unit"])) and unit[2] == "J" and "benchmark" not in f["name"]
+    ]
+    rows = dict(page.table("verdict", "In short").rows[1:])
+    assert ("energy" in rows) == bool(energy)
+    if energy:
+        said = float(rows["energy"].partition(" ")[0])
+        assert said == pytest.approx(energy[0] * 1e6, rel=1e-3)
+    assert rows["target"] == name
+    right = int((example.expected.prediction == labels).sum())
+    accuracy = {row[1]: row for row in page.table("accuracy", "Accuracies").rows[1:]}
+    assert accuracy["simulator"][2] == f"{100 * right / len(x):.2f} %"
+    assert len((tmp_path / "page.html").read_bytes()) < 1_000_000
