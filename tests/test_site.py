@@ -33,10 +33,10 @@ TOOLS = {
 
 
 def code(cell: str) -> str:
-    """What Python reads of a cell: without lines for the shell, and nothing of one that is written to a file."""
+    """What Python reads of a cell: no lines for the shell, nothing that is written to a file."""
     if cell.startswith("%%writefile"):
         return ""
-    return re.sub(r"^( *)!.*$", r"\1pass", cell, flags=re.MULTILINE)
+    return re.sub(r"^( *)[!%].*$", r"\1pass", cell, flags=re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", NOTEBOOKS, ids=lambda page: page.stem)
