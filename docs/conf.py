@@ -16,7 +16,7 @@ os.environ |= {  # of the notebooks' kernels
     "LEHR_EXAMPLES": str(HERE.parent / "examples"),
     "LEHR_TUTORIALS": str(HERE / "tutorials"),
     "MATPLOTLIBRC": str(HERE / "_static"),
-    "TERM": "dumb",
+    "TTY_COMPATIBLE": "0",  # no bars and colours of rich
     "COLUMNS": "100",
 }
 OUTSIDE = {"../SECURITY.md": "security.md", "../benchmarks/README.md": "benchmarks.md"}
