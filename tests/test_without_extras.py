@@ -60,6 +60,9 @@ CORE_COMMANDS = {
     "targets ops": 0,
     "recipes list": 0,
     "recipes copy digits": 0,
+    "models list": 0,
+    "models get digits": 0,
+    "report model.nir": 0,
     "doctor": 0,
 }
 NEEDY_COMMANDS = {
@@ -77,6 +80,7 @@ NEEDY_COMMANDS = {
     ),
     "build model.nir --target onnx -o onnx2": "target onnx needs onnx; pip install 'lehr[onnx]'",
     "build model.nir --target iree -o iree": "target iree needs onnx; pip install 'lehr[onnx]'",
+    "report c -o c.html": "lehr.plot needs matplotlib; pip install 'lehr[report]'",
     "verify onnx": "target onnx needs onnx; pip install 'lehr[onnx]'",
 }
 

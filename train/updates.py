@@ -96,17 +96,17 @@ def decay_parameters(program: Program) -> set[str]:
 def _fields(net: NetworkRecipe, integrates: bool, fraction_bits: int) -> Arithmetic:
     beta = net.decay
     assert beta is not None, "a recipe without a machine has a beta"
-    told: dict[str, object] = {} if net.arithmetic is None else dict(net.arithmetic.fields)
+    fields: dict[str, object] = {} if net.arithmetic is None else dict(net.arithmetic.fields)
     if beta == 1:
-        told.pop("decay_form", None)  # without a leak there is no form of one
+        fields.pop("decay_form", None)  # without a leak there is no form of one
     shift = beta.denominator.bit_length() - 1
-    how = Arithmetic(
+    arithmetic = Arithmetic(
         decay_numerator=beta.numerator,
         decay_shift=shift,
         fraction_bits=fraction_bits,
-        **told,  # type: ignore[arg-type]
+        **fields,  # type: ignore[arg-type]
     )
-    return replace(how, reset="none", fires="never") if integrates else how
+    return replace(arithmetic, reset="none", fires="never") if integrates else arithmetic
 
 
 def _decay(program: Program, beta: Fraction) -> tuple[str, Decay] | None:

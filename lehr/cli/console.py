@@ -75,7 +75,7 @@ class Output:
         """A table of the result, for people; numbers are aligned to the right. Nothing is printed where there are no rows."""
         if self.as_json or not rows:
             return
-        width = layout.columns() or layout.PIPED
+        width = layout.columns_of_tables()
         if title:
             self.say(title)
         made = layout.lines_of_table(

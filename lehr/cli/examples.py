@@ -19,6 +19,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "lehr train digits-reckon --target reckon \\",
         "    --set train.epochs=2 -o chip",
         "lehr train fashion-mnist-short --data data -o shirts",
+        "lehr train digits --quick -o quick",
     ),
     "export": (
         "lehr export run -o model.nir",
@@ -46,7 +47,14 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "    --option device=nrf52840",
     ),
     "verify": ("lehr verify out", "lehr verify out -n 2"),
-    "report": ("lehr report out",),
+    "report": (
+        "lehr report out",
+        "lehr report model.nir -i in.npz -o network.html",
+        "lehr report run -o run.html --md",
+    ),
+    "models": ("lehr models list", "lehr models get digits"),
+    "models list": ("lehr models list",),
+    "models get": ("lehr models get digits-loihi -o zoo",),
     "conformance": ("lehr conformance -o golden",),
     "doctor": ("lehr doctor", "lehr doctor --json"),
     "recipes": ("lehr recipes list", "lehr recipes copy digits mine.toml"),

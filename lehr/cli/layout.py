@@ -27,15 +27,18 @@ _GOES_ON = " \\"
 
 
 def columns(stream: TextIO | None = None) -> int | None:
-    """Return how wide a terminal is, or what COLUMNS says; None for a pipe or file of any width.
+    """Return how wide a terminal is; None for a pipe or file, where a sentence is one line.
 
     Args:
         stream: where the text goes, stdout if None.
     """
-    if (stream or sys.stdout).isatty():
-        return shutil.get_terminal_size().columns
+    return shutil.get_terminal_size().columns if (stream or sys.stdout).isatty() else None
+
+
+def columns_of_tables() -> int:
+    """Return how wide a table on stdout may be."""
     told = os.environ.get("COLUMNS", "")
-    return int(told) if told.isdecimal() and int(told) else None
+    return columns() or (int(told) if told.isdecimal() and int(told) else PIPED)
 
 
 def wrapped(text: str, width: int | None) -> list[str]:

@@ -9,9 +9,7 @@ import typer
 
 from lehr.cli.console import Json, session
 
-app = typer.Typer(
-    no_args_is_help=True, help="List trained networks, and get one with samples and its recipe."
-)
+app = typer.Typer(help="List trained networks, and get one with samples and its recipe.")
 
 
 @app.command("list")
@@ -21,13 +19,11 @@ def list_models(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """List the trained networks that `lehr models get` writes.
-
-    Example: lehr models list
-    """
+    """List the trained networks that `lehr models get` writes."""
     with session(as_json) as out:
         from dataclasses import asdict
 
+        out.then("models", "get", "digits")
         from lehr import zoo
 
         if markdown:
@@ -61,12 +57,8 @@ def get(
 
     Its files are compared with their SHA-256. Those that do not come with lehr are fetched from the
     project's releases, or from where the environment variable LEHR_MODELS says.
-
-    Example: lehr models get digits
     """
     with session(as_json) as out:
-        import shlex
-
         from lehr import zoo
         from lehr.cli.data import transfers
 
@@ -75,12 +67,10 @@ def get(
         model = zoo.entry(name)
         out.say(f"wrote {folder}: {', '.join(model.files)}")
         out.say(f"accuracy on the test set: {model.accuracy}")
-        files = (str(folder / "model.nir"), "--target", model.target or "c")
-        line = shlex.join(("lehr", "build", *files, "-i", str(folder / "samples.npz"), "-o", "out"))
-        out.say(f"next: {line}")
-        out.facts.update(
-            folder=str(folder), files=list(model.files), network=model.digest, next=line
-        )
+        samples = folder / "samples.npz"
+        target = model.target or "c"
+        out.then("build", folder / "model.nir", "--target", target, "-i", samples, "-o", "out")
+        out.facts.update(folder=str(folder), files=list(model.files), network=model.digest)
 
 
 def _yes(it_is: bool) -> str:

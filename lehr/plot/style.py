@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from lehr.errors import ToolMissing
+from lehr.extras import needed_by
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -74,13 +74,9 @@ def drawing(ax: Axes | None, height: float, width: float = WIDTH) -> Iterator[Ax
     Raises:
         ToolMissing: when matplotlib is not installed.
     """
-    try:
+    with needed_by("lehr.plot"):
         from matplotlib import rc_context
         from matplotlib.figure import Figure
-    except ImportError:
-        raise ToolMissing(
-            "matplotlib is not installed; get it with: pip install 'lehr[report]'"
-        ) from None
     with rc_context(STYLE):
         yield (
             Figure((width, height), layout="constrained").add_subplot()  # pyplot would keep it

@@ -11,6 +11,7 @@ from lehr.targets.contract import Figure, Table
 
 _OF = re.compile(r"\bof ([\d,]+)\Z")
 _PER = re.compile(r"([fpnum]?)([Js]) per (inference|sample|step)\Z")
+_UNIT = re.compile(r"([fpnum]?)([Js])")
 _SIZES = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0}
 _NOT_OURS = "benchmark"
 """Of a figure that a chip's makers published of a network of their own."""
@@ -36,11 +37,13 @@ def drawn(costs: Sequence[CostFacts]) -> list[Cost]:
     return in_order(list(found.values()))
 
 
-def per_inference(costs: Sequence[CostFacts], quantity: str, steps: int) -> CostFacts | None:
+def per_inference(
+    costs: Sequence[CostFacts], tables: Sequence[TableFacts], quantity: str, steps: int
+) -> CostFacts | None:
     """Return the energy ("J") or the time ("s") of an inference, in J or s.
 
-    What was measured goes before what was estimated. A figure that was published of another network
-    is none.
+    What was measured goes before what was estimated, and a figure before a table of inferences, of
+    which the middle row is taken. A figure that was published of another network is none.
     """
     ranks = {"measured": 0, "of the run": 0, "estimated": 1}
     found = []
@@ -51,7 +54,21 @@ def per_inference(costs: Sequence[CostFacts], quantity: str, steps: int) -> Cost
         times = steps if unit[3] == "step" else 1
         value = each.value * _SIZES[unit[1]] * times
         found.append(CostFacts(each.name, value, quantity, each.source, each.origin))
-    return min(found, key=lambda each: ranks[each.origin], default=None)
+    best = min(found, key=lambda each: ranks[each.origin], default=None)
+    return best or _of_tables(tables, quantity)
+
+
+def _of_tables(tables: Sequence[TableFacts], quantity: str) -> CostFacts | None:
+    """Return what the middle row of a table of inferences says, in J or s."""
+    for table in tables:
+        if "inference" not in table.title or not table.rows:
+            continue
+        for column, cell in zip(table.columns, table.rows[len(table.rows) // 2], strict=True):
+            unit = _UNIT.fullmatch(column)
+            if unit and unit[2] == quantity:
+                value = _number(cell) * _SIZES[unit[1]]
+                return CostFacts(column, value, quantity, table.title, f"{table.title}, median row")
+    return None
 
 
 def fullest(costs: Sequence[CostFacts], tables: Sequence[TableFacts]) -> tuple[str, float] | None:

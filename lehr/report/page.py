@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -11,7 +12,7 @@ from markupsafe import Markup
 
 from lehr.report.facts import Facts, Verdict
 from lehr.report.gather import Gathered
-from lehr.report.section import Section, percent, plural
+from lehr.report.section import Section, percent, plural, thinned
 from lehr.report.sections import SECTIONS
 from lehr.report.sections.verdict import cost_rows, headline
 from lehr.shown import Table
@@ -25,7 +26,8 @@ KINDS = {"run": "Training run", "model": "Network", "artefact": "Built artefact"
 
 def sections(of: Gathered) -> list[Section]:
     """Return every item of the report, in order."""
-    return [make(of) for make in SECTIONS]
+    made = [make(of) for make in SECTIONS]
+    return [replace(each, tables=tuple(map(thinned, each.tables))) for each in made]
 
 
 def page(facts: Facts, items: Sequence[Section]) -> str:

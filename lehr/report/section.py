@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -9,6 +10,8 @@ from typing import Literal
 from lehr.shown import Table
 
 Mark = Literal["good", "watch", "bad"]
+ROWS = 200
+"""Of a table on a page, at most."""
 
 
 @dataclass(frozen=True)
@@ -82,3 +85,14 @@ def without_empty(table: Table) -> Table:
         [table.columns[n] for n in kept],
         [[row[n] for n in kept] for row in table.rows],
     )
+
+
+def thinned(table: Table) -> Table:
+    """Leave out rows of a long table, evenly; its title says so, and the facts have them all."""
+    total = len(table.rows)
+    if total <= ROWS:
+        return table
+    each = math.ceil(total / ROWS)
+    kept = [row for number, row in enumerate(table.rows, start=1) if number % each == 0]
+    title = f"{table.title}: one in {each} of {total:,} rows, and the last (--json has all)"
+    return Table(title, table.columns, [*kept, *([] if total % each == 0 else table.rows[-1:])])

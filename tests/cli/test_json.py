@@ -47,6 +47,7 @@ class Common(BaseModel):
     error: str | None = None
     next: str | None = None
     notes: list[str] = []
+    warnings: list[str] = []
 
 
 def documented() -> dict[str, set[str]]:

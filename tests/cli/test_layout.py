@@ -139,7 +139,7 @@ def test_no_word_is_cut_in_a_pipe(
             monkeypatch.setenv("COLUMNS", str(width))
             lines = lehr(*words).out.splitlines()
             monkeypatch.delenv("COLUMNS")
-            assert not too_long(lines, width)
+            assert not too_long([line for line in lines if line.startswith(" ")], width)
             assert not whole - words_of(lines), (width, words)
 
 

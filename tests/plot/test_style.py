@@ -151,7 +151,7 @@ def test_without_matplotlib_the_way_out_is_named(monkeypatch: pytest.MonkeyPatch
     for name in ("matplotlib", "matplotlib.figure"):
         monkeypatch.setitem(sys.modules, name, None)
     drawn: list[Any] = []
-    with pytest.raises(ToolMissing, match=r"get it with: pip install 'lehr\[report\]'"):
+    with pytest.raises(ToolMissing, match=r"^lehr.plot needs matplotlib"):
         drawn.append(plot.accuracy({"integer": 0.5}))
     assert not drawn
     importlib.import_module("lehr.plot")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import Lehr
+from report_pages import Page
 
 import lehr as api
 from lehr.errors import UsageError
@@ -144,3 +145,24 @@ def test_a_missing_matplotlib_is_named_with_the_line_that_installs_it(
     assert ran.code == 6
     assert "matplotlib is not installed; get it with: pip install" in ran.err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_a_float_baseline_has_its_training_and_stands_beside(
+    line: Path, tmp_path: Path, lehr: Lehr
+) -> None:
+    arm = tmp_path / "float-arm"
+    trained = lehr("train", line / "tiny.toml", "--set", "network.weights=float", "-o", arm)
+    assert trained.code == 0, trained.err
+    share = json.loads((arm / "state.json").read_bytes())["accuracy"]["phase A"]
+    made = api.report(arm, out=None)
+    page = Page(made.html)
+    assert made.facts.verdict.word == ""
+    assert "A float baseline has no integer network" in page.items["layers"].text
+    assert len(page.items["training"].captions) == 4
+    assert not page.items["rasters"].captions
+    made = api.report(line / "run", out=None, beside=[arm])
+    bars = {(row[0], row[1]): row for row in Page(made.html).table("accuracy", "Acc").rows[1:]}
+    assert bars["float-arm", "float weights"][2] == f"{100 * share:.2f} %"
+    assert next(iter(bars)) == ("float-arm", "float weights")  # the line begins with it
+    assert ("run", "integer") in bars

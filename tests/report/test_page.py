@@ -221,6 +221,33 @@ def test_tables_of_markdown_stay_tables() -> None:
     assert lines[4] == r"| 1\|2?3 | \`rm\` |"
 
 
+@pytest.mark.parametrize(("rows", "shown"), [(200, 200), (201, 101), (1000, 200), (9999, 200)])
+def test_a_long_table_keeps_evenly_spaced_rows_and_the_last(rows: int, shown: int) -> None:
+    from lehr.report.section import thinned
+    from lehr.shown import Table
+
+    table = thinned(Table("Epochs", ("epoch",), [(str(n),) for n in range(1, rows + 1)]))
+    kept = [int(row[0]) for row in table.rows]
+    assert len(kept) == shown
+    assert kept[-1] == rows
+    assert len(set(np.diff(kept[:-1]))) == 1
+    assert (f"of {rows:,} rows" in table.title) == (shown < rows)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["run", "model.nir", "report-c"])
+def test_a_page_is_made_without_torch(line: Path, built: Path, tmp_path: Path, name: str) -> None:
+    out = tmp_path / "p.html"
+    text = f"""
+import sys
+sys.modules["torch"] = None
+import lehr
+lehr.report({str(line / name)!r}, {str(line / "in.npz")!r}, out={str(out)!r}, verify=False)
+"""
+    subprocess.run([sys.executable, "-c", text], check=True)
+    check_whole(out.read_text("utf-8"))
+
+
 def test_a_report_shows_itself_in_a_line(line: Path) -> None:
     made = api.report(line / "model.nir", out=None)
     assert isinstance(made, Report)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from report_pages import Page
+from strategies import small_network
 
 import lehr as api
 from lehr.targets import registry
@@ -71,3 +72,25 @@ def test_the_page_of_an_artefact_says_what_the_target_says(name: str, tmp_path: 
     accuracy = {row[1]: row for row in page.table("accuracy", "Accuracies").rows[1:]}
     assert accuracy["simulator"][2] == f"{100 * right / len(x):.2f} %"
     assert len((tmp_path / "page.html").read_bytes()) < 1_000_000
+
+
+def test_what_a_design_reached_in_simulation_is_its_headline(tmp_path: Path) -> None:
+    """Time and energy of the third of the samples with a middling number of spikes, and the fullest kind of cell."""
+    net, x = small_network()
+    out = tmp_path / "out"
+    api.build(net, "fpga", out, x[:2], options={"device": "up5k"})
+    placed = {
+        "utilization": {
+            "ICESTORM_LC": {"used": 1000, "available": 5280},
+            "ICESTORM_SPRAM": {"used": 3, "available": 4},
+        },
+        "fmax": {"clk$SB_IO_IN_$glb_clk": {"achieved": 25.0, "constraint": 20.0}},
+    }
+    (out / "report" / "nextpnr.json").write_text(json.dumps(placed))
+    (out / "report" / "cycles.txt").write_text("2000 80\n1000 40\n4000 160\n")
+    made = api.report(out, out=None, verify=False)
+    rows = dict(Page(made.html).table("verdict", "In short").rows[1:])
+    assert made.facts.device == rows["device"] == "up5k"
+    assert rows["time"].startswith("0.1 ms an inference, ")  # 2,000 clocks at 20 MHz
+    assert rows["energy"].startswith("0.51 uJ an inference, ")
+    assert rows["share of the device"].startswith("75.0 % of SPRAM")

@@ -51,7 +51,8 @@ def section(of: Gathered) -> Section:
         _findings(of),
         pictures,
         (Table("Spikes of the samples that are shown", columns, rows),),
-        layout="small",
+        _left_out(of),
+        "small",
     )
 
 
@@ -62,6 +63,14 @@ def _words(sample: SampleFacts) -> str:
     if sample.wrong:
         return f"{where}, a {sample.label} taken for {sample.prediction}: wrong"
     return f"{where}, a {sample.label}: right"
+
+
+def _left_out(of: Gathered) -> str:
+    """Say how many classes are not shown."""
+    assert of.ran is not None
+    labels = of.ran.all.prediction if of.ran.given.labels is None else of.ran.given.labels
+    there, shown = len(set(labels.tolist())), len(of.ran.shown)
+    return f"{shown} of {there} classes are shown; a page does not hold more." * (shown < there)
 
 
 def _findings(of: Gathered) -> list[Finding]:

@@ -90,9 +90,9 @@ def accuracy_text(each: Accuracy) -> str:
 def cost_rows(facts: Facts) -> list[tuple[str, str]]:
     """Return time, energy and the fullest part of the device, as far as they are known."""
     steps, found = facts.network.steps if facts.network else 1, list[tuple[str, str]]()
-    if time := per_inference(facts.costs, "s", steps):
+    if time := per_inference(facts.costs, facts.tables, "s", steps):
         found.append(("time", f"{time.value * MILLI:.4g} ms an inference, {time.origin}"))
-    if energy := per_inference(facts.costs, "J", steps):
+    if energy := per_inference(facts.costs, facts.tables, "J", steps):
         found.append(("energy", f"{energy.value * MICRO:.4g} uJ an inference, {energy.origin}"))
     if full := fullest(facts.costs, facts.tables):
         found.append(
