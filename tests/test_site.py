@@ -105,7 +105,8 @@ class Page(HTMLParser):
         self.links: list[str] = []
         self.loads: list[str] = []
         self.anchors: set[str] = set()
-        self.feed(path.read_text("utf-8"))
+        self.text = path.read_text("utf-8")
+        self.feed(self.text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = {name: value or "" for name, value in attrs}
@@ -162,6 +163,24 @@ def test_the_site_builds_without_a_warning_and_its_links_lead_somewhere(
             assert not anchor or not file.endswith(".html") or unquote(anchor) in site[file].anchors
             checked += 1
     assert checked > 1000
+
+
+@pytest.mark.slow
+def test_the_tutorials_show_what_they_promise(site: dict[str, Page]) -> None:
+    shown = {
+        "start": ("0 of 149,376 membranes and 0 spikes differ", "PASS", "<img"),
+        "tutorials/digits": ("0 of 149,376 membranes", "PASS", "<img"),
+        "tutorials/snntorch": ("0 of 331,200 spikes differ", "2 refusals"),
+        "tutorials/nir-graph": ("lehr quantize, without options, would refuse it", "int4"),
+        "tutorials/fashion-mnist-up5k": ("reached MHz", "inferences/s", "does not fit up5k"),
+        "tutorials/event-camera": ("the bar went right", "and 0 spikes differ"),
+        "tutorials/own-target": ("the machine has", "0 of 2,240 membranes and 0 spikes differ"),
+    }
+    for name, texts in shown.items():
+        page = site[f"{name}.html"].text
+        assert [text for text in texts if text not in page] == [], name
+        assert "Traceback" not in page, name
+    assert "FAIL" not in site["start.html"].text
 
 
 @pytest.mark.slow

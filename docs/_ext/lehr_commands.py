@@ -11,6 +11,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from lehr.cli.app import app
+from lehr.cli.examples import EXAMPLES
 
 
 class Commands(SphinxDirective):
@@ -40,8 +41,8 @@ def described(command: Any, name: str, parent: Any, depth: int) -> Iterator[str]
         if record and "--help" not in parameter.opts:
             words, meaning = record
             yield from (f"`{words}`", f": {' '.join(meaning.split())}", "")
-    if command.epilog:
-        yield from ("```text", command.epilog.strip(), "```", "")
+    if examples := EXAMPLES.get(name.removeprefix("lehr").strip()):
+        yield from ("Examples:", "", "```text", *examples, "```", "")
     for below in getattr(command, "commands", {}).values():
         yield from described(below, f"{name} {below.name}", context, min(depth + 1, 3))
 
