@@ -13,7 +13,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-chips bench lint format types docs models dist clean
+.PHONY: help install demo test test-slow test-chips bench lint format types docs models site dist clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -56,6 +56,9 @@ models: $(RUN) ## Train, measure and pack the zoo anew, in hours: make models DA
 	$(if $(DATA),,$(error give the folder of the data sets: make models DATA=DIR))
 	$(BIN)/python -m lehr.zoo.pack --data $(DATA) -o dist/models
 	$(MAKE) docs
+
+site: $(TEST) ## Build the documentation's site in build/site; its notebooks are run, in some minutes
+	$(BIN)/python -m sphinx -W --keep-going -b html docs build/site
 
 dist: $(TEST) ## Make the source archive and the wheel in dist/
 	$(BIN)/python -m build --no-isolation
