@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import lehr
+
 README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
 PICTURE = (Path(__file__).parent.parent / "docs" / "line.svg").read_text("utf-8")
 
@@ -22,6 +24,10 @@ def test_the_picture_has_the_figures_of_the_demo_that_is_printed() -> None:
     assert f"reference {printed['reference simulator']}<" in PICTURE
     (values,) = set(re.findall(r"0 of ([\d,]+) membranes differ, 0 spikes", demo))
     assert f">0 of {values}<" in PICTURE
+
+
+def test_the_wheel_that_is_named_is_of_this_version() -> None:
+    assert set(re.findall(r"lehr-(\d\S*?)-py3", README)) == {lehr.__version__}
 
 
 def test_a_demo_in_which_something_differs_is_no_picture() -> None:
