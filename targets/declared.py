@@ -1,4 +1,4 @@
-"""Which targets are declared, as entry points: found without loading them."""
+"""The targets that are declared as entry points, without loading them."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ docs/training.md).
 
 @dataclass(frozen=True)
 class Moment:
-    """Where phase A stands after a batch.
+    """Position of phase A after a batch.
 
     Attributes:
         batch: batches trained so far, 1 after the first.
@@ -75,7 +75,7 @@ class Moment:
 
 
 def cycle_position(batch: int, batches: int, cycles: int) -> float:
-    """How much of the present cycle is gone, 0..1; 1 only at the end of the last one."""
+    """Share of the present cycle that is gone, 0..1; 1 only at the end of the last one."""
     return 1.0 if batch >= batches else batch * cycles % batches / batches
 
 

@@ -27,7 +27,7 @@ The decay is `network.beta`, fraction bits are each layer's.
 
 
 class ArithmeticRecipe(Strict):
-    """How neurons compute: fields of `lehr.arithmetic.Arithmetic`, or a machine that sets them all.
+    """Arithmetic of neurons: fields of `lehr.arithmetic.Arithmetic`, or a machine with all of them.
 
     Phase A computes the same update in floats, without rounding and bounds.
 

@@ -18,7 +18,7 @@ Values = npt.NDArray[np.uint8]
 
 
 class Augment(BaseModel):
-    """What may happen to a training image.
+    """Changes that may happen to a training image.
 
     Attributes:
         shift: it moves by up to so many pixels in each direction, all distances as likely; what it

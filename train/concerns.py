@@ -1,4 +1,4 @@
-"""What a finished training gives reason to doubt.
+"""Reasons to doubt a finished training.
 
 Thresholds that are still on their way, answers at chance level, neurons that never or always fire:
 each concern is a sentence that says what was measured, and which keys of the recipe to change.

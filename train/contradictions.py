@@ -1,4 +1,4 @@
-"""What a recipe's network asks for that its neurons or shared thresholds do not hold.
+"""Contradictions in a recipe's network: what its neurons or shared thresholds do not hold.
 
 All of it is found before anything is trained.
 """

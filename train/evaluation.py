@@ -1,4 +1,4 @@
-"""What a network does with samples that it is not trained on: its accuracy, and who fires."""
+"""Evaluation on samples that a network is not trained on: its accuracy, and who fires."""
 
 from __future__ import annotations
 

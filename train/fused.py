@@ -1,4 +1,4 @@
-"""Which programs the fused loops of `lehr.train.lif` compute.
+"""The programs that the fused loops of `lehr.train.lif` compute.
 
 Those that fields of `Arithmetic` say, without a second state.
 """

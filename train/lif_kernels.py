@@ -33,7 +33,7 @@ UNBOUNDED, SATURATE, WRAP = range(3)
 
 
 class Rule(NamedTuple):
-    """How the neurons of a layer compute; `beta` to `slope` are scalars of the arrays' type.
+    """Arithmetic of a layer's neurons; `beta` to `slope` are scalars of the arrays' type.
 
     Attributes:
         leak: NO_ROUNDING is beta * V, MULTIPLY round(beta * V) with the product in double, SHIFT V

@@ -40,7 +40,7 @@ Report = Callable[[dict[str, Any]], None]
 
 @dataclass
 class Trained:
-    """What a run leaves behind.
+    """Outcome of a training.
 
     Attributes:
         model: the network after phase A, its batch norm re-estimated.

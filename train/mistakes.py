@@ -1,4 +1,4 @@
-"""What is wrong with a recipe, in sentences: each mistake, where it is, what would be right."""
+"""The mistakes in a recipe, in sentences: each with its place, and what would be right."""
 
 from __future__ import annotations
 

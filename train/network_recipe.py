@@ -21,7 +21,7 @@ Weights = Literal[
 
 
 class _Layer(Strict):
-    """What all layers have.
+    """Keys that all layers have.
 
     Attributes:
         bias: a trained constant per channel, added to the current in every step.
@@ -36,7 +36,7 @@ class _Layer(Strict):
 
 
 class _Spiking(_Layer):
-    """What layers of neurons that fire have.
+    """Keys of layers of neurons that fire.
 
     Attributes:
         batch_norm: between pooling and neurons; it has offsets of its own.
@@ -194,7 +194,7 @@ class NetworkRecipe(Strict):
 
     @property
     def kind(self) -> WeightKind | None:
-        """What the integer network declares its weights to be, before pruning; None for floats."""
+        """Kind of weights that the integer network declares, before pruning; None for floats."""
         return (
             None
             if self.weights == "float"
@@ -215,7 +215,7 @@ class NetworkRecipe(Strict):
 
     @property
     def trained_beta(self) -> float | None:
-        """What phase A decays by: beta, or `float_beta` where the weights are float.
+        """Decay of phase A: beta, or `float_beta` where the weights are float.
 
         It is None where a machine's parameters say it.
         """

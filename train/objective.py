@@ -1,4 +1,4 @@
-"""What training asks of the output layer, and when a sample counts as right.
+"""The objectives: what training asks of the output layer, and when a sample is right.
 
 Labels are classes, and the class with the highest score is the answer: its spike count or, where
 the last layer integrates, what its readout takes from the membranes. Or the label is a step, and
@@ -54,7 +54,7 @@ class Objective(ABC):
 
     @abstractmethod
     def right(self, spikes: Sequence[Tensor], membranes: Tensor, labels: Tensor) -> Tensor:
-        """Which samples are right, bool `[N]`."""
+        """Return the samples that are right, bool `[N]`."""
 
 
 class Classes(Objective):
@@ -73,10 +73,10 @@ class Classes(Objective):
 
     @abstractmethod
     def scores(self, spikes: Sequence[Tensor], membranes: Tensor) -> Tensor:
-        """Of every class, `[N, classes]`."""
+        """Return the scores of every class, `[N, classes]`."""
 
     def right(self, spikes: Sequence[Tensor], membranes: Tensor, labels: Tensor) -> Tensor:
-        """Where the highest score is the label's; the lowest index at ties."""
+        """Return where the highest score is the label's; the lowest index wins ties."""
         with torch.no_grad():
             return self.scores(spikes, membranes).flatten(1).argmax(1) == labels
 
@@ -148,7 +148,7 @@ class Ramp(Objective):
         return torch.nn.functional.mse_loss(membranes.flatten(1), ramp)
 
     def right(self, spikes: Sequence[Tensor], membranes: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002
-        """Where the output fires once, alone, near the step that is the label."""
+        """Return where the output fires once, alone, near the step that is the label."""
         fired = spikes[-1].detach().flatten(1)
         return (fired.sum(0) == 1) & ((fired.argmax(0) - labels).abs() <= TOLERANCE)
 

@@ -1,4 +1,4 @@
-"""How far a training is: a line of text an epoch, and the time that is left."""
+"""The pace of a training: a line of text an epoch, and the time that is left."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ class Phase(ABC, Generic[Model]):
 
     @property
     def kept(self) -> dict[str, nn.Module]:
-        """What a run that goes on later needs, by key."""
+        """State that a run needs to go on later, by key."""
         best = {} if self.best is None else {"best": self.best}
         return {self.key: self.model, **self._beside, **best}
 
@@ -152,7 +152,7 @@ class PhaseA(Phase[FloatNet]):
         return [round(float(threshold), 6) for threshold in self._thresholds]
 
     def candidate(self) -> bool:
-        """Where patience asks for a choice: once all thresholds have arrived."""
+        """Return true where patience asks for a choice: once all thresholds have arrived."""
         return self.patience is not None and arrived(
             self._thresholds, self._schedules, self._training
         )
@@ -212,7 +212,7 @@ class PhaseB(_TwinPhase):
         self.model.clamp_thresholds()
 
     def candidate(self) -> bool:
-        """Where no phase C follows, after every epoch."""
+        """Return true after every epoch, where no phase C follows."""
         return self._final
 
 

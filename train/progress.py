@@ -52,7 +52,7 @@ The latter hold a billion weights, their best values and an optimiser's two aver
 
 
 def progress_folder(run: Path) -> Path:
-    """Where the progress of the run `run` is kept."""
+    """Return the folder that keeps the progress of the run `run`."""
     return run.with_name(f"{run.name}.unfinished")
 
 

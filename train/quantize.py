@@ -61,7 +61,7 @@ def sign(value: Tensor) -> Tensor:
 
 
 class Quantizer(nn.Module, ABC):
-    """How the latents of one layer become integers.
+    """Rule by which the latents of one layer become integers.
 
     Attributes:
         kept: by which the levels are multiplied: 1 where a weight is kept, 0 where it was pruned;
@@ -76,7 +76,7 @@ class Quantizer(nn.Module, ABC):
 
     @property
     def kind(self) -> WeightKind:
-        """What the levels are declared to be: signs of which some are pruned are ternary."""
+        """Kind that the levels are declared to be: signs of which some are pruned are ternary."""
         return "ternary" if self._kind == "binary" and self.kept is not None else self._kind
 
     @property

@@ -21,7 +21,7 @@ from lehr.train.transforms import Transform
 
 
 class DataRecipe(Strict):
-    """Which data set, how much of it (all if None), and how it becomes input.
+    """Data set of a recipe: its name, how much of it (all if None), and how it becomes input.
 
     Attributes:
         path: of the file of a user's own data.

@@ -1,4 +1,4 @@
-"""What training leaves: accuracies, and the folder of a run.
+"""The remains of a training: accuracies, and the folder of a run.
 
 trained = train(recipe, data, print)
 save(Path("run"), recipe, trained, data, accuracies(trained, data, recipe))

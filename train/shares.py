@@ -1,4 +1,4 @@
-"""Which neurons share a threshold, and the grid that thresholds lie on where they are integers."""
+"""The neurons that share a threshold, and the grid on which integer thresholds lie."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tables of a recipe have in common."""
+"""The common base of a recipe's tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a recipe may do to an event camera's recordings before they become frames.
+"""Transforms of an event camera's recordings before they become frames.
 
 These are tonic's transforms, by tonic's names.
 

@@ -26,7 +26,7 @@ What arrives is `[steps or 1, N, *shape]`, and it puts out so many steps.
 
 
 class Run:
-    """What one run of the twin carries from span to span of time.
+    """State that one run of the twin carries from span to span of time.
 
     Attributes:
         given: parameters of every neuron layer as integers, with gradients, by name.

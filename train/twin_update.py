@@ -55,7 +55,7 @@ class Surrogate:
 
 @dataclass
 class Registers:
-    """What an update works on.
+    """Registers on which an update works.
 
     Attributes:
         values: every register by name, of one shape and floating type; replaced, never changed.
@@ -204,7 +204,7 @@ def _fire(r: Registers, s: Fire) -> None:
 
 
 class _Spikes(torch.autograd.Function):
-    """How often a register passes its level, with the surrogate gradient of each passing."""
+    """Count of a register's passings of its level, with the surrogate gradient of each."""
 
     @staticmethod
     def forward(

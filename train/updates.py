@@ -1,4 +1,4 @@
-"""What a recipe's neurons compute: the arithmetic of each layer, in fields or as a program.
+"""The updates of a recipe's neurons: the arithmetic of each layer, in fields or as a program.
 
 A program comes with its parameters.
 """
@@ -21,7 +21,7 @@ _ALWAYS = ("threshold", "bias")
 
 @dataclass(frozen=True)
 class LayerUpdate:
-    """How the neurons of one layer compute.
+    """Update of the neurons of one layer.
 
     Attributes:
         arithmetic: fields, or a program.

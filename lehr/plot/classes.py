@@ -1,4 +1,4 @@
-"""Which classes are taken for which, and how many steps that takes."""
+"""Confusion of classes, and accuracy against the number of steps."""
 
 from __future__ import annotations
 

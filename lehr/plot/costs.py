@@ -1,4 +1,4 @@
-"""What an artefact costs: estimates beside measurements, each against what the device has."""
+"""Costs of an artefact: estimates beside measurements, each against what the device has."""
 
 from __future__ import annotations
 

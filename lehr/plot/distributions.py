@@ -1,4 +1,4 @@
-"""How rates, membranes, thresholds and signs of weights are distributed, layer by layer."""
+"""Distributions of rates, membranes, thresholds and signs of weights, layer by layer."""
 
 from __future__ import annotations
 

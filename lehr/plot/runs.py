@@ -1,4 +1,4 @@
-"""What training did, epoch by epoch."""
+"""Pictures of a training, epoch by epoch."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ _ROW = 0.34
 
 
 class Share(NamedTuple):
-    """How many samples of how many are right."""
+    """Share of samples that are right, and its interval."""
 
     correct: int
     samples: int

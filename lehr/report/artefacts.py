@@ -1,4 +1,4 @@
-"""What a built folder says, and what came of running its artefact in its own tool."""
+"""A built folder's own facts, and the outcome of running its artefact in its own tool."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def read_artefact(folder: Path) -> Artefact:
 
 @dataclass(frozen=True)
 class Run:
-    """What came of running an artefact.
+    """Outcome of running an artefact.
 
     Attributes:
         verdict: in a report's words.

@@ -35,7 +35,7 @@ class NetworkFacts:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was compared by the command that wrote the report, and what came of it.
+    """Comparison by the command that wrote the report, and its outcome.
 
     Attributes:
         word: PASS or FAIL of what was compared; empty where nothing was.
@@ -174,7 +174,7 @@ class CostFacts:
 
     @property
     def share(self) -> float | None:
-        """Which share of the device it takes; None where that has no known amount."""
+        """Share of the device that it takes; None where that has no known amount."""
         return self.value / self.limit if self.limit else None
 
 

@@ -36,7 +36,7 @@ _AGAIN = "give another file"
 
 
 class Source(NamedTuple):
-    """What a report is of: a run, a model's file, or a built folder."""
+    """Source of a report: a run, a model's file, or a built folder."""
 
     kind: Kind
     path: Path
@@ -44,7 +44,7 @@ class Source(NamedTuple):
 
 @dataclass(frozen=True)
 class Gathered:
-    """What a page is made of.
+    """Everything that a page is made of.
 
     Attributes:
         facts: what it says.

@@ -1,4 +1,4 @@
-"""What a source cannot tell, and what to give to know it: one sentence a section."""
+"""Sentences for what a source cannot say, and what to give to know it: one a section."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ CARD = "MODEL_CARD.md"
 
 @dataclass(frozen=True, repr=False)
 class Report(Shown):
-    """What is known of a run, a network or a built folder.
+    """Report of a run, a network or a built folder.
 
     Attributes:
         gathered: the facts, and what pictures are drawn of.
@@ -73,7 +73,7 @@ class Report(Shown):
 
     @property
     def short(self) -> Table:
-        """What is known, in short."""
+        """Table of what is known, in short."""
         return self._table()
 
     def _table(self) -> Table:

@@ -1,4 +1,4 @@
-"""What a run's folder says of its training; read without torch."""
+"""The facts of a run's folder about its training; read without torch."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Training:
 
     @property
     def arm(self) -> str:
-        """What the weights and thresholds of phase A were."""
+        """Kind of the weights and thresholds of phase A."""
         if _under(self.recipe, "network", "weights") == "float":
             return "float weights"
         annealed = _under(self.recipe, "train", "thresholds") != "final"

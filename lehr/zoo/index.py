@@ -1,4 +1,4 @@
-"""What the zoo holds: `index.json`, which `lehr.zoo.pack` writes."""
+"""The index of the zoo: `index.json`, which `lehr.zoo.pack` writes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HOME = Path(str(files("lehr.zoo")))
 
 @dataclass(frozen=True)
 class Share:
-    """How many of some samples a network is right in.
+    """Count of the samples in which a network is right.
 
     Attributes:
         right: samples whose class won.
@@ -41,7 +41,7 @@ class Share:
 
     @property
     def share(self) -> float:
-        """Of samples that are right, 0 to 1."""
+        """Share of samples that are right, 0 to 1."""
         return self.right / self.samples
 
     def __str__(self) -> str:
@@ -94,7 +94,7 @@ class Entry:
 
     @property
     def bytes(self) -> int:
-        """Of all its files together."""
+        """Bytes of all its files together."""
         return sum(file.bytes for file in self.files.values())
 
 

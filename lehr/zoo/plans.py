@@ -1,4 +1,4 @@
-"""What the zoo is packed from: recipes, the chips they are for, where their data comes from."""
+"""The plans of the zoo: recipes, the chips they are for, where their data comes from."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ DATA = {
 
 @dataclass(frozen=True)
 class Plan:
-    """How a model is made.
+    """Plan by which a model is trained and packed.
 
     Attributes:
         name: of the model, and of the bundled recipe that trains it.

@@ -129,7 +129,7 @@ def _split(source: Source, limit: int | None, recipe: DataRecipe, number: int) -
 
 @dataclass(frozen=True)
 class _Reader:
-    """How a data set is read.
+    """Reader of one data set.
 
     Attributes:
         load: reads it, from the folder of its official files or, where it has none, from what

@@ -16,7 +16,7 @@ Integers = npt.NDArray[np.int64]
 
 
 class CameraEvents(Events):
-    """What an event camera recorded, to be made frames of."""
+    """Recordings of an event camera, to be made frames of."""
 
     def frames(self, shape: Shape, steps: int, step_ms: float) -> Values:
         """Frames uint8 `[steps, 2, rows, columns]` from time 0 on.

@@ -1,4 +1,4 @@
-"""Where samples come from: their labels, and how to read those that are asked for."""
+"""Sources of samples: their labels, and a way to read those that are asked for."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def in_memory(x: Values, y: Labels) -> Source:
 
 @dataclass(frozen=True)
 class Sources:
-    """What a reader returns: the official parts of a data set.
+    """Official parts of a data set, as a reader returns them.
 
     Attributes:
         classes: number of labels.

@@ -1,4 +1,4 @@
-"""What it costs: resources, latency and energy against the device, estimated beside measured."""
+"""Costs: resources, latency and energy against the device, estimated beside measured."""
 
 from __future__ import annotations
 
