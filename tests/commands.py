@@ -1,4 +1,4 @@
-"""Running commands in the test's own process."""
+"""Commands run in the test's own process."""
 
 from __future__ import annotations
 

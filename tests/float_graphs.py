@@ -1,4 +1,7 @@
-"""Random float graphs and snnTorch models with real thresholds, biases and decays, and gains of all sizes."""
+"""Random float graphs and snnTorch models.
+
+They have real thresholds, biases and decays, and gains of all sizes.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ DT = 1e-3
 
 @dataclass(frozen=True)
 class FloatGraph:
-    """One layer of neurons in NIR, and what it is in numpy.
+    """One layer of neurons in NIR, and the same in numpy.
 
     Attributes:
         told: the graph, whose layer of neurons is `n`.
@@ -47,7 +50,7 @@ class FloatGraph:
 
 @st.composite
 def float_graphs(draw: st.DrawFn, *, levels: bool = False) -> FloatGraph:
-    """Graphs of all kinds of neurons; with `levels` their weights are whole numbers times a step."""
+    """Draw graphs of all kinds of neurons; with `levels` weights are whole numbers times a step."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     kind = draw(st.sampled_from(["IF", "LIF", "CubaLIF", "recurrent LIF", "conv LIF"]))
     size, channels = 3, int(rng.integers(2, 5))
@@ -112,7 +115,7 @@ def float_graphs(draw: st.DrawFn, *, levels: bool = False) -> FloatGraph:
 
 @st.composite
 def float_models(draw: st.DrawFn) -> tuple[nn.Module, npt.NDArray[np.uint8]]:
-    """Models with a batch norm, some of whose gains are 0 or nearly 0, and samples."""
+    """Draw models with a batch norm, some of whose gains are 0 or nearly 0, and samples."""
     seed = draw(st.integers(0, 2**31))
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)

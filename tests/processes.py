@@ -1,4 +1,4 @@
-"""The processes that lehr starts: what a test has left of them, and reading HDF5 files without one."""
+"""The processes that lehr starts: those that a test has left, and reading HDF5 without one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lehr.hdf5wire import Tree, receive
 
 
 def children() -> list[str]:
-    """The processes that this one has started and that are still there, even if dead."""
+    """Return the processes that this one has started and that are still there, even if dead."""
     found: list[str] = []
     for task in Path("/proc/self/task").iterdir():
         # a thread that has ended since it was listed; its children go to another
@@ -27,7 +27,10 @@ def children() -> list[str]:
 
 @contextmanager
 def reading_in_this_process() -> Iterator[None]:
-    """HDF5 files are walked, sent and received here: for hundreds of sound files, each of which would start an interpreter."""
+    """Walk, send and receive HDF5 files here.
+
+    Each of hundreds of sound files would start an interpreter.
+    """
 
     def read(file: IO[bytes], limits: Limits) -> Tree:
         sent = io.BytesIO()

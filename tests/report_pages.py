@@ -1,4 +1,4 @@
-"""Reading a page as a browser would, by Python's own parser: figures, tables, ids, texts."""
+"""A page read as a browser would, by Python's own parser: figures, tables, ids, texts."""
 
 from __future__ import annotations
 

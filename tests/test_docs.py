@@ -1,4 +1,4 @@
-"""The documentation says what is true: pages that code writes are fresh, commands and links that pages name exist."""
+"""The documentation is true: generated pages are fresh, named commands and links exist."""
 
 from __future__ import annotations
 

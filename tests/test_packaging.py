@@ -1,4 +1,7 @@
-"""What is installed is what is in the checkout, by each way of installing it; none of the builds here needs the network."""
+"""An installed lehr is what is in the checkout, by each way of installing it.
+
+None of the builds here needs the network.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ def test_every_package_in_the_tree_is_listed_and_every_listed_one_is_there() -> 
 
 
 def test_no_python_file_lies_outside_a_package() -> None:
-    """But for scripts that run in environments of tools: they are data."""
+    """Leave out scripts that run in environments of tools: they are data."""
     data = SETTINGS["tool"]["setuptools"]["package-data"]
     scripts = {
         folder_of(package) / "scripts" for package, globs in data.items() if "scripts/*.py" in globs
@@ -100,7 +103,7 @@ def wheel_names(path: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """The source archive, and the wheel made from it."""
+    """Return the source archive, and the wheel made from it."""
     checkout = copy_checkout(tmp_path_factory.mktemp("build") / "checkout")
     ran = run(sys.executable, "-m", "build", "--no-isolation", ".", cwd=checkout)
     assert ran.returncode == 0, ran.stdout + ran.stderr
@@ -113,7 +116,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture
 def venv(tmp_path: Path) -> Path:
-    """An environment of its own that sees the packages of this one, but not its lehr."""
+    """Return an environment that sees the packages of this one, but not its lehr."""
     succeed(sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv", cwd=tmp_path)
     (site,) = (tmp_path / "venv").glob("lib/python*/site-packages")
     (site / "parent.pth").write_text(sysconfig.get_path("purelib") + "\n")
@@ -156,7 +159,10 @@ assert all(entry.target for entry in entries()), entries()
 
 
 def check_installed(venv: Path, home: Path, cwd: Path) -> None:
-    """From a folder that is not the checkout, everything imports, from `home`, and the command answers."""
+    """Check from a folder that is not the checkout that everything imports from `home`.
+
+    The command answers, too.
+    """
     succeed(venv / "bin" / "python", "-W", "error", "-c", CHECK, home, *PACKAGES, cwd=cwd)
     assert succeed(venv / "bin" / "lehr", "--version", cwd=cwd).startswith("lehr ")
 

@@ -45,10 +45,10 @@ TOLD: dict[str, Any] = {
 
 
 def tiny_recipe() -> Recipe:
-    """The recipe."""
+    """Return the recipe."""
     return Recipe.model_validate(TOLD)
 
 
 def tiny_toml() -> str:
-    """The recipe as a file's text."""
+    """Return the recipe as a file's text."""
     return to_toml(tiny_recipe()).decode()

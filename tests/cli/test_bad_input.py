@@ -1,4 +1,7 @@
-"""Bad input: one sentence that names the thing, the value and the way out, the right exit code, and nothing half-written."""
+"""Bad input: one sentence with the thing, the value and the way out, and the right exit code.
+
+Nothing is left half-written.
+"""
 
 from __future__ import annotations
 
@@ -32,13 +35,13 @@ def _refused(ran: Ran, code: int, message: str) -> None:
 
 @pytest.fixture
 def model(line: Path, tmp_path: Path) -> Path:
-    """A copy of the model that may be damaged."""
+    """Return a copy of the model that may be damaged."""
     return Path(shutil.copy(line / "model.nir", tmp_path / "damaged.nir"))
 
 
 @pytest.fixture
 def empty(tmp_path: Path) -> Path:
-    """A folder in which nothing may be left."""
+    """Return a folder in which nothing may be left."""
     made = tmp_path / "empty"
     made.mkdir()
     return made
@@ -302,7 +305,7 @@ def test_missing_compiler(
 
 
 def _with_full_disk(limit: int, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run lehr where no file may grow beyond `limit` bytes: every write behaves as on a full disk."""
+    """Run lehr with files of at most `limit` bytes: every write behaves as on a full disk."""
     return subprocess.run(
         [sys.executable, "-m", "lehr", *map(str, arguments)],
         capture_output=True,

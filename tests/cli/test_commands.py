@@ -1,4 +1,4 @@
-"""Every command on a trained network: what it prints, what it writes, its verdict and its exit code."""
+"""Every command on a trained network: its output, its files, its verdict and its exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`lehr export --for READER`: from a run, a model and a file; what is left out is printed, and nothing takes the file for the exact one."""
+"""`lehr export --for READER`: from a run, a model and a file.
+
+What is left out is printed, and nothing takes the file for the exact one.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ TIMES = "a spike takes the threshold off in the next step; in snntorch it sets t
 
 @pytest.fixture
 def counting(tmp_path: Path) -> Path:
-    """A folder with model.nir, a network that floats can say whole, and in.npz."""
+    """Return a folder with in.npz and model.nir, a network that floats can say whole."""
     net = Builder(Input((12,), "spikes"), np.random.default_rng(0), ("int4",))
     for name, size in (("hidden", 9), ("out", 5)):
         net.linear(f"fc_{name}", size)

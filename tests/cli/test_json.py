@@ -1,4 +1,7 @@
-"""What `--json` prints: one object of a documented form from every command, whether it goes well, fails or cannot be read."""
+"""The output of `--json`: one object of a documented form from every command.
+
+It is the same whether the command goes well, fails or cannot be read.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,7 @@ class Common(BaseModel):
 
 
 def documented() -> dict[str, set[str]]:
-    """The fields in the tables of the page, by the command that its heading names."""
+    """Return the fields in the tables of the page, by the command that its heading names."""
     sections = re.split(r"^## ", PAGE.read_text("utf-8"), flags=re.MULTILINE)[1:]
     return {
         section.partition("\n")[0]: {
@@ -67,7 +70,7 @@ COMMON = documented()["Every command"]
 
 
 def checked(ran: Ran) -> dict[str, Any]:
-    """The fields that are the command's own, after those of all have been checked."""
+    """Check the fields of every command, and return those that are the command's own."""
     common = Common.model_validate(json.loads(ran.out))
     assert common.exit_code == ran.code
     assert (common.result == "FAIL") == (ran.code != 0) == (common.error is not None)

@@ -1,4 +1,7 @@
-"""Files of machines, whose neurons are programs, through the commands: each does its work or refuses by name."""
+"""Files of machines, whose neurons are programs, through the commands.
+
+Each command does its work or refuses by name.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ BY_NEURON = {"loihi", "refractory", "tinyodin"}
 
 @pytest.fixture(params=MACHINES)
 def machine(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Path]:
-    """A network of a machine and inputs for it."""
+    """Return a network of a machine and inputs for it."""
     by_neuron = request.param in BY_NEURON
     net, x = machine_network(request.param, spatial=by_neuron, per_neuron=by_neuron)
     nirfile.write(net, tmp_path / "a.nir", approximate=net.neurons)

@@ -1,4 +1,4 @@
-"""What is said to somebody who gave the wrong thing: the one that was meant, and how to get what is missing."""
+"""Messages to somebody who gave the wrong thing: the right one, and the way to what is missing."""
 
 from __future__ import annotations
 

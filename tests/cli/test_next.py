@@ -1,4 +1,4 @@
-"""The examples of the help pages run, and what comes next is told after each, as a command that can be given."""
+"""The examples of the help pages run, and each prints the next command, which can be given."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""An interrupted run goes on to the same bits: killed at any moment, and stopped after every single epoch."""
+"""An interrupted run goes on to the same bits.
+
+It is killed at any moment, and stopped after every single epoch.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +66,10 @@ class _Stop(LehrError):
 
 
 def _scheduled(schedule: str) -> Recipe:
-    """The tiny recipe with another schedule in its first layer, or with `options`: dropout, limits, early stopping and longer phase C."""
+    """Return the tiny recipe with another schedule in its first layer, or with `options`.
+
+    `options` are dropout, limits, early stopping and a longer phase C.
+    """
     told = tiny_recipe().model_dump(mode="json", exclude_none=True)
     if schedule == "options":
         for layer in told["network"]["layers"]:
@@ -85,7 +91,7 @@ def _scheduled(schedule: str) -> Recipe:
 
 @cache
 def _whole(schedule: str) -> Trained:
-    """The run that nothing stops."""
+    """Return the run that nothing stops."""
     recipe = _scheduled(schedule)
     return train(recipe, load_dataset(recipe.data, None))
 
@@ -153,7 +159,7 @@ def test_where_writing_takes_long_only_some_epochs_are_kept(
 
 @pytest.fixture
 def unfinished(line: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A run that stopped when its first epoch was kept."""
+    """Return a run that stopped when its first epoch was kept."""
     right = module.Progress.keep
 
     def keep(self: Progress, *arguments: object) -> None:
@@ -224,7 +230,7 @@ def test_progress_that_makes_no_sense_is_refused(
 
 
 def _state(folder: Path, change: dict[str, object]) -> None:
-    """Change what progress.json holds, and state the sums of what is there then."""
+    """Change the content of progress.json, and state the sums of the new content."""
     state = {**json.loads((folder / "progress.json").read_bytes()), **change}
     state.pop("sha256", None)
     files = {name: (folder / name).read_bytes() for name in ("progress.safetensors", "recipe.toml")}

@@ -1,4 +1,7 @@
-"""`lehr simulate`: engines, threads, comparison with another engine or a stored result, and going on after an interruption."""
+"""`lehr simulate`: engines, threads, comparison, and going on after an interruption.
+
+Another engine or a stored result is compared with.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from lehr.targets import registry
 
 
 def arrays(path: Path) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]]:
-    """All arrays of a file."""
+    """Return all arrays of a file."""
     with np.load(path) as file:
         return {name: file[name] for name in file.files}
 
@@ -136,7 +139,7 @@ def test_nothing_to_compare_with_is_named(line: Path, lehr: Lehr, tmp_path: Path
 
 @pytest.fixture
 def interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C comes when the third piece of 10 samples is read."""
+    """Interrupt with Ctrl-C when the third piece of 10 samples is read."""
     read = Samples.pieces
 
     def some(

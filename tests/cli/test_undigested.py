@@ -19,14 +19,14 @@ TOLD = "states no digest of its network, so that damage to its weights cannot be
 
 
 def leave_digest_out(graph: nir.NIRGraph) -> None:
-    """As another tool may that does not know how to compute it."""
+    """Leave out the digest, as another tool may that does not know how to compute it."""
     exact = json.loads(graph.metadata["fixed_point"])
     del exact["digest"]
     graph.metadata["fixed_point"] = json.dumps(exact)
 
 
 def write(path: Path, *, stated: bool) -> Path:
-    """The same network, as lehr writes it, or as another tool may."""
+    """Write the same network as lehr does, or as another tool may."""
     net, x = small_network()
     graph = nirfile.to_nir(net)
     if not stated:

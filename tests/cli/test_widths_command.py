@@ -1,4 +1,4 @@
-"""`lehr widths`: proven and observed, and what is written."""
+"""`lehr widths`: proven and observed bits, and the file with fewer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HOW = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=9, state_bits=3
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A network of two states, and 480 samples of which six differ."""
+    """Return a network of two states, and 480 samples of which six differ."""
     net, x = two_state_network(HOW, SLOW)
     nirfile.write(net, tmp_path / "a.nir")
     np.savez(tmp_path / "in.npz", input=np.concatenate([x] * 80))
