@@ -57,9 +57,9 @@ class ChipTarget(Target):
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
         """Check thresholds, biases and the size of the input."""
-        form, found = self.training, []
+        form, problems = self.training, []
         if (lines := int(np.prod(net.input.shape))) > self.inputs:
-            found.append(
+            problems.append(
                 Problem(
                     "input",
                     f"has {lines} lines, the machine has {self.inputs}",
@@ -72,11 +72,11 @@ class ChipTarget(Target):
                 form.share, 0 * theta
             )
             if any(len(set(theta[group == each].tolist())) > 1 for each in set(group.tolist())):
-                found.append(
+                problems.append(
                     Problem(name, f"thresholds differ within a {form.share}", "share them")
                 )
             if (theta % form.multiple).any() or theta.max() > (form.highest or theta.max()):
-                found.append(
+                problems.append(
                     Problem(
                         name,
                         f"thresholds {theta.min()} to {theta.max()} are off the grid",
@@ -84,13 +84,13 @@ class ChipTarget(Target):
                     )
                 )
             if not form.biases and neuron.bias.any():
-                found.append(Problem(name, "it has biases", "train without"))
+                problems.append(Problem(name, "it has biases", "train without"))
         if (
             form.share == "network"
             and len({int(neuron.threshold[0]) for neuron in net.neurons.values()}) > 1
         ):
-            found.append(Problem(net.output, "its threshold is not the network's", "share one"))
-        return tuple(found)
+            problems.append(Problem(net.output, "its threshold is not the network's", "share one"))
+        return tuple(problems)
 
     def neuron_problems(self, name: str, neuron: Neuron) -> list[Problem]:
         """Compare every statement with the machine's programs, if it has any; else the fields."""

@@ -32,9 +32,9 @@ class Ran:
 
     @property
     def facts(self) -> dict[str, Any]:
-        made = json.loads(self.out)
-        assert isinstance(made, dict)
-        return made
+        facts = json.loads(self.out)
+        assert isinstance(facts, dict)
+        return facts
 
 
 Lehr = Callable[..., Ran]

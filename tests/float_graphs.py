@@ -1,7 +1,4 @@
-"""Random float graphs and snnTorch models.
-
-They have real thresholds, biases and decays, and gains of all sizes.
-"""
+"""Random float graphs and snnTorch models with real thresholds, biases and decays, and gains of all sizes."""
 
 from __future__ import annotations
 
@@ -26,7 +23,7 @@ DT = 1e-3
 
 @dataclass(frozen=True)
 class FloatGraph:
-    """One layer of neurons in NIR, and the same in numpy.
+    """One layer of neurons in NIR, and what it is in numpy.
 
     Attributes:
         told: the graph, whose layer of neurons is `n`.
@@ -50,7 +47,7 @@ class FloatGraph:
 
 @st.composite
 def float_graphs(draw: st.DrawFn, *, levels: bool = False) -> FloatGraph:
-    """Draw graphs of all kinds of neurons; with `levels` weights are whole numbers times a step."""
+    """Graphs of all kinds of neurons; with `levels` their weights are whole numbers times a step."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     kind = draw(st.sampled_from(["IF", "LIF", "CubaLIF", "recurrent LIF", "conv LIF"]))
     size, channels = 3, int(rng.integers(2, 5))
@@ -115,7 +112,7 @@ def float_graphs(draw: st.DrawFn, *, levels: bool = False) -> FloatGraph:
 
 @st.composite
 def float_models(draw: st.DrawFn) -> tuple[nn.Module, npt.NDArray[np.uint8]]:
-    """Draw models with a batch norm, some of whose gains are 0 or nearly 0, and samples."""
+    """Models with a batch norm, some of whose gains are 0 or nearly 0, and samples."""
     seed = draw(st.integers(0, 2**31))
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)

@@ -1,4 +1,4 @@
-"""Networks that floats can say whole: whole biases, and leaks that have nothing to round."""
+"""Networks of which floats can say everything: whole biases, and leaks that have nothing to round."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ HALVING = Arithmetic(
     reset_timing="next_step",
     fires="ge",
 )
-"""Steps that take at most the eight bits below the point, so that no leak has to round."""
+"""Eight steps take no more than the eight bits below the point, so that no leak has anything to round."""
 AT_ONCE = Arithmetic(reset_timing="same_step", fires="ge")
 SYNAPSE = Synapse(decay_numerator=1, decay_shift=1, bias_to="synapse")
 
 
 def flat(how: Arithmetic, synapse: Synapse | None = None, seed: int = 0) -> tuple[Network, Images]:
-    """Return two layers of whole biases in which spikes flow, and samples step by step."""
+    """Two layers of whole biases in which spikes flow, and samples step by step."""
     net = Builder(Input((12,), "spikes"), np.random.default_rng(seed), ("int4",))
     for name, size in (("hidden", 9), ("out", 5)):
         net.linear(f"fc_{name}", size)
@@ -36,7 +36,7 @@ def flat(how: Arithmetic, synapse: Synapse | None = None, seed: int = 0) -> tupl
 
 
 def spatial(how: Arithmetic) -> tuple[Network, Images]:
-    """Return convolutions, one of them in groups, and poolings of currents and of spikes."""
+    """Convolutions, one of them in groups, and poolings of currents and of spikes."""
     net = Builder(Input((2, 9, 8), "u8"), np.random.default_rng(1), ("ternary",))
     net.conv("conv1", 4, padding=(1, 0), groups=2)
     net.neuron("lif1", how)
@@ -50,7 +50,7 @@ def spatial(how: Arithmetic) -> tuple[Network, Images]:
 
 
 def whole_biases(net: Network) -> tuple[Network, Images]:
-    """Return the network with biases that have nothing below the point."""
+    """The network with biases that have nothing below the point."""
     nodes = dict(net.nodes)
     for name, neuron in net.neurons.items():
         nodes[name] = replace(
@@ -63,7 +63,7 @@ def whole_biases(net: Network) -> tuple[Network, Images]:
 
 
 def once_a_step(how: Arithmetic) -> tuple[Network, Images]:
-    """Return a chain whose thresholds are what can come in a step at most."""
+    """A chain whose thresholds are what can come in a step at most."""
     rng = np.random.default_rng(3)
     nodes: dict[str, Any] = {}
     path = [INPUT]

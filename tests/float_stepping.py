@@ -1,7 +1,4 @@
-"""Float graphs of NIR stepped in double precision, from what `nir.read` gives alone.
-
-They are the right values for files of other importers.
-"""
+"""Float graphs of NIR stepped in double precision, from what `nir.read` gives alone: the right values for files of other importers."""
 
 from __future__ import annotations
 
@@ -20,15 +17,13 @@ Floats = npt.NDArray[np.float64]
 
 
 def read_bytes(file: bytes) -> Any:
-    """Return the graph that a file holds."""
+    """The graph that a file holds."""
     buffer: Any = io.BytesIO(file)
     return nir.read(buffer, type_check=False)
 
 
 def euler(graph: Any, x: npt.NDArray[np.uint8], dt: float) -> dict[str, Floats]:
-    """Return the output of every node in every step, `[T, *shape]`, for inputs `[T, *shape]`.
-
-    Neurons put out spikes, integrators membranes.
+    """What every node puts out in every step, `[T, *shape]`, for inputs `[T, *shape]`: spikes of neurons, membranes of integrators.
 
     The equations are those of NIR's documentation, in forward Euler steps, the current before the
     membrane; an edge that closes a cycle carries the value of the step before.
@@ -57,7 +52,7 @@ def euler(graph: Any, x: npt.NDArray[np.uint8], dt: float) -> dict[str, Floats]:
 
 
 def _back_edges(graph: Any, sources: dict[str, list[str]]) -> set[tuple[str, str]]:
-    """Return the edges within a cycle that do not lead further from the input."""
+    """Edges within a cycle that do not lead further from the input."""
     rank, queue = {"input": 0}, deque(["input"])
     while queue:
         here = queue.popleft()
@@ -130,9 +125,7 @@ def _step(node: Any, x: Floats, state: dict[str, Any], name: str, dt: float) -> 
 def subtracting(
     graph: Any, x: npt.NDArray[np.uint8], dt: float, drives_first: bool
 ) -> dict[str, Floats]:
-    """Return the spikes of a chain of weights and neurons that fire several times a step.
-
-    They fire as often as the membrane holds thresholds, all of which are taken off it.
+    """Of a chain of weights and neurons: as many spikes as the membrane holds thresholds, and all of them taken off it.
 
     Decays are exp(-dt/tau). With `drives_first`, a synapse state takes its input before it decays,
     and the fields r and w_in mean nothing, as in Rockpool; else LIF and IF are those of sinabs, to

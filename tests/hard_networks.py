@@ -1,7 +1,4 @@
-"""Networks on which an engine that is nearly right goes wrong.
-
-They have every arithmetic, the rails, and tangled edges.
-"""
+"""Networks on which an engine that is nearly right goes wrong: every arithmetic, the rails, tangled edges."""
 
 from __future__ import annotations
 
@@ -50,7 +47,7 @@ from lehr.weights import KINDS
 
 
 def flows(net: Network, result: Result) -> bool:
-    """Return whether each layer that fires has both spikes and silences."""
+    """Whether each layer that fires has neurons and steps with spikes, and some without."""
     spikes = [
         spikes for name, spikes in result.trace.spikes.items() if not net.neurons[name].integrates
     ]
@@ -58,10 +55,7 @@ def flows(net: Network, result: Result) -> bool:
 
 
 def side_by_side(update: Update, highest: int, **fixed: Any) -> tuple[Network, Images]:
-    """Return one set of weights with a layer of neurons behind it for each arithmetic.
-
-    Inputs are 0 to `highest`.
-    """
+    """One set of weights, and a layer of neurons behind it for each arithmetic; inputs of 0 to `highest`."""
     rng = np.random.default_rng(5)
     nodes: dict[str, Any] = {"fc": Linear(rng.choice(np.array([-1, 1], np.int8), (12, 16)))}
     fields: list[tuple[Any, ...]] = [
@@ -97,10 +91,7 @@ def side_by_side(update: Update, highest: int, **fixed: Any) -> tuple[Network, I
 
 
 def knot(how: Arithmetic) -> tuple[Network, Images]:
-    """Return a network with everything that edges can do.
-
-    These are loops that start at the input, a neuron that hears itself, sums of many sources,
-    delays and aliases.
+    """Everything that edges can do: loops that start at the input, a neuron that hears itself, sums of many sources, delays, aliases.
 
     `conv` and `first` feed each other and both hear the input, so that each hears the step before
     of the other.
@@ -156,10 +147,7 @@ def knot(how: Arithmetic) -> tuple[Network, Images]:
 
 
 def narrow() -> tuple[Network, Images]:
-    """Return neurons of 20 bits whose update leaves 32 bits.
-
-    They do so in the product of the decay, and in the scaled input.
-    """
+    """Membranes of 20 bits whose update leaves 32 bits: in the product of the decay, and in the scaled input."""
     slow = Arithmetic(decay_numerator=(1 << 16) - 1, decay_shift=16, state_bits=20)
     fine = Arithmetic(fraction_bits=16, state_bits=20)
     weight = np.ones((2, 256), np.int8) * np.array([[1], [-1]], np.int8)
@@ -177,7 +165,7 @@ def narrow() -> tuple[Network, Images]:
 
 
 def weightless() -> tuple[Network, Images]:
-    """Return a network without weights: spikes are pooled, and the loudest place wins."""
+    """No weights at all: spikes are pooled, and the loudest place wins."""
     net = Network(
         {
             "pool": SumPool2d((2, 2), (2, 2)),
@@ -191,10 +179,7 @@ def weightless() -> tuple[Network, Images]:
 
 
 def unproven() -> tuple[Network, Images]:
-    """Return four nodes of weights in a row, each of which may make sums 2,032 times as large.
-
-    Nothing proves that they are exact.
-    """
+    """Four nodes of weights in a row, each of which may make its sums 2,032 times as large: nothing proves that they are exact."""
     nodes: dict[str, Node] = {
         f"w{number}": Linear(np.full((16, 16), 127, np.int8), "int8") for number in range(4)
     }

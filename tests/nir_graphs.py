@@ -1,4 +1,4 @@
-"""Graphs of NIR as other tools write them, and norse-like neurons in floating point to compare."""
+"""Graphs of NIR as other tools write them, and norse-like neurons in plain floating point to compare with."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def graph(
     out: tuple[int, ...],
     **metadata: Any,
 ) -> nir.NIRGraph:
-    """Return a graph with an input and an output, whose types are not looked at."""
+    """A graph with an input and an output, whose types are not looked at."""
     ends = {
         "input": nir.Input({"input": np.array(shape)}),
         "output": nir.Output({"output": np.array(out)}),
@@ -31,7 +31,7 @@ def graph(
 def chain(
     nodes: dict[str, Any], shape: tuple[int, ...], out: tuple[int, ...], **metadata: Any
 ) -> nir.NIRGraph:
-    """Return nodes one after another."""
+    """Nodes one after another."""
     names = ["input", *nodes, "output"]
     return graph(nodes, list(itertools.pairwise(names)), shape, out, **metadata)
 
@@ -39,14 +39,14 @@ def chain(
 def lif(
     size: int | tuple[int, ...], tau: float = 2.5e-3, threshold: float = 0.1, **other: float
 ) -> nir.LIF:
-    """Return a layer of LIF neurons."""
+    """A layer of LIF neurons."""
     told = {"r": 1.0, "v_leak": 0.0, "v_reset": 0.0, **other}
     spread: dict[str, Any] = {name: np.full(size, value) for name, value in told.items()}
     return nir.LIF(tau=np.full(size, tau), v_threshold=np.full(size, threshold), **spread)
 
 
 def cubalif(size: int, tau_syn: float, tau_mem: float, threshold: float = 1.0) -> nir.CubaLIF:
-    """Return a layer of CubaLIF neurons with gains of 1 in a step, as snnTorch exports them."""
+    """A layer of CubaLIF neurons with gains of 1 in a step, as snnTorch exports them."""
     full = np.full
     return nir.CubaLIF(
         tau_syn=full(size, tau_syn),
@@ -59,10 +59,7 @@ def cubalif(size: int, tau_syn: float, tau_mem: float, threshold: float = 1.0) -
 
 
 class Cuba:
-    """A CubaLIF layer stepped by forward Euler.
-
-    The membrane takes the current of this step, and is set to 0 at a spike.
-    """
+    """A CubaLIF layer stepped by forward Euler: the membrane takes the current of this step, and is set to 0 at a spike."""
 
     def __init__(self, node: nir.CubaLIF, samples: int) -> None:
         self.node = node
@@ -85,10 +82,7 @@ def braille(
     *,
     nested: bool = True,
 ) -> nir.NIRGraph:
-    """Return a recurrent net like the NIR paper's Braille nets.
-
-    It is CubaLIF, its spikes back through Affine, in a subgraph or beside it.
-    """
+    """A recurrent net like the NIR paper's Braille nets: CubaLIF, its spikes back through Affine, in a subgraph or beside it."""
     fc1 = nir.Affine(rng.normal(0, 0.4, (hidden, inputs)), rng.normal(0, 0.05, hidden))
     recurrent = nir.Affine(rng.normal(0, 0.15, (hidden, hidden)), rng.normal(0, 0.05, hidden))
     fc2 = nir.Affine(rng.normal(0, 0.4, (classes, hidden)), rng.normal(0, 0.05, classes))
@@ -118,10 +112,7 @@ def braille(
 
 
 def run_braille(made: nir.NIRGraph, x: npt.NDArray[np.uint8]) -> tuple[Float, Float]:
-    """Return spikes `[N, T, neurons]` of both layers of a nested `braille`, in floating point.
-
-    The arithmetic is written here alone.
-    """
+    """Spikes `[N, T, neurons]` of both layers of a nested `braille`, in floating point written here alone."""
     n: Any = made.nodes
     first, last = Cuba(n["lif1"].nodes["lif"], len(x)), Cuba(n["lif2"], len(x))
     fc1, recurrent, fc2 = n["fc1"], n["lif1"].nodes["w_rec"], n["fc2"]
@@ -136,10 +127,7 @@ def run_braille(made: nir.NIRGraph, x: npt.NDArray[np.uint8]) -> tuple[Float, Fl
 
 
 def nmnist_like(rng: np.random.Generator, size: int = 10, classes: int = 4) -> nir.NIRGraph:
-    """Return a convolutional net like the NIR paper's N-MNIST net, smaller.
-
-    It is IF with r = 1, sums over 2x2, and numbers for names.
-    """
+    """A convolutional net like the NIR paper's N-MNIST net, smaller: IF with r = 1, sums over 2x2, numbers for names."""
     half, quarter = size // 2, size // 4
 
     def integrate(*shape: int) -> nir.IF:
@@ -166,10 +154,7 @@ def nmnist_like(rng: np.random.Generator, size: int = 10, classes: int = 4) -> n
 
 
 def run_nmnist_like(made: nir.NIRGraph, x: npt.NDArray[np.uint8]) -> list[Float]:
-    """Return spikes of the three IF layers, `[N, T, *shape]`, in floating point.
-
-    The arithmetic is written here alone, with torch's convolution.
-    """
+    """Spikes of the three IF layers, `[N, T, *shape]`, in floating point written here alone with torch's convolution."""
     import torch
     from torch.nn import functional
 

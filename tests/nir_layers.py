@@ -1,7 +1,4 @@
-"""Layers of float graphs that are quantized, and the check that every spike is the same.
-
-The same is checked of every membrane.
-"""
+"""Layers of float graphs that are quantized, and the check that not one spike and membrane differs."""
 
 from __future__ import annotations
 
@@ -29,10 +26,7 @@ def integrate(*shape: int, threshold: float = 2.0) -> nir.IF:
 def same(
     told: nir.NIRGraph, x: npt.NDArray[np.uint8], how: Semantics = STEP, **options: Any
 ) -> Quantized:
-    """Quantize; require that every spike and membrane is the same.
-
-    There are spikes and silences in every layer that fires.
-    """
+    """Quantize; require that not one spike and membrane differs, and that there are spikes and silences in every layer that fires."""
     made = quantize(from_nir(told), x, how, Options(**options))
     effect = measure(made, x)
     for name, layer in effect.layers.items():

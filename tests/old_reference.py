@@ -46,25 +46,25 @@ def divide(value: Int64, shift: int, rounding: str) -> Int64:
     return np.asarray(np.rint(value / 2**shift), np.int64)
 
 
-def decay(how: State, value: Int64) -> Int64:
+def decay(rules: State, value: Int64) -> Int64:
     """Return the value after one step of leak."""
-    if how.decay_form == "shift":
-        return value - divide(value, how.decay_shift, how.rounding)
-    return divide(value * how.decay_numerator, how.decay_shift, how.rounding)
+    if rules.decay_form == "shift":
+        return value - divide(value, rules.decay_shift, rules.rounding)
+    return divide(value * rules.decay_numerator, rules.decay_shift, rules.rounding)
 
 
-def bound(how: State, value: Int64) -> Int64:
+def bound(rules: State, value: Int64) -> Int64:
     """Return a value within its width."""
-    if how.overflow == "saturate":
-        return np.clip(value, how.lowest, how.highest)
-    return ((value - how.lowest) & ((1 << how.state_bits) - 1)) + how.lowest
+    if rules.overflow == "saturate":
+        return np.clip(value, rules.lowest, rules.highest)
+    return ((value - rules.lowest) & ((1 << rules.state_bits) - 1)) + rules.lowest
 
 
-def fire(how: Arithmetic, membrane: Int64, threshold: Int64) -> Int64:
+def fire(rules: Arithmetic, membrane: Int64, threshold: Int64) -> Int64:
     """Return 1 where the membrane reaches the threshold."""
-    if how.fires == "never":
+    if rules.fires == "never":
         return np.zeros_like(membrane)
-    reached = membrane > threshold if how.fires == "gt" else membrane >= threshold
+    reached = membrane > threshold if rules.fires == "gt" else membrane >= threshold
     return reached.astype(np.int64)
 
 
@@ -104,13 +104,13 @@ def event_step(
     Returns:
         The new membrane, and how often each neuron fired.
     """
-    how = neuron.fields
+    rules = neuron.fields
     batch, shape = len(membrane), membrane.shape[1:]
     per_channel = (1, -1, *[1] * (len(shape) - 1))
     spread = np.broadcast_to(
         neuron.threshold.astype(np.int64).reshape(per_channel), (1, *shape)
     ).reshape(-1)
-    free = decay(how, membrane) + neuron.bias.astype(np.int64).reshape(per_channel)
+    free = decay(rules, membrane) + neuron.bias.astype(np.int64).reshape(per_channel)
     v = within(free).reshape(batch, -1)
     fired = np.zeros_like(v)
     for sample in range(batch):
@@ -118,12 +118,12 @@ def event_step(
             counts = arrivals[source, late][sample].reshape(-1)
             for index in np.flatnonzero(counts):
                 for _ in range(int(counts[index])):
-                    v[sample] = within(v[sample] + (matrix[index] << how.fraction_bits))
-                    spike = fire(how, v[sample], spread) * (matrix[index] != 0)
+                    v[sample] = within(v[sample] + (matrix[index] << rules.fraction_bits))
+                    spike = fire(rules, v[sample], spread) * (matrix[index] != 0)
                     fired[sample] += spike
-                    if how.reset == "subtract":
+                    if rules.reset == "subtract":
                         v[sample] -= spread * spike
-                    elif how.reset == "zero":
+                    elif rules.reset == "zero":
                         v[sample] *= 1 - spike
     if fired.max(initial=0) > MAX_COUNT:
         raise NotMappable(
@@ -247,23 +247,23 @@ class Machine:
 
     def integrate(self, name: str, neuron: Neuron, a: Int64) -> Int64:
         """Update the membranes of one layer with the input `a` and return its spikes."""
-        how = neuron.fields
+        rules = neuron.fields
         per_channel = (1, -1, *[1] * (a.ndim - 2))
         theta = neuron.threshold.astype(np.int64).reshape(per_channel)
         bias = neuron.bias.astype(np.int64).reshape(per_channel)
         v, s_prev = self.membrane[name], self.before[name]
-        late = how.reset_timing == "next_step"
-        v = decay(how, v)
-        if late and how.reset == "zero":
+        late = rules.reset_timing == "next_step"
+        v = decay(rules, v)
+        if late and rules.reset == "zero":
             v = v * (1 - s_prev)
         v = v + self.drive(name, neuron, a, bias)
-        if late and how.reset == "subtract":
+        if late and rules.reset == "subtract":
             v = v - theta * s_prev
-        inside = self.bound(name, how, v)
-        s = fire(how, inside, theta)
-        if not late and how.reset == "subtract":
+        inside = self.bound(name, rules, v)
+        s = fire(rules, inside, theta)
+        if not late and rules.reset == "subtract":
             inside = inside - theta * s
-        elif not late and how.reset == "zero":
+        elif not late and rules.reset == "zero":
             inside = inside * (1 - s)
         self.membrane[name] = inside
         return s
@@ -278,8 +278,8 @@ class Machine:
         self.current[name] = inside = self.bound(name, synapse, current)
         return inside + bias if to_membrane else inside
 
-    def bound(self, name: str, how: State, value: Int64) -> Int64:
+    def bound(self, name: str, rules: State, value: Int64) -> Int64:
         """Bring a state of layer `name` into its width; count how often that changes it."""
-        inside = bound(how, value)
+        inside = bound(rules, value)
         self.saturations[name] += int((inside != value).sum())
         return inside

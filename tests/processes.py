@@ -17,12 +17,12 @@ from lehr.hdf5wire import Tree, receive
 
 def children() -> list[str]:
     """Return the processes that this one has started and that are still there, even if dead."""
-    found: list[str] = []
+    ids: list[str] = []
     for task in Path("/proc/self/task").iterdir():
         # a thread that has ended since it was listed; its children go to another
         with suppress(FileNotFoundError, ProcessLookupError):
-            found += (task / "children").read_text().split()
-    return found
+            ids += (task / "children").read_text().split()
+    return ids
 
 
 @contextmanager

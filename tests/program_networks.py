@@ -1,7 +1,4 @@
-"""One layer of a program that no machine has.
-
-It has every statement with every kind of source, and reaches the rails.
-"""
+"""One layer of a program that no machine has: every statement with every kind of source, and the rails reached."""
 
 from __future__ import annotations
 
@@ -48,28 +45,22 @@ BY_STEP = {
     "saturates": f"add v input 2; bound v -64 63 saturate; {_FIRE}; {_SUBTRACT}",
     "bounds by channel": f"add v input 0; bound v low high saturate; {_FIRE}; {_SUBTRACT}",
     "one bound by channel": f"add v input 0; bound v low 20 saturate; {_FIRE}; {_SUBTRACT}",
-    "several spikes": "add v input 0; bound v -400 900 saturate; fire fired v gt threshold 5; "
-    f"{_SUBTRACT}",
-    "several spikes of a number": "add v input 0; fire fired v ge 7 31; "
-    "subtract v 7 0 times fired; bound v -400 900 saturate",
-    "counts": "add v input 0; fire a v gt threshold 1; fire b v ge 40 3; put fired 0; "
-    "add fired a 0; add fired b 0; put v 0 when fired",
-    "a square": "put w 0; add w input 0; bound w -8 7 wrap; add v w 1 times w; "
-    f"bound v -300 300 saturate; {_FIRE}; put v rest when fired",
+    "several spikes": f"add v input 0; bound v -400 900 saturate; fire fired v gt threshold 5; {_SUBTRACT}",
+    "several spikes of a number": "add v input 0; fire fired v ge 7 31; subtract v 7 0 times fired; bound v -400 900 saturate",
+    "counts": "add v input 0; fire a v gt threshold 1; fire b v ge 40 3; put fired 0; add fired a 0; add fired b 0; put v 0 when fired",
+    "a square": f"put w 0; add w input 0; bound w -8 7 wrap; add v w 1 times w; bound v -300 300 saturate; {_FIRE}; put v rest when fired",
     "integrates": "leak v multiply 3 2 floor; add v input 0; add v bias 1",
 }
 BY_EVENT = {
-    "events, bounds by channel": "put fired 0; for each event; add v input 0; "
-    "bound v low high saturate; fire now v gt threshold 3;"
+    "events, bounds by channel": "put fired 0; for each event; add v input 0; bound v low high saturate; fire now v gt threshold 3;"
     " put v rest when now; add fired now 0; end; leak v multiply k n floor",
-    "events that are counted": "leak c multiply 1 2 floor; for each event; add c 1 0; "
-    "add v input 0; bound v -32 31 wrap; end;"
+    "events that are counted": "leak c multiply 1 2 floor; for each event; add c 1 0; add v input 0; bound v -32 31 wrap; end;"
     " put level threshold; add level c 0; fire fired v ge level 1; put v 0 when fired",
 }
 
 
 def layer_network(name: str) -> tuple[Network, Images]:
-    """Return sums of signed weights into one layer with parameters by channel; samples by step."""
+    """Sums of signed weights into one layer with parameters by channel; samples by step."""
     program = program_of_lines({**BY_STEP, **BY_EVENT}[name].split("; "), MEMBRANE)
     rng = np.random.default_rng(11)
     given = {

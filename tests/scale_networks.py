@@ -1,4 +1,4 @@
-"""Networks of the conformance suite with a Scale on some edges, or weights in its place."""
+"""Networks of the conformance suite with a Scale on some of their edges, and the same with weights in its place."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lehr.targets.conformance.building import flowing
 
 
 def factors(rng: np.random.Generator, shape: Shape, rare: float) -> Scale:
-    """Return small factors of both signs, and a share of 0 or as far as they go."""
+    """Small factors of both signs, and a share of 0 or as far as they go."""
     small = rng.integers(1, 4, shape) * rng.choice(np.array((-1, 1, 1)), shape)
     return Scale(
         np.where(rng.random(shape) < rare, rng.choice(np.array((-127, 0, 127)), shape), small)
@@ -28,7 +28,7 @@ def factors(rng: np.random.Generator, shape: Shape, rare: float) -> Scale:
 def with_scales(
     net: Network, seed: int, *, by_value: bool = True, share: float = 0.4, rare: float = 0.1
 ) -> Network:
-    """Return `net` with a Scale on a share of its edges, feedback too, and thresholds that fit."""
+    """`net` with a Scale on a share of its edges, feedback edges too, and thresholds that fit."""
     rng = np.random.default_rng(seed)
     nodes, edges = dict(net.nodes), []
     by_event = any(neuron.by_event for neuron in net.neurons.values())
@@ -50,7 +50,7 @@ def with_scales(
 def scaled_networks(
     draw: st.DrawFn, /, *, by_value: bool = True, rare: float = 0.1, **fixed: Any
 ) -> Network:
-    """Draw a network of `networks` with Scale on its edges, in which spikes flow."""
+    """A network of `networks` with Scale on its edges, in which spikes flow."""
     seed = draw(st.integers(0, 2**16))
     try:
         net = with_scales(draw(networks(**fixed)), seed, by_value=by_value, rare=rare)
@@ -63,10 +63,7 @@ def scaled_networks(
 
 
 def in_weights(net: Network) -> Network:
-    """Return the network with weights of one to one in place of every Scale.
-
-    Each Scale is by channel.
-    """
+    """The same network with weights of one to one in place of every Scale, which is by channel."""
     nodes = dict(net.nodes)
     for name, node in net.nodes.items():
         if isinstance(node, Scale):
@@ -81,7 +78,7 @@ def in_weights(net: Network) -> Network:
 
 
 def one_factor_more(net: Network) -> list[Network]:
-    """Return networks in which one factor is one unit nearer to 0, or 1 if it is 0."""
+    """Networks in which one factor is one unit nearer to 0, or 1 where it is 0."""
     found = []
     for name, node in net.nodes.items():
         if isinstance(node, Scale):

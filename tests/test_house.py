@@ -114,7 +114,7 @@ def test_imports_point_one_way(folder: str) -> None:
 
 
 def test_every_exception_is_still_one() -> None:
-    assert {exception(*found) for folder in MAY_IMPORT for found in backwards(folder)} - {
+    assert {exception(*backward) for folder in MAY_IMPORT for backward in backwards(folder)} - {
         None
     } == set(EXCEPT)
 

@@ -30,18 +30,20 @@ def folder_of(package: str) -> Path:
 
 
 def test_every_package_in_the_tree_is_listed_and_every_listed_one_is_there() -> None:
-    found = {
+    packages = {
         ".".join(init.parent.relative_to(ROOT).parts)
         for init in (ROOT / "lehr").glob("**/__init__.py")
     }
     # reached through a link
-    found = {name for name in found if name.split(".")[1:2] not in [[folder] for folder in FOLDERS]}
+    packages = {
+        name for name in packages if name.split(".")[1:2] not in [[folder] for folder in FOLDERS]
+    }
     for folder in FOLDERS:
-        found |= {
+        packages |= {
             "lehr." + ".".join(init.parent.relative_to(ROOT).parts)
             for init in (ROOT / folder).glob("**/__init__.py")
         }
-    assert sorted(found) == PACKAGES
+    assert sorted(packages) == PACKAGES
 
 
 def test_no_python_file_lies_outside_a_package() -> None:
@@ -80,10 +82,10 @@ def test_every_other_file_is_package_data() -> None:
 def test_the_bare_import_of_a_folder_fails_in_one_clear_line(folder: str) -> None:
     ran = run(sys.executable, "-c", f"import {folder}", cwd=ROOT)
     assert ran.returncode == 1
-    told = (
+    error = (
         f"ImportError: import lehr.{folder}, not {folder}: the folder is part of the package lehr"
     )
-    assert ran.stderr.splitlines()[-1] == told
+    assert ran.stderr.splitlines()[-1] == error
 
 
 # -------------------------------------------------------------------- builds

@@ -154,7 +154,7 @@ def test_what_needs_an_extra_says_which(command: str, ran: dict[str, tuple[int, 
     assert code == 6
 
 
-def test_python_is_told_the_same(python: Path, folder: Path) -> None:
+def test_python_names_the_same(python: Path, folder: Path) -> None:
     code = """
 import lehr
 def tell(call):

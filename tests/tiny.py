@@ -7,7 +7,7 @@ from typing import Any
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import to_toml
 
-TOLD: dict[str, Any] = {
+SETTINGS: dict[str, Any] = {
     "name": "tiny",
     "description": "two small convolutions on a few digits",
     "seed": 5,
@@ -46,7 +46,7 @@ TOLD: dict[str, Any] = {
 
 def tiny_recipe() -> Recipe:
     """Return the recipe."""
-    return Recipe.model_validate(TOLD)
+    return Recipe.model_validate(SETTINGS)
 
 
 def tiny_toml() -> str:

@@ -1,7 +1,4 @@
-"""Parts of snnTorch models whose every number is a small binary fraction.
-
-Integers can hold them exactly.
-"""
+"""Parts of snnTorch models whose every number is a small binary fraction, so that integers can hold them exactly."""
 
 from __future__ import annotations
 
@@ -17,10 +14,7 @@ from lehr.simulate import Result, simulate
 
 
 def dyadic(module: nn.Module, step: float = 0.25) -> Any:
-    """Return the module with weights of -step and +step, and biases in halves of it.
-
-    No bias is zero.
-    """
+    """Weights of one step, -step and +step, and biases of its halves, none of them zero."""
     with torch.no_grad():
         for name, value in module.named_parameters(recurse=False):
             value.copy_(
@@ -31,19 +25,19 @@ def dyadic(module: nn.Module, step: float = 0.25) -> Any:
 
 
 def events(*shape: int, rate: float = 0.4, seed: int = 0) -> npt.NDArray[np.uint8]:
-    """Return random spikes of a shape."""
+    """Random spikes of a shape."""
     return (np.random.default_rng(seed).random(shape) < rate).astype(np.uint8)
 
 
 def result_of(made: FromTorch) -> Result:
-    """Return the integer network's result on the sample; it says something about every layer."""
+    """What the integer network computes on the sample; it says something about every layer."""
     result = simulate(made.network, made.sample, trace=made.network.neurons)
     assert all(0 < rate < 1 for rate in result.rates.values()), result.rates
     return result
 
 
 def differing(made: FromTorch) -> int:
-    """Count the spikes that differ between the integer network and the model itself."""
+    """In how many spikes the integer network and the model itself differ."""
     trace = result_of(made).trace
     expected = made.spikes()
     assert expected.keys() == trace.spikes.keys()
@@ -53,10 +47,7 @@ def differing(made: FromTorch) -> int:
 def stepped(
     weight: nn.Linear, neuron: Any, x: npt.NDArray[np.uint8], states: int
 ) -> tuple[Tensor, Tensor]:
-    """Return spikes and membranes `[N, T, features]` of one layer by snnTorch's own modules.
-
-    They are called in double precision.
-    """
+    """Spikes and membranes `[N, T, features]` of one layer, by calling snnTorch's own modules in double precision."""
     weight, neuron = weight.double(), neuron.double()
     held: list[Any] = [
         torch.zeros(len(x), weight.out_features, dtype=torch.float64) for _ in range(states)

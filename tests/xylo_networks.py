@@ -72,7 +72,7 @@ def by_hand(net: Network, x: npt.NDArray[np.uint8]) -> list[tuple[Int64, Int64, 
 
     The sample is `[T, inputs]`; events are added one by one, as the chip adds them.
     """
-    arriving, made = x.astype(np.int64), []
+    arriving, layers = x.astype(np.int64), []
     for number, name in enumerate(net.neurons):
         weighted, neuron = net.nodes[f"fc{number}"], net.neurons[name]
         assert isinstance(weighted, Linear)
@@ -100,9 +100,9 @@ def by_hand(net: Network, x: npt.NDArray[np.uint8]) -> list[tuple[Int64, Int64, 
             for row, values in zip(rows, (i, v, fired), strict=True):
                 row.append(list(values))
         current, membrane, spiked = (np.array(row) for row in rows)
-        made.append((current, membrane, spiked))
+        layers.append((current, membrane, spiked))
         arriving = spiked
-    return made
+    return layers
 
 
 def clip(x: int) -> int:

@@ -42,9 +42,9 @@ def model(line: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def empty(tmp_path: Path) -> Path:
     """Return a folder in which nothing may be left."""
-    made = tmp_path / "empty"
-    made.mkdir()
-    return made
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    return empty
 
 
 def test_recipe_with_an_unknown_key(line: Path, lehr: Lehr, empty: Path) -> None:
@@ -239,8 +239,8 @@ def test_what_does_not_map_names_every_node(lehr: Lehr, tmp_path: Path, line: Pa
     from lehr.network import Neuron
 
     net = nirfile.read(line / "model.nir")
-    how = replace(net.neurons["lif2"].fields, update="event", reset_timing="same_step")
-    event = Neuron(net.neurons["lif2"].threshold, net.neurons["lif2"].bias, how)
+    arithmetic = replace(net.neurons["lif2"].fields, update="event", reset_timing="same_step")
+    event = Neuron(net.neurons["lif2"].threshold, net.neurons["lif2"].bias, arithmetic)
     nirfile.write(replace(net, nodes={**net.nodes, "lif2": event}), tmp_path / "event.nir")
     ran = lehr("check", tmp_path / "event.nir", "--target", "onnx")
     assert ran.code == 3
@@ -322,12 +322,12 @@ def test_results_that_cannot_be_printed(line: Path, options: tuple[str, ...]) ->
         command = [sys.executable, "-m", "lehr", "inspect", str(line / "model.nir"), *options]
         ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
     assert ran.returncode == 5
-    told = (
+    reason = (
         "the result cannot be printed"
         if options
         else "a temporary file or the result cannot be written"
     )
-    assert re.fullmatch(rf"error: {told}: No space left on device; [^\n]+\n", ran.stderr), (
+    assert re.fullmatch(rf"error: {reason}: No space left on device; [^\n]+\n", ran.stderr), (
         ran.stderr
     )
 

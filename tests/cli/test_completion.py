@@ -89,7 +89,7 @@ def test_nothing_is_offered_or_said_where_something_is_wrong(typed: str) -> None
     assert offered(typed).strip() == ""
 
 
-def test_zsh_and_fish_are_told_what_words_mean() -> None:
+def test_zsh_and_fish_get_the_meaning_of_words() -> None:
     line = "lehr build model.nir --target c --option fl"
     assert offered(line, "fish") == "flash=\tKiB of flash that there are, instead of the device's\n"
     assert offered(line, "zsh").startswith('_arguments \'*: :(("flash=":"KiB of flash')

@@ -99,7 +99,7 @@ def export(lehr: Lehr, folder: Path, factory: str, *options: object) -> Ran:
     )
 
 
-def test_a_forward_that_changes_with_time_is_told_apart(lehr: Lehr, folder: Path) -> None:
+def test_a_forward_that_changes_with_time_is_named(lehr: Lehr, folder: Path) -> None:
     wrong = export(lehr, folder, ":counting")
     assert wrong.code == 4
     assert "layer1 is proven to be equal, but " in wrong.err
@@ -116,14 +116,14 @@ def test_an_exact_model_passes_and_is_written(lehr: Lehr, folder: Path) -> None:
     assert ran.last == "PASS"
     assert "0 of 3,200 spikes differ" in ran.out
     assert "made" not in ran.out
-    told = export(lehr, folder, ":exact", "--strict", "--json").facts
-    assert told["exact"] is True
-    assert told["notes"] == []
-    assert all(0 < rate < 1 for rate in told["rates"].values())
+    facts = export(lehr, folder, ":exact", "--strict", "--json").facts
+    assert facts["exact"] is True
+    assert facts["notes"] == []
+    assert all(0 < rate < 1 for rate in facts["rates"].values())
     net = nirfile.read(folder / "m.nir")
-    assert net.digest == told["network"]
+    assert net.digest == facts["network"]
     with np.load(folder / "in.npz") as arrays:
-        assert dict(simulate(net, arrays["input"]).rates) == told["rates"]
+        assert dict(simulate(net, arrays["input"]).rates) == facts["rates"]
 
 
 @pytest.mark.slow
@@ -154,9 +154,9 @@ def test_a_difference_fails_unless_rounding_was_asked_for(
     assert not (folder / "m.nir").exists()
 
     def one_higher(wait: Waiting, bits: int) -> Folded:  # what only comparing can find
-        made = folded(wait, bits)
-        made.threshold[:] += 1 << bits
-        return made
+        changed = folded(wait, bits)
+        changed.threshold[:] += 1 << bits
+        return changed
 
     folded = pending.folded
     monkeypatch.setattr("lehr.export.precision.folded", one_higher)

@@ -84,7 +84,7 @@ def test_the_fields_of_all_are_those_of_the_page() -> None:
 
 
 @pytest.mark.slow
-def test_every_command_prints_what_the_page_tells(here: Path, lehr: Lehr, line: Path) -> None:
+def test_every_command_prints_what_the_page_says(here: Path, lehr: Lehr, line: Path) -> None:
     (here / "tiny.toml").write_bytes((line / "tiny.toml").read_bytes())
     with np.load("spikes.npz") as spikes:
         np.savez("labelled.npz", input=spikes["input"], labels=np.zeros(20, np.int64))
@@ -95,13 +95,13 @@ def test_every_command_prints_what_the_page_tells(here: Path, lehr: Lehr, line: 
         ran = lehr(*words, *(["--json"] if "--json" not in words else []))
         assert ran.code == 0, (words, ran.err)
         seen.setdefault(f"lehr {words[0]}", set()).update(checked(ran))
-    told = {name: fields for name, fields in documented().items() if name != "Every command"}
-    assert set(told) == {
+    fields_of = {name: fields for name, fields in documented().items() if name != "Every command"}
+    assert set(fields_of) == {
         f"lehr {command}" for command in commands() if command and " " not in command
     }
-    untold = {name: seen.get(name, set()) - fields for name, fields in told.items()}
+    untold = {name: seen.get(name, set()) - fields for name, fields in fields_of.items()}
     assert not {name: fields for name, fields in untold.items() if fields}, "add to docs/json.md"
-    unseen = {name: fields - seen.get(name, set()) for name, fields in told.items()}
+    unseen = {name: fields - seen.get(name, set()) for name, fields in fields_of.items()}
     assert {name: fields for name, fields in unseen.items() if fields} == UNSEEN
 
 
@@ -131,16 +131,16 @@ def test_every_command_prints_what_the_page_tells(here: Path, lehr: Lehr, line: 
         ),
     ],
 )
-def test_a_mistake_in_usage_is_told_as_any_other(
+def test_a_mistake_in_usage_is_printed_as_any_other(
     lehr: Lehr, words: tuple[str, ...], sentence: str
 ) -> None:
-    told = lehr(*words)
-    assert (told.code, told.out, told.err) == (2, "FAIL\n", f"error: {sentence}\n")
+    plain = lehr(*words)
+    assert (plain.code, plain.out, plain.err) == (2, "FAIL\n", f"error: {sentence}\n")
     value = words[-1] == "--target"  # which would take --json as its value
     ran = lehr(words[0], "--json", *words[1:]) if value else lehr(*words, "--json")
     assert checked(ran) == {}
     assert ran.facts["error"] == sentence
-    assert ran.err == told.err
+    assert ran.err == plain.err
 
 
 def test_a_command_that_there_is_not(lehr: Lehr) -> None:

@@ -105,9 +105,9 @@ def golden(filled: Path) -> list[str]:
     """Add files of golden networks to the folder of the others."""
     c, networks = registry.get("c"), {}
     for name in NETWORKS:
-        made = example(c, name)
-        assert not isinstance(made, str), made
-        networks[f"{name}.nir"] = made.net
+        golden_network = example(c, name)
+        assert not isinstance(golden_network, str), golden_network
+        networks[f"{name}.nir"] = golden_network.net
     for name, net in networks.items():
         nirfile.write(net, filled / name)
     return list(networks)
@@ -195,8 +195,8 @@ ROWS = [["a longer text of several words", "1,000"], ["b", "12"]]
 
 
 def test_a_row_that_reads_badly_becomes_a_block() -> None:
-    made = layout.lines_of_table(("what it is", "bytes"), ROWS, 17)
-    assert list(made) == [  # type: ignore[arg-type]
+    content = layout.lines_of_table(("what it is", "bytes"), ROWS, 17)
+    assert list(content) == [  # type: ignore[arg-type]
         "",
         "what it is: a",
         "    longer text",

@@ -51,12 +51,14 @@ def _weight(net: Network, samples: Path) -> Network:
 
 
 def _decay(net: Network, samples: Path) -> Network:
-    how = net.neurons["lif3"].fields
+    arithmetic = net.neurons["lif3"].fields
     return _neuron(
         net,
         "lif3",
         arithmetic=replace(
-            how, decay_numerator=how.decay_numerator * 2 + 1, decay_shift=how.decay_shift + 1
+            arithmetic,
+            decay_numerator=arithmetic.decay_numerator * 2 + 1,
+            decay_shift=arithmetic.decay_shift + 1,
         ),
     )
 
@@ -77,7 +79,7 @@ MUTATIONS: dict[str, tuple[Mutation, str]] = {
 @pytest.mark.slow
 @pytest.mark.parametrize("target", RUNNABLE)
 @pytest.mark.parametrize("name", MUTATIONS)
-def test_mutation_is_found_and_named(
+def test_a_mutation_is_named(
     line: Path, tmp_path: Path, target: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Find the difference where a target planned another network's files when it built and here.
@@ -187,7 +189,7 @@ def test_golden_vectors_cannot_be_bent(line: Path, lehr: Lehr, tmp_path: Path, t
 
 @pytest.mark.slow
 @pytest.mark.parametrize("target", RUNNABLE)
-def test_an_edited_file_is_told_even_where_no_spike_changes(
+def test_an_edited_file_is_named_even_where_no_spike_changes(
     line: Path, lehr: Lehr, tmp_path: Path, target: str
 ) -> None:
     out = tmp_path / "out"

@@ -70,23 +70,23 @@ def _scheduled(schedule: str) -> Recipe:
 
     `options` are dropout, limits, early stopping and a longer phase C.
     """
-    told = tiny_recipe().model_dump(mode="json", exclude_none=True)
+    settings = tiny_recipe().model_dump(mode="json", exclude_none=True)
     if schedule == "options":
-        for layer in told["network"]["layers"]:
+        for layer in settings["network"]["layers"]:
             layer["threshold"]["rate"] = 0.9
             layer["dropout"] = 0.2
-        told["train"] |= {"epochs": 6, "patience": 1, "clip": 1.0, "clamp": 0.1, "lr": 2e-2}
-        told["finetune"]["frozen_epochs"] = 3
-        return Recipe.model_validate(told)
+        settings["train"] |= {"epochs": 6, "patience": 1, "clip": 1.0, "clamp": 0.1, "lr": 2e-2}
+        settings["finetune"]["frozen_epochs"] = 3
+        return Recipe.model_validate(settings)
     rate = {"rate": 0.05} if schedule == "exponential" else {}
-    told["network"]["layers"][0]["threshold"] = {
+    settings["network"]["layers"][0]["threshold"] = {
         "start": 0.5,
         "final": 1.0,
         "schedule": schedule,
         **rate,
     }
-    told["train"]["cycles"] = 2 if schedule == "restarts" else 1
-    return Recipe.model_validate(told)
+    settings["train"]["cycles"] = 2 if schedule == "restarts" else 1
+    return Recipe.model_validate(settings)
 
 
 @cache
@@ -263,8 +263,8 @@ def test_progress_of_an_older_lehr_is_named(unfinished: Path, line: Path, lehr: 
     path.write_text(json.dumps({**state, "schema": "lehr-progress/2"}))
     ran = lehr("train", line / "tiny.toml", "-o", unfinished, "--resume")
     assert ran.code == 5
-    told = "run.unfinished is an older lehr's (lehr-progress/2) and states no sha256; go on with that lehr, or remove it"
-    assert told in ran.err
+    message = "run.unfinished is an older lehr's (lehr-progress/2) and states no sha256; go on with that lehr, or remove it"
+    assert message in ran.err
 
 
 def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path, line: Path, lehr: Lehr) -> None:
