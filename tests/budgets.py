@@ -1,4 +1,6 @@
-"""How many examples a property test draws: few in the first tier, for which every change waits, and many in the second.
+"""The number of examples that a property test draws.
+
+It is small in the first tier, for which every change waits, and large in the second.
 
 A property test belongs to both tiers: a run of the second one (`pytest -m slow`) marks it slow, and
 draws the larger number.
@@ -15,7 +17,7 @@ from hypothesis import settings
 Test = TypeVar("Test", bound=Callable[..., Any])
 
 second_tier = False
-"""Whether this is a run of the second tier; conftest.py says so before any test is read."""
+"""True in a run of the second tier; conftest.py sets it before any test is read."""
 
 
 def in_both_tiers(test: Test) -> Test:
@@ -24,7 +26,9 @@ def in_both_tiers(test: Test) -> Test:
 
 
 def budget(first: int, second: int) -> Callable[[Test], Test]:
-    """State how many examples a property test draws in the first tier, and in the second; it stands above `given`.
+    """Set the number of examples of a property test in the first tier, and in the second.
+
+    It stands above `given`.
 
     With 0 in the first tier it is a test of the second one alone.
     """

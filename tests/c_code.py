@@ -27,7 +27,7 @@ def write(folder: Path, net: Network, x: Images, **options: str) -> Path:
 
 
 def make(folder: Path, *goals: str) -> tuple[int, list[str]]:
-    """Exit status and output lines of make."""
+    """Return the exit status and output lines of make."""
     done = subprocess.run(["make", "-s", *goals], cwd=folder, capture_output=True, text=True)
     return done.returncode, (done.stdout + done.stderr).splitlines()
 
@@ -49,7 +49,7 @@ def sanitized(folder: Path, net: Network, x: Images) -> None:
 
 
 def of_lines(lines: str, threshold: int = 20) -> tuple[Network, Images]:
-    """Two layers with the update that lines separated by ';' say, and inputs."""
+    """Return two layers with the update that lines separated by ';' say, and inputs."""
     return program_network(
         program_of_lines([line.strip() for line in lines.split(";")], "v"), threshold
     )

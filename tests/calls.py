@@ -18,21 +18,21 @@ class Own(UsageError):
 
 
 def add(a: int, b: int) -> int:
-    """A result, and chatter that is none of it."""
+    """Return a result, after chatter that is none of it."""
     sys.stdout.write("chatter\n")
     os.write(1, b"chatter\n")
     return a + b
 
 
 def temporary() -> str:
-    """Leaves a file in the temporary folder."""
+    """Leave a file in the temporary folder."""
     folder = tempfile.mkdtemp()
     (Path(folder) / "left").touch()
     return folder
 
 
 def refuse(kind: str) -> None:
-    """Fails."""
+    """Fail."""
     if kind == "usage":
         raise UsageError("no \x1b such thing; give another")
     if kind == "own":
@@ -51,9 +51,15 @@ def refuse(kind: str) -> None:
 
 
 def never_end(folder: str, deaf: bool = False) -> None:
-    """Starts a process that starts another, and waits for ever; `folder` gets a file for each, called by its number."""
+    """Start a process that starts another, and wait for ever.
+
+    `folder` gets a file for each, called by its number.
+    """
     note = f"import os, pathlib; pathlib.Path({folder!r}, str(os.getpid())).touch()"
-    child = f"{note}; import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {note + '; import time; time.sleep(999)'!r}])"
+    child = (
+        f"{note}; import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', "
+        f"{note + '; import time; time.sleep(999)'!r}])"
+    )
     Path(folder, str(os.getpid())).touch()
     subprocess.Popen([sys.executable, "-c", f"{child}; time.sleep(999)"])
     while deaf:

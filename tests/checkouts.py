@@ -1,4 +1,4 @@
-"""Copies of the checkout, from which packages are built, and the commands that do so."""
+"""Copies of the checkout, from which packages are built, and the commands for that."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def succeed(*command: str | Path, cwd: Path, env: Mapping[str, str] | None = Non
 
 
 def copy_checkout(to: Path) -> Path:
-    """The files that a build reads, links as links."""
+    """Return the files that a build reads, links as links."""
     to.mkdir()
     for name in ("pyproject.toml", "MANIFEST.in", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, to)

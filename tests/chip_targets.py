@@ -1,4 +1,7 @@
-"""Targets of tests alone, with the arithmetic, the thresholds and the lack of biases of five chips, to train for."""
+"""Targets of tests alone, with the arithmetic of five chips, to train for.
+
+Their thresholds are the chips', and so is the lack of biases.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ from lehr.update_text import lines_of, program_of_lines
 
 
 def arithmetics(**fields: Any) -> Arithmetics:
-    """Those of a machine with one value of each field."""
+    """Return the arithmetics of a machine with one value of each field."""
     usual = {
         "decay_form": "multiply",
         "rounding": "toward_zero",
@@ -42,7 +45,10 @@ def arithmetics(**fields: Any) -> Arithmetics:
 
 
 class ChipTarget(Target):
-    """What the five have in common: it refuses what is off the grid, not shared, or biased, by numpy alone."""
+    """The common part of the five: it refuses what is off the grid, not shared, or biased.
+
+    It is computed by numpy alone.
+    """
 
     nodes = frozenset({Linear, Neuron, Flatten})
     training: ClassVar[TrainingForm] = TrainingForm()  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -50,10 +56,10 @@ class ChipTarget(Target):
     inputs: ClassVar[int] = 1024
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
-        """Thresholds, biases and the size of the input."""
-        form, found = self.training, []
+        """Check thresholds, biases and the size of the input."""
+        form, problems = self.training, []
         if (lines := int(np.prod(net.input.shape))) > self.inputs:
-            found.append(
+            problems.append(
                 Problem(
                     "input",
                     f"has {lines} lines, the machine has {self.inputs}",
@@ -66,11 +72,11 @@ class ChipTarget(Target):
                 form.share, 0 * theta
             )
             if any(len(set(theta[group == each].tolist())) > 1 for each in set(group.tolist())):
-                found.append(
+                problems.append(
                     Problem(name, f"thresholds differ within a {form.share}", "share them")
                 )
             if (theta % form.multiple).any() or theta.max() > (form.highest or theta.max()):
-                found.append(
+                problems.append(
                     Problem(
                         name,
                         f"thresholds {theta.min()} to {theta.max()} are off the grid",
@@ -78,16 +84,16 @@ class ChipTarget(Target):
                     )
                 )
             if not form.biases and neuron.bias.any():
-                found.append(Problem(name, "it has biases", "train without"))
+                problems.append(Problem(name, "it has biases", "train without"))
         if (
             form.share == "network"
             and len({int(neuron.threshold[0]) for neuron in net.neurons.values()}) > 1
         ):
-            found.append(Problem(net.output, "its threshold is not the network's", "share one"))
-        return tuple(found)
+            problems.append(Problem(net.output, "its threshold is not the network's", "share one"))
+        return tuple(problems)
 
     def neuron_problems(self, name: str, neuron: Neuron) -> list[Problem]:
-        """The programs, where the machine has any, in every statement; fields else."""
+        """Compare every statement with the machine's programs, if it has any; else the fields."""
         if not self.programs:
             return super().neuron_problems(name, neuron)
         return (
@@ -97,17 +103,17 @@ class ChipTarget(Target):
         )
 
     def plan(self, net: Network, options: Options) -> BuildPlan:
-        """Not asked for here."""
+        """Refuse: no test asks for it."""
         raise NotImplementedError
 
     def estimate(
         self, net: Network, rates: Mapping[str, float], options: Options | None = None
     ) -> Estimate:
-        """Not asked for here."""
+        """Refuse: no test asks for it."""
         raise NotImplementedError
 
     def runner(self) -> Runner | None:
-        """There is no tool."""
+        """Return None: there is no tool."""
         return None
 
 
@@ -188,7 +194,10 @@ class AkidaTarget(ChipTarget):
 
 
 def xylo(up_to: int) -> Program:
-    """Xylo's update with weights shifted by 3, of neurons that fire up to so many spikes a step."""
+    """Return Xylo's update with weights shifted by 3.
+
+    Its neurons fire up to `up_to` times a step.
+    """
     lines = [
         line.replace("add i input 0", "add i input 3").replace("threshold 31", f"threshold {up_to}")
         for line in lines_of(XYLO)
@@ -216,5 +225,5 @@ CHIPS = (LoihiTarget(), ReckonTarget(), HiaerTarget(), AkidaTarget(), XyloTarget
 
 
 def chip(name: str) -> ChipTarget:
-    """The target of this name."""
+    """Return the target of this name."""
     return next(each for each in CHIPS if each.name == name)

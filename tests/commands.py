@@ -1,4 +1,4 @@
-"""Running commands in the test's own process."""
+"""Commands run in the test's own process."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Ran:
 
     @property
     def facts(self) -> dict[str, Any]:
-        made = json.loads(self.out)
-        assert isinstance(made, dict)
-        return made
+        facts = json.loads(self.out)
+        assert isinstance(facts, dict)
+        return facts
 
 
 Lehr = Callable[..., Ran]

@@ -30,7 +30,10 @@ settings.load_profile("lehr")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Property tests draw as many examples as the tier gives them: the second one is any run that does not leave out what is slow."""
+    """Let property tests draw as many examples as the tier gives them.
+
+    The second tier is any run that does not leave out what is slow.
+    """
     budgets.second_tier = "not slow" not in config.option.markexpr
 
 
@@ -42,19 +45,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_make_collect_report(collector: pytest.Collector) -> None:
-    """Layers that a module makes while it is read have the same weights in every run, whatever was read before."""
+    """Seed torch: layers that a module makes while it is read then have the same weights.
+
+    That is so in every run, whatever was read before.
+    """
     torch.manual_seed(0)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """The same of every test, whatever ran before."""
+    """Seed torch for every test, whatever ran before."""
     torch.manual_seed(0)
 
 
 @pytest.fixture(autouse=True)
 def _no_data_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A command gets data by --data, or by what the test itself puts into LEHR_DATA."""
+    """Remove LEHR_DATA and COLUMNS from the environment.
+
+    A command gets data by --data, or by what the test itself puts into LEHR_DATA.
+    """
     monkeypatch.delenv("LEHR_DATA", raising=False)
     monkeypatch.setenv("COLUMNS", "80")  # so that it is taken back if a command sets it
     monkeypatch.delenv("COLUMNS")
@@ -62,13 +71,13 @@ def _no_data_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def lehr() -> Lehr:
-    """Runs a command in this process."""
+    """Return the function that runs a command in this process."""
     return run
 
 
 @pytest.fixture(scope="session")
 def line(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with tiny.toml, run/, model.nir and in.npz, all made through the command line itself."""
+    """Return a folder with tiny.toml, run/, model.nir and in.npz, all from the command line."""
     folder = tmp_path_factory.mktemp("line")
     (folder / "tiny.toml").write_text(tiny_toml())
     for command in (

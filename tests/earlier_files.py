@@ -1,4 +1,7 @@
-"""Files that earlier versions wrote, kept as they were: `fixed-point-net/1`, whose blocks are groups at the nodes."""
+"""Files that earlier versions wrote, kept as they were: `fixed-point-net/1`.
+
+Its blocks are groups at the nodes.
+"""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves a folder, and remembers what was asked for."""
+    """Serves a folder, and keeps a list of the requests."""
 
     def __init__(self, folder: Path) -> None:
         self.asked: list[str] = []

@@ -26,7 +26,11 @@ def build():
 
 
 def fill(folder: Path, line: Path) -> None:
-    """Fill an empty folder: what `line` holds, a float graph, a model in Python, events, a built artefact, a data set."""
+    """Fill an empty folder with every file that the examples name.
+
+    These are what `line` holds, a float graph, a model in Python, events, a built artefact and a
+    data set.
+    """
     for name in ("model.nir", "in.npz"):
         shutil.copy(line / name, folder / name)
     shutil.copytree(line / "run", folder / "run")
@@ -60,7 +64,10 @@ def _images(folder: Path, rng: np.random.Generator) -> None:
 
 @pytest.fixture(scope="session")
 def filled(line: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with every file that the examples of the help pages name; not to be written to."""
+    """Return a folder with every file that the examples of the help pages name.
+
+    It is not to be written to.
+    """
     folder = tmp_path_factory.mktemp("filled")
     fill(folder, line)
     return folder
@@ -68,7 +75,7 @@ def filled(line: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def here(filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of it, in which the test runs."""
+    """Return a copy of it, in which the test runs."""
     folder = tmp_path / "here"
     shutil.copytree(filled, folder)
     monkeypatch.chdir(folder)

@@ -1,4 +1,7 @@
-"""Targets that take any network of the line's tests: not those of chips, each of which has a form of its own."""
+"""Targets that take any network of the line's tests.
+
+Those of chips, each of which has a form of its own, are not among them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The golden networks of the conformance suite whose neurons are alike within a channel, for tests that need them as well."""
+"""The golden networks of the conformance suite whose neurons are alike within a channel.
+
+They are here for tests that need them as well.
+"""
 
 from __future__ import annotations
 
@@ -14,5 +17,5 @@ __all__ = ["GOLDEN", "Golden", "changed_weight", "one_higher_threshold", "usual"
 
 
 def changed_weight(net: Network) -> Network:
-    """One weight that hears the input has the other sign, or is changed by one."""
+    """Return the network with another sign, or one unit more, in a weight that hears the input."""
     return next(weights(net))

@@ -1,4 +1,4 @@
-"""Killing a process before any one of the steps by which it changes the disk."""
+"""A process killed before any one of the steps by which it changes the disk."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
 def killed_before(step: int, change: Callable[[], object], kinds: Collection[str] = STEPS) -> bool:
-    """Make a change in a forked process, which SIGKILL ends before its step of that number, from 0; False where it has no more.
+    """Make a change in a forked process, which SIGKILL ends before its step of that number, from 0.
+
+    Returns False if it has no more.
 
     Files are torn as well: a step of kind "write" is in the middle of what is written.
 
@@ -39,7 +41,10 @@ def killed_before(step: int, change: Callable[[], object], kinds: Collection[str
 
 
 def forked(call: Callable[[], object]) -> int:
-    """Call something in a process of its own, and return that one's number; it exits with 0 unless the call fails."""
+    """Call a function in a process of its own, and return its number.
+
+    It exits with 0 unless the call fails.
+    """
     with warnings.catch_warnings():
         # of Python 3.12: other threads hold no locks here
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -88,7 +93,7 @@ def _count(step: int, kinds: Collection[str]) -> None:
 
 
 class _Torn:
-    """A file to which half of what is written has come before a step."""
+    """A file that holds half of what is written when a step comes."""
 
     def __init__(self, stream: Any, count: Callable[[str], None]) -> None:
         self._stream, self._count = stream, count

@@ -44,7 +44,7 @@ def binary(rng: np.random.Generator, *shape: int) -> Any:
 
 
 def dense(recurrent: bool = False, biased: bool = True) -> tuple[Network, Images]:
-    """24-16-5, with biases of both signs, or the hidden layer hearing itself."""
+    """Return 24-16-5, with biases of both signs, or the hidden layer hearing itself."""
     rng = np.random.default_rng(1)
     nodes: dict[str, Node] = {
         "fc1": Linear(binary(rng, 16, 24)),
@@ -62,7 +62,7 @@ def dense(recurrent: bool = False, biased: bool = True) -> tuple[Network, Images
 
 
 def maps() -> tuple[Network, Images]:
-    """Two convolutions, the second with pooling behind it, and a dense layer."""
+    """Return two convolutions, the second with pooling behind it, and a dense layer."""
     rng = np.random.default_rng(2)
     nodes: dict[str, Node] = {
         "conv1": Conv2d(binary(rng, 4, 2, 3, 2), stride=(1, 2), padding=(1, 0)),
@@ -96,7 +96,7 @@ def changed(net: Network, **nodes: Node) -> Network:
 
 
 def heard(net: Network, source: str, by: str) -> Network:
-    """`net` with spikes of one layer fed back to another."""
+    """Return `net` with spikes of one layer fed back to another."""
     back = Linear(np.ones((net.neurons[by].channels, net.neurons[source].channels), np.int8))
     return replace(
         net, nodes={**net.nodes, "back": back}, edges=(*net.edges, (source, "back"), ("back", by))

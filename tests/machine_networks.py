@@ -1,4 +1,7 @@
-"""Networks of the machines of lehr.machines, of the conformance suite, for tests that need them as well."""
+"""Networks of the machines of lehr.machines, of the conformance suite.
+
+They are here for tests that need them as well.
+"""
 
 from lehr.targets.conformance.machines import (
     RANGES,

@@ -1,4 +1,7 @@
-"""The reference as it stood before updates became programs, kept as an oracle: field by field, no statement of lehr.update in it."""
+"""The reference as it stood before updates became programs, kept as an oracle.
+
+It goes field by field, with no statement of lehr.update in it.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,10 @@ def simulate(
 
 
 def divide(value: Int64, shift: int, rounding: str) -> Int64:
-    """`value / 2**shift` by numpy's own division and rounding; a float64 holds every quotient exactly."""
+    """Return `value / 2**shift` by numpy's own division and rounding.
+
+    A float64 holds every quotient exactly.
+    """
     if rounding == "floor":
         return np.asarray(value // 2**shift, np.int64)
     if rounding == "toward_zero":
@@ -40,30 +46,30 @@ def divide(value: Int64, shift: int, rounding: str) -> Int64:
     return np.asarray(np.rint(value / 2**shift), np.int64)
 
 
-def decay(how: State, value: Int64) -> Int64:
-    """One step of leak."""
-    if how.decay_form == "shift":
-        return value - divide(value, how.decay_shift, how.rounding)
-    return divide(value * how.decay_numerator, how.decay_shift, how.rounding)
+def decay(rules: State, value: Int64) -> Int64:
+    """Return the value after one step of leak."""
+    if rules.decay_form == "shift":
+        return value - divide(value, rules.decay_shift, rules.rounding)
+    return divide(value * rules.decay_numerator, rules.decay_shift, rules.rounding)
 
 
-def bound(how: State, value: Int64) -> Int64:
-    """A value within its width."""
-    if how.overflow == "saturate":
-        return np.clip(value, how.lowest, how.highest)
-    return ((value - how.lowest) & ((1 << how.state_bits) - 1)) + how.lowest
+def bound(rules: State, value: Int64) -> Int64:
+    """Return a value within its width."""
+    if rules.overflow == "saturate":
+        return np.clip(value, rules.lowest, rules.highest)
+    return ((value - rules.lowest) & ((1 << rules.state_bits) - 1)) + rules.lowest
 
 
-def fire(how: Arithmetic, membrane: Int64, threshold: Int64) -> Int64:
-    """1 where the membrane reaches the threshold."""
-    if how.fires == "never":
+def fire(rules: Arithmetic, membrane: Int64, threshold: Int64) -> Int64:
+    """Return 1 where the membrane reaches the threshold."""
+    if rules.fires == "never":
         return np.zeros_like(membrane)
-    reached = membrane > threshold if how.fires == "gt" else membrane >= threshold
+    reached = membrane > threshold if rules.fires == "gt" else membrane >= threshold
     return reached.astype(np.int64)
 
 
 def synapses(net: Network, name: str) -> Synapses:
-    """What one event of each source does to the neurons of a layer."""
+    """Return the effect of one event of each source on the neurons of a layer."""
     wiring = []
     for arrival in arrivals(net, name):
         shape = net.shapes[arrival.source]
@@ -85,7 +91,7 @@ def event_step(
     wiring: Synapses,
     within: Callable[[Int64], Int64],
 ) -> tuple[Int64, Int64]:
-    """One step of an event-driven layer.
+    """Run one step of an event-driven layer.
 
     Args:
         name: of the layer, for messages.
@@ -98,13 +104,13 @@ def event_step(
     Returns:
         The new membrane, and how often each neuron fired.
     """
-    how = neuron.fields
+    rules = neuron.fields
     batch, shape = len(membrane), membrane.shape[1:]
     per_channel = (1, -1, *[1] * (len(shape) - 1))
     spread = np.broadcast_to(
         neuron.threshold.astype(np.int64).reshape(per_channel), (1, *shape)
     ).reshape(-1)
-    free = decay(how, membrane) + neuron.bias.astype(np.int64).reshape(per_channel)
+    free = decay(rules, membrane) + neuron.bias.astype(np.int64).reshape(per_channel)
     v = within(free).reshape(batch, -1)
     fired = np.zeros_like(v)
     for sample in range(batch):
@@ -112,12 +118,12 @@ def event_step(
             counts = arrivals[source, late][sample].reshape(-1)
             for index in np.flatnonzero(counts):
                 for _ in range(int(counts[index])):
-                    v[sample] = within(v[sample] + (matrix[index] << how.fraction_bits))
-                    spike = fire(how, v[sample], spread) * (matrix[index] != 0)
+                    v[sample] = within(v[sample] + (matrix[index] << rules.fraction_bits))
+                    spike = fire(rules, v[sample], spread) * (matrix[index] != 0)
                     fired[sample] += spike
-                    if how.reset == "subtract":
+                    if rules.reset == "subtract":
                         v[sample] -= spread * spike
-                    elif how.reset == "zero":
+                    elif rules.reset == "zero":
                         v[sample] *= 1 - spike
     if fired.max(initial=0) > MAX_COUNT:
         raise NotMappable(
@@ -128,7 +134,7 @@ def event_step(
 
 
 def conv2d(x: Int64, node: Conv2d) -> Int64:
-    """Cross-correlation of `x` `[N, C, H, W]` with the node's weights."""
+    """Return the cross-correlation of `x` `[N, C, H, W]` with the node's weights."""
     x = np.pad(x, ((0, 0), (0, 0), *((p, p) for p in node.padding)))
     (stride_y, stride_x), (step_y, step_x) = node.stride, node.dilation
     out_channels, _, height, width = node.weight.shape
@@ -150,7 +156,7 @@ def conv2d(x: Int64, node: Conv2d) -> Int64:
 
 
 def sum_pool2d(x: Int64, node: SumPool2d) -> Int64:
-    """Sum of `x` `[N, C, H, W]` over windows."""
+    """Return the sum of `x` `[N, C, H, W]` over windows."""
     x = np.pad(x, ((0, 0), (0, 0), *((p, p) for p in node.padding)))
     windows = np.lib.stride_tricks.sliding_window_view(x, node.kernel, axis=(2, 3))
     total: Int64 = windows[:, :, :: node.stride[0], :: node.stride[1]].sum(axis=(4, 5))
@@ -158,7 +164,7 @@ def sum_pool2d(x: Int64, node: SumPool2d) -> Int64:
 
 
 def apply(node: Node, x: Int64) -> Int64:
-    """One node without state, on a batch."""
+    """Run one node without state, on a batch."""
     if isinstance(node, Conv2d):
         return conv2d(x, node)
     if isinstance(node, Linear):
@@ -170,7 +176,10 @@ def apply(node: Node, x: Int64) -> Int64:
 
 
 class Machine:
-    """The state of one batch: membranes, spikes of the step before, delay lines, values on feedback edges."""
+    """The state of one batch.
+
+    It holds membranes, spikes of the step before, delay lines, and values on feedback edges.
+    """
 
     def __init__(self, net: Network, batch: int) -> None:
         self.net = net
@@ -196,7 +205,7 @@ class Machine:
     def run(
         self, x: npt.NDArray[np.uint8], held: bool, steps: int, recorder: Recorder, start: int = 0
     ) -> None:
-        """Go on for some steps of inputs, and record them as those of the samples from `start` on."""
+        """Run some more steps of inputs, and record them as of the samples from `start` on."""
         self.saturations = dict.fromkeys(self.saturations, 0)
         for t in range(steps):
             self.step((x if held else x[:, t]).astype(np.int64))
@@ -227,7 +236,7 @@ class Machine:
                 self.value[name] = apply(node, a)
 
     def arriving(self, name: str) -> Int64:
-        """The sum over the edges into `name`."""
+        """Return the sum over the edges into `name`."""
         total: Int64 | int = 0
         for source in self.net.sources(name):
             total = (
@@ -238,29 +247,29 @@ class Machine:
 
     def integrate(self, name: str, neuron: Neuron, a: Int64) -> Int64:
         """Update the membranes of one layer with the input `a` and return its spikes."""
-        how = neuron.fields
+        rules = neuron.fields
         per_channel = (1, -1, *[1] * (a.ndim - 2))
         theta = neuron.threshold.astype(np.int64).reshape(per_channel)
         bias = neuron.bias.astype(np.int64).reshape(per_channel)
         v, s_prev = self.membrane[name], self.before[name]
-        late = how.reset_timing == "next_step"
-        v = decay(how, v)
-        if late and how.reset == "zero":
+        late = rules.reset_timing == "next_step"
+        v = decay(rules, v)
+        if late and rules.reset == "zero":
             v = v * (1 - s_prev)
         v = v + self.drive(name, neuron, a, bias)
-        if late and how.reset == "subtract":
+        if late and rules.reset == "subtract":
             v = v - theta * s_prev
-        inside = self.bound(name, how, v)
-        s = fire(how, inside, theta)
-        if not late and how.reset == "subtract":
+        inside = self.bound(name, rules, v)
+        s = fire(rules, inside, theta)
+        if not late and rules.reset == "subtract":
             inside = inside - theta * s
-        elif not late and how.reset == "zero":
+        elif not late and rules.reset == "zero":
             inside = inside * (1 - s)
         self.membrane[name] = inside
         return s
 
     def drive(self, name: str, neuron: Neuron, a: Int64, bias: Int64) -> Int64:
-        """What the membrane takes in: the input and the bias, by way of the synapse state where there is one."""
+        """Return the input and the bias as the membrane takes them, by way of any synapse state."""
         drive, synapse = a << neuron.fields.fraction_bits, neuron.synapse
         if synapse is None:
             return drive + bias
@@ -269,8 +278,8 @@ class Machine:
         self.current[name] = inside = self.bound(name, synapse, current)
         return inside + bias if to_membrane else inside
 
-    def bound(self, name: str, how: State, value: Int64) -> Int64:
-        """Bring a state of layer `name` into its width; how often that changes it is counted."""
-        inside = bound(how, value)
+    def bound(self, name: str, rules: State, value: Int64) -> Int64:
+        """Bring a state of layer `name` into its width; count how often that changes it."""
+        inside = bound(rules, value)
         self.saturations[name] += int((inside != value).sum())
         return inside

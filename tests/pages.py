@@ -17,7 +17,7 @@ SLOW = {"", "demo", "train", "conformance", "export", "verify"}
 
 
 def commands() -> Iterator[str]:
-    """Yield the words after `lehr` of each command and group, the root's are none."""
+    """Yield the words after `lehr` of each command and group; those of the root are none."""
 
     def below(command: Any, words: str) -> Iterator[str]:
         yield words
@@ -29,7 +29,7 @@ def commands() -> Iterator[str]:
 
 
 def cases() -> list[Any]:
-    """Every command, in the tier that its examples take."""
+    """Return every command, in the tier that its examples take."""
     return [
         pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else [], id=name or "lehr")
         for name in commands()

@@ -1,4 +1,7 @@
-"""Programs in Python's integers, read from their lines of text, with nothing of lehr's: what a width analysis is judged by."""
+"""Programs in Python's integers, read from their lines of text, with nothing of lehr's.
+
+They judge the width analysis.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ def decayed(value: int, form: str, k: int, n: int, rounding: str) -> int:
 
 
 def counted(value: int, level: int, test: str, up_to: int) -> int:
-    """How often, by counting."""
+    """Count by counting how often a neuron fires."""
     return sum(
         1
         for n in range(1, up_to + 1)
@@ -66,14 +69,14 @@ class Plain:
 
     @property
     def registers(self) -> set[str]:
-        """The names that any line changes."""
+        """Return the names that any line changes."""
         return {
             "fired",
             *(line.split()[1] for line in self.lines if line not in ("for each event", "end")),
         }
 
     def step(self, state: Mapping[str, int], weights: Sequence[int]) -> dict[str, int]:
-        """All registers after one step, in which spikes of these weights arrive."""
+        """Return all registers after one step, in which spikes of these weights arrive."""
         r = {x: state.get(x, 0) for x in self.registers}
         inside, total = False, sum(weights)
         body: list[str] = []
@@ -100,7 +103,7 @@ class Plain:
         spans[x] = min(low, value), max(high, value)
 
     def do(self, line: str, r: dict[str, int], given_input: int) -> None:
-        """One line."""
+        """Run one line."""
         verb, x, *words = line.split()
 
         def value(word: str) -> int:
@@ -138,7 +141,10 @@ class Plain:
     def search(
         self, weights: Sequence[int], states: Sequence[str], steps: int, forever: bool, most: int
     ) -> None:
-        """Every input in every state that can be reached, as long as these are not more than `most`."""
+        """Run every input in every state that can be reached, up to `most` states.
+
+        With more, the search ends.
+        """
         inputs = [
             [w for w, s in zip(weights, x, strict=True) if s]
             for x in itertools.product((0, 1), repeat=len(weights))
@@ -155,7 +161,7 @@ class Plain:
     def after(
         self, state: Mapping[str, int], inputs: Sequence[Sequence[int]], states: Sequence[str]
     ) -> Iterator[tuple[int, ...]]:
-        """The states that follow one, over all inputs."""
+        """Yield the states that follow one, over all inputs."""
         for weights in inputs:
             held, written = dict(self.held), dict(self.written)
             try:

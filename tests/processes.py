@@ -1,4 +1,4 @@
-"""The processes that lehr starts: what a test has left of them, and reading HDF5 files without one."""
+"""The processes that lehr starts: those that a test has left, and reading HDF5 without one."""
 
 from __future__ import annotations
 
@@ -16,18 +16,21 @@ from lehr.hdf5wire import Tree, receive
 
 
 def children() -> list[str]:
-    """The processes that this one has started and that are still there, even if dead."""
-    found: list[str] = []
+    """Return the processes that this one has started and that are still there, even if dead."""
+    ids: list[str] = []
     for task in Path("/proc/self/task").iterdir():
         # a thread that has ended since it was listed; its children go to another
         with suppress(FileNotFoundError, ProcessLookupError):
-            found += (task / "children").read_text().split()
-    return found
+            ids += (task / "children").read_text().split()
+    return ids
 
 
 @contextmanager
 def reading_in_this_process() -> Iterator[None]:
-    """HDF5 files are walked, sent and received here: for hundreds of sound files, each of which would start an interpreter."""
+    """Walk, send and receive HDF5 files here.
+
+    Each of hundreds of sound files would start an interpreter.
+    """
 
     def read(file: IO[bytes], limits: Limits) -> Tree:
         sent = io.BytesIO()

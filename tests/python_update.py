@@ -1,4 +1,7 @@
-"""An update in Python's own integers, which have no width: one statement after the other, without numpy."""
+"""An update in Python's own integers, which have no width.
+
+It takes one statement after the other, without numpy.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ class PythonStep:
         return self.registers[source] if source in self.registers else self.given[source]
 
     def noted(self, value: int) -> int:
-        """A number that was computed; of one beyond all need nothing more is."""
+        """Return a number that was computed; of one beyond all need nothing more is."""
         self.greatest = max(self.greatest, abs(value))
         if self.greatest > BEYOND:
             raise OverflowError
@@ -50,7 +53,7 @@ class PythonStep:
 
 
 def rounded(value: int, shift: int, rounding: str) -> int:
-    """`value / 2**shift`; ties of nearest_even are decided by Python's own round of halves."""
+    """Return `value / 2**shift`; Python's own round of halves decides ties of nearest_even."""
     quotient, rest = divmod(value, 1 << shift)
     if rounding == "toward_zero":
         return quotient + (value < 0 and rest > 0)

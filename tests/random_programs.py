@@ -1,4 +1,7 @@
-"""Random programs, and networks that compute many of them side by side: every statement with every kind of source, spikes flowing."""
+"""Random programs, and networks that compute many of them side by side.
+
+They have every statement with every kind of source, and spikes flow.
+"""
 
 from __future__ import annotations
 
@@ -36,11 +39,11 @@ class Draw:
         self.rng = rng
 
     def one(self, *choices: Any) -> Any:
-        """One of some values."""
+        """Return one of some values."""
         return choices[int(self.rng.integers(len(choices)))]
 
     def leak(self) -> Leak:
-        """Any decay, with numbers and parameters in every place that takes them."""
+        """Return any decay, with numbers and parameters in every place that takes them."""
         form: Form = self.one(*get_args(Form))
         rounding: Rounding = self.one(*get_args(Rounding))
         shift = self.one("den", int(self.rng.integers(0, 9)))
@@ -63,7 +66,10 @@ class Draw:
         return Leak(self.one(*STATES), decay)
 
     def add(self, *more: str) -> Add:
-        """A sum of any source; `more` are sources beside registers, parameters and numbers."""
+        """Return a sum of any source.
+
+        `more` are sources beside registers, parameters and numbers.
+        """
         source = self.one(
             *STATES, "bias", "threshold", "hold", int(self.rng.integers(-20, 21)), *more
         )
@@ -71,7 +77,7 @@ class Draw:
         return Add(self.one(*STATES), source, shift, bool(self.rng.integers(2)), times)
 
     def put(self) -> Put:
-        """An assignment, under a condition more often than not."""
+        """Return an assignment, under a condition more often than not."""
         return Put(
             self.one(*STATES),
             self.one(*STATES, "hold", 0, -3, 4),
@@ -79,7 +85,10 @@ class Draw:
         )
 
     def bound(self) -> Bound:
-        """A range in numbers or parameters, or a width that wraps, in two's complement or not."""
+        """Return a range in numbers or parameters, or a width that wraps.
+
+        The width is in two's complement or not.
+        """
         x = self.one(*STATES)
         if self.rng.integers(3) == 0:
             bits, low = int(self.rng.integers(5, 12)), int(self.rng.integers(-40, 41))
@@ -92,7 +101,7 @@ class Draw:
         )
 
     def fire(self, into: str) -> Fire:
-        """A test, or a count, of any register against any level."""
+        """Return a test, or a count, of any register against any level."""
         up_to = self.one(1, 1, 3, 31)
         level = self.one(
             "threshold", "threshold", int(self.rng.integers(1, 40)), *(("a",) if up_to == 1 else ())
@@ -100,7 +109,7 @@ class Draw:
         return Fire(self.one("v", "v", "i"), level, self.one("gt", "ge"), up_to, into)
 
     def some(self, most: int, *more: str) -> list[Statement]:
-        """Up to so many statements."""
+        """Return up to so many statements."""
         kinds = (
             self.leak,
             self.leak,
@@ -112,7 +121,10 @@ class Draw:
         return [self.one(*kinds)() for _ in range(int(self.rng.integers(1, most + 1)))]
 
     def program(self) -> Program:
-        """A program that takes its input and fires, by step or by event; every state is bounded in it."""
+        """Return a program that takes its input and fires, by step or by event.
+
+        Every state is bounded in it.
+        """
         take = Add("v", INPUT, int(self.rng.integers(0, 4)))
         held: list[Statement] = (
             [Put("r", 3, "now"), Leak("r", Decay("linear", 1))]
@@ -148,7 +160,7 @@ class Draw:
         )
 
     def neuron(self, program: Program) -> Neuron:
-        """Neurons with parameters by channel."""
+        """Return neurons with parameters by channel."""
         drawn = {
             name: self.rng.integers(low, high + 1, SIZE, dtype=np.int32)
             for name, (low, high) in PARAMETERS.items()
@@ -167,7 +179,10 @@ class Draw:
 
 
 def side_by_side(count: int, seed: int, target: Target) -> tuple[Network, Images]:
-    """So many layers, each with a program of its own that `target` takes, behind one layer of weights; spikes flow in each."""
+    """Return layers behind one layer of weights, each with a program that `target` takes.
+
+    Spikes flow in each.
+    """
     rng = np.random.default_rng(seed)
     draw, x = Draw(rng), (rng.random((3, STEPS, 12)) < 0.4).astype(np.uint8)
     fc = Linear(rng.choice(np.array((-1, 1), np.int8), (SIZE, 12)))

@@ -46,7 +46,10 @@ def chain(
     spread: int = 3,
     steps: int = 10,
 ) -> Network:
-    """Dense layers one after another, `layer1` and so on, thresholds in `spread` kinds, random biases of both signs."""
+    """Return dense layers one after another, `layer1` and so on.
+
+    Thresholds are of `spread` kinds, biases random and of both signs.
+    """
     rng = np.random.default_rng(sum(sizes))
     nodes: dict[str, Node] = {}
     layers = list(pairwise(sizes))
@@ -72,7 +75,7 @@ def chain(
 
 
 def convolutional() -> Network:
-    """A convolution, a pool and neurons, then ten classes."""
+    """Return a convolution, a pool and neurons, then ten classes."""
     rng = np.random.default_rng(5)
     nodes: dict[str, Node] = {
         "conv": Conv2d(rng.choice(np.array([-1, 1], np.int8), (4, 2, 3, 3)), padding=(1, 1)),
@@ -88,7 +91,7 @@ def convolutional() -> Network:
 
 
 def recurrent() -> Network:
-    """A layer that hears itself, and integrators with biases behind it."""
+    """Return a layer that hears itself, and integrators with biases behind it."""
     net = chain(12, 16, 4, last=INTEGRATES, biases=9)
     back = Linear(np.random.default_rng(8).choice(np.array([-1, 1], np.int8), (16, 16)))
     return Network(
@@ -106,7 +109,7 @@ def samples(net: Network, count: int = 4, rate: float = 0.35) -> Images:
 
 
 def alive(net: Network, x: Images) -> Result:
-    """What the reference makes of it; every layer that fires does so, and not always."""
+    """Return the reference's result; every layer that fires does so, and not always."""
     result = simulate(net, x, trace=net.neurons)
     for name, neuron in net.neurons.items():
         assert neuron.integrates or 0 < result.rates[name] < 1, result.rates

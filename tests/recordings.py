@@ -1,4 +1,7 @@
-"""Event recordings in the official files' layouts, drawn at random: something moves, differently for each class."""
+"""Event recordings in the official files' layouts, drawn at random.
+
+Something moves, differently for each class.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,14 @@ Event = tuple[int, int, int, int]
 
 
 def nmnist_bytes(*events: Event) -> bytes:
-    """Forty bits each: column, row, polarity and time."""
+    """Return forty bits for each event: column, row, polarity and time."""
     return b"".join(bytes((x, y)) + (p << 23 | t).to_bytes(3, "big") for t, x, y, p in events)
 
 
 def aedat_bytes(
     *packets: tuple[int, Iterable[Event]], valid: int = 1, kind: int = 1, width: int = 8
 ) -> bytes:
-    """AEDAT 3.1 with one packet for each clock overflow and its events."""
+    """Return AEDAT 3.1 with one packet for each clock overflow and its events."""
     data = b"#!AER-DAT3.1\r\n#Format: RAW\r\n#Source 1: DVS128\r\n#!END-HEADER\r\n"
     for overflow, given in packets:
         events = list(given)
@@ -44,7 +47,7 @@ def aedat_bytes(
 
 
 def write_gestures(folder: Path, train: int, test: int, events: int = 24_000) -> None:
-    """DVS128 Gesture with one recording a part: a disc that circles, faster for a higher class.
+    """Write DVS128 Gesture with one recording a part: a disc circles, faster for a higher class.
 
     Args:
         folder: to make DvsGesture in.
@@ -79,7 +82,7 @@ def write_gestures(folder: Path, train: int, test: int, events: int = 24_000) ->
 
 
 def write_speech(folder: Path, train: int, test: int, spikes: int = 6_000) -> None:
-    """Spiking Heidelberg Digits: a band of channels that rises, from another place for each class.
+    """Write Spiking Heidelberg Digits: a band of channels rises, from its own place for each class.
 
     Args:
         folder: to write into.

@@ -1,4 +1,4 @@
-"""Reading a page as a browser would, by Python's own parser: figures, tables, ids, texts."""
+"""A page read as a browser would, by Python's own parser: figures, tables, ids, texts."""
 
 from __future__ import annotations
 
@@ -60,27 +60,29 @@ class Page(HTMLParser):
 
     def table(self, key: str, caption: str) -> Table:
         """Return a table of a section."""
-        (found,) = [t for t in self.items[key].tables if t.caption.startswith(caption)]
-        return found
+        (table,) = [t for t in self.items[key].tables if t.caption.startswith(caption)]
+        return table
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Take an element in."""
-        found = {name: value or "" for name, value in attrs}
+        attributes = {name: value or "" for name, value in attrs}
         self.tags.append(tag)
-        if "id" in found:
-            self.ids.append(found["id"])
-        self.links += [found[name] for name in ("href", "src", "xlink:href") if name in found]
+        if "id" in attributes:
+            self.ids.append(attributes["id"])
+        self.links += [
+            attributes[name] for name in ("href", "src", "xlink:href") if name in attributes
+        ]
         if tag == "section":
-            self._item = self.items[found["id"]] = Item(found["id"])
+            self._item = self.items[attributes["id"]] = Item(attributes["id"])
         if self._item is not None:
-            self._take(self._item, tag, found)
+            self._take(self._item, tag, attributes)
         if tag not in VOID:
             self._open.append(tag)
 
-    def _take(self, item: Item, tag: str, found: dict[str, str]) -> None:
+    def _take(self, item: Item, tag: str, attributes: dict[str, str]) -> None:
         if tag == "svg":
-            assert found["role"] == "img"
-            item.labels.append(found["aria-label"])
+            assert attributes["role"] == "img"
+            item.labels.append(attributes["aria-label"])
         elif tag == "figcaption":
             item.captions.append("")
         elif tag == "table":
@@ -89,7 +91,7 @@ class Page(HTMLParser):
             item.tables[-1].rows.append([])
         elif tag in ("th", "td"):
             item.tables[-1].rows[-1].append("")
-            item.tables[-1].scopes.append(found.get("scope", "") if tag == "th" else "-")
+            item.tables[-1].scopes.append(attributes.get("scope", "") if tag == "th" else "-")
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Take in an element that holds nothing."""

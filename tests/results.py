@@ -1,4 +1,4 @@
-"""Comparing everything that a simulation returns."""
+"""The comparison of everything that a simulation returns."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from lehr.simulate import Result, compare
 
 
 def require_same(expected: Result, got: Result) -> None:
-    """Spikes and membranes that were traced, counts, scores, predictions, events and the statistics of every layer are the same."""
+    """Require that two results are the same.
+
+    Compared are traced spikes and membranes, counts, scores, predictions, events and the statistics
+    of every layer.
+    """
     compare(expected.trace, got.trace).require_equal("against the reference")
     assert np.array_equal(expected.counts, got.counts)
     assert np.array_equal(expected.scores, got.scores)

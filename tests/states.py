@@ -1,4 +1,4 @@
-"""Networks of the conformance suite with what two-state neurons add, for tests that need them as well."""
+"""Networks of the conformance suite, and what two-state neurons add to them."""
 
 from lehr.targets.conformance.building import flowing
 from lehr.targets.conformance.networks import (

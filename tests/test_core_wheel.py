@@ -1,4 +1,7 @@
-"""The wheel in an empty environment of each Python there is: no torch, every core command, the same results."""
+"""The wheel in an empty environment of each Python there is.
+
+There is no torch, every core command works, and the results are the same.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of this checkout."""
+    """Return the wheel of this checkout."""
     checkout = copy_checkout(tmp_path_factory.mktemp("wheel") / "checkout")
     succeed(sys.executable, "-m", "build", "--no-isolation", "--wheel", ".", cwd=checkout)
     return next((checkout / "dist").glob("*.whl"))
@@ -51,7 +54,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def core(
     request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """The programs of an environment of one Python, in which pip has installed the wheel, and what that asks for."""
+    """Return the programs of an environment of one Python.
+
+    In it, pip has installed the wheel, and what that asks for.
+    """
     base = next(pythons(request.param), None)
     if base is None:
         pytest.skip(f"Python {request.param} is not on this machine")

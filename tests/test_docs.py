@@ -1,4 +1,4 @@
-"""The documentation says what is true: pages that code writes are fresh, commands and links that pages name exist."""
+"""The documentation is true: generated pages are fresh, named commands and links exist."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_every_command_is_in_the_readme_and_every_one_there_exists() -> None:
     readme = (TOP / "README.md").read_text("utf-8")
     listed = set(re.findall(r"^\| `lehr (\w+)", readme, re.MULTILINE))
-    told = re.findall(r"^  (\w+)  ", run("--help").out.partition("Commands:")[2], re.MULTILINE)
-    assert listed == set(told)
+    printed = re.findall(r"^  (\w+)  ", run("--help").out.partition("Commands:")[2], re.MULTILINE)
+    assert listed == set(printed)
 
 
 def test_the_recipe_in_the_documentation_is_one() -> None:

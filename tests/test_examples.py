@@ -40,7 +40,10 @@ def test_own_model() -> None:
 
 @pytest.mark.slow
 def test_export_own_model(lehr: Lehr, tmp_path: Path) -> None:
-    """Not one spike differs from the trained model's, and the file is as accurate as what it says of itself."""
+    """Compare with the trained model: not one spike differs.
+
+    The file is as accurate as it says of itself.
+    """
     script, samples, model = (
         EXAMPLES / "export_own_model.py",
         tmp_path / "in.npz",
@@ -70,7 +73,7 @@ def test_export_own_model(lehr: Lehr, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_paper_lif(lehr: Lehr, tmp_path: Path) -> None:
-    """The integer neuron spikes in the steps that the NIR paper shows."""
+    """Compare the steps in which the integer neuron spikes with those in the NIR paper."""
     graph, samples, model, out = (
         tmp_path / name for name in ("lif.nir", "lif.npz", "model.nir", "out.npz")
     )

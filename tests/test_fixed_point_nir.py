@@ -1,4 +1,7 @@
-"""docs/fixed-point-nir.md: its schema fits every file, and its reading in plain Python reproduces every spike and membrane of them."""
+"""docs/fixed-point-nir.md: its schema and its reading in plain Python.
+
+The schema fits every file, and the reading reproduces every spike and membrane of them.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,11 @@ from lehr.targets.conformance.vectors import INDEX
 TESTS = Path(__file__).parent
 PAGE = TESTS.parent / "docs" / "fixed-point-nir.md"
 SCHEMA = json.loads(PAGE.read_text("utf-8").partition("## JSON schema")[2].partition("\n## ")[0])
-READ = "import sys, fixed_point_reader.__main__ as r; from pathlib import Path; code = r.main(Path(sys.argv[1])); assert not [m for m in sys.modules if m.split('.')[0] == 'lehr']; sys.exit(code)"
+READ = (
+    "import sys, fixed_point_reader.__main__ as r; from pathlib import Path; code = "
+    "r.main(Path(sys.argv[1])); assert not [m for m in sys.modules if m.split('.')[0] == 'lehr']; "
+    "sys.exit(code)"
+)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +40,10 @@ def vectors(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def reading(folder: Path) -> tuple[int, list[str]]:
-    """What the reading in plain Python says of a folder, in a process in which nothing of lehr is ever imported."""
+    """Return the output of the reading in plain Python for a folder.
+
+    In its process, nothing of lehr is ever imported.
+    """
     done = subprocess.run(
         [sys.executable, "-c", READ, folder], cwd=TESTS, capture_output=True, text=True, check=False
     )

@@ -1,4 +1,7 @@
-"""Rules of the house that a linter does not know: which folder may import which, and how long a file may be."""
+"""Rules of the house that a linter does not know.
+
+They say which folder may import which, and how long a file may be.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,11 @@ LINES = 450
 
 
 def files(folder: str) -> Iterator[Path]:
-    """Every module of a folder; of lehr/ those that are neither behind a link to another folder nor of the command line."""
+    """Return every module of a folder.
+
+    Of lehr/ these are the modules that are neither behind a link to another folder nor of the
+    command line.
+    """
     if folder != "lehr":
         yield from sorted((ROOT / (f"lehr/{folder}" if folder in INSIDE else folder)).rglob("*.py"))
         return
@@ -59,7 +66,9 @@ def files(folder: str) -> Iterator[Path]:
 
 
 def imported(text: str) -> Iterator[str]:
-    """Every module that a file's text imports: at its top, inside functions, and for type checkers alone.
+    """Yield every module that a file's text imports.
+
+    Imports at its top, inside functions, and for type checkers alone count.
 
     What is imported from a package may be a module of it, and is named as one.
     """
@@ -80,7 +89,7 @@ def part(module: str) -> str | None:
 
 
 def backwards(folder: str) -> Iterator[tuple[str, str]]:
-    """Imports of a folder's modules that do not point the one way, by file and module."""
+    """Yield imports of a folder's modules that do not point the one way, by file and module."""
     for file in files(folder):
         for module in imported(file.read_text("utf-8")):
             if part(module) not in {None, folder, *MAY_IMPORT[folder]}:
@@ -107,7 +116,7 @@ def test_imports_point_one_way(folder: str) -> None:
 
 
 def test_every_exception_is_still_one() -> None:
-    assert {exception(*found) for folder in MAY_IMPORT for found in backwards(folder)} - {
+    assert {exception(*backward) for folder in MAY_IMPORT for backward in backwards(folder)} - {
         None
     } == set(EXCEPT)
 
@@ -132,7 +141,7 @@ class Engine:
 
 
 def test_simulating_and_building_load_no_torch() -> None:
-    """The torch engine alone imports it, and is imported on request alone."""
+    """Check that the torch engine alone imports it, and is imported on request alone."""
     # they run elsewhere
     both = [
         file
@@ -150,7 +159,10 @@ def test_simulating_and_building_load_no_torch() -> None:
         if file.name not in (*engine, "__init__.py")
     ]
     modules = ", ".join(".".join(("lehr", *file.parts)) for file in others)
-    check = f"import sys, {modules}, lehr.nirfile; from lehr.targets.registry import targets; assert targets() and 'torch' not in sys.modules"
+    check = (
+        f"import sys, {modules}, lehr.nirfile; from lehr.targets.registry import targets; assert "
+        "targets() and 'torch' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", check], cwd=ROOT, check=True)
 
 
@@ -171,7 +183,7 @@ def test_no_file_is_longer_than_can_be_read() -> None:
 
 
 def names_scale(file: Path) -> bool:
-    """Whether a module takes Scale from the nodes, or defines it."""
+    """Return whether a module takes Scale from the nodes, or defines it."""
     for node in ast.walk(ast.parse(file.read_text("utf-8"))):
         if (
             isinstance(node, ast.ImportFrom)
@@ -189,7 +201,11 @@ def names_scale(file: Path) -> bool:
 
 
 def test_a_node_costs_the_files_that_are_listed() -> None:
-    """By the example of Scale, which came last: eight files, `__init__` with the registry, and what shows it in documents and checks it."""
+    """Compare the files of the node Scale, which came last, with those that are listed.
+
+    There are eight, beside `__init__` with the registry, and what shows the node in documents and
+    checks it.
+    """
     section = (
         (ROOT / "CONTRIBUTING.md")
         .read_text("utf-8")

@@ -1,4 +1,7 @@
-"""The whole line on random networks: .nir and back, training twin, reference, and every target that maps them, in every spike."""
+"""The whole line on random networks: .nir and back, training twin, reference, every target.
+
+Every target that maps a network is compared in every spike.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +59,7 @@ def test_event_driven_networks_too(
 
 @in_both_tiers
 def test_strategies_make_networks_that_spike() -> None:
-    """`networks()` rejects silent layers; this holds it to that."""
+    """Hold `networks()` to its promise that no layer is silent."""
     seen = []
 
     @budget(20, 66)

@@ -1,4 +1,7 @@
-"""What is installed is what is in the checkout, by each way of installing it; none of the builds here needs the network."""
+"""An installed lehr is what is in the checkout, by each way of installing it.
+
+None of the builds here needs the network.
+"""
 
 from __future__ import annotations
 
@@ -27,22 +30,24 @@ def folder_of(package: str) -> Path:
 
 
 def test_every_package_in_the_tree_is_listed_and_every_listed_one_is_there() -> None:
-    found = {
+    packages = {
         ".".join(init.parent.relative_to(ROOT).parts)
         for init in (ROOT / "lehr").glob("**/__init__.py")
     }
     # reached through a link
-    found = {name for name in found if name.split(".")[1:2] not in [[folder] for folder in FOLDERS]}
+    packages = {
+        name for name in packages if name.split(".")[1:2] not in [[folder] for folder in FOLDERS]
+    }
     for folder in FOLDERS:
-        found |= {
+        packages |= {
             "lehr." + ".".join(init.parent.relative_to(ROOT).parts)
             for init in (ROOT / folder).glob("**/__init__.py")
         }
-    assert sorted(found) == PACKAGES
+    assert sorted(packages) == PACKAGES
 
 
 def test_no_python_file_lies_outside_a_package() -> None:
-    """But for scripts that run in environments of tools: they are data."""
+    """Leave out scripts that run in environments of tools: they are data."""
     data = SETTINGS["tool"]["setuptools"]["package-data"]
     scripts = {
         folder_of(package) / "scripts" for package, globs in data.items() if "scripts/*.py" in globs
@@ -77,10 +82,10 @@ def test_every_other_file_is_package_data() -> None:
 def test_the_bare_import_of_a_folder_fails_in_one_clear_line(folder: str) -> None:
     ran = run(sys.executable, "-c", f"import {folder}", cwd=ROOT)
     assert ran.returncode == 1
-    told = (
+    error = (
         f"ImportError: import lehr.{folder}, not {folder}: the folder is part of the package lehr"
     )
-    assert ran.stderr.splitlines()[-1] == told
+    assert ran.stderr.splitlines()[-1] == error
 
 
 # -------------------------------------------------------------------- builds
@@ -100,7 +105,7 @@ def wheel_names(path: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """The source archive, and the wheel made from it."""
+    """Return the source archive, and the wheel made from it."""
     checkout = copy_checkout(tmp_path_factory.mktemp("build") / "checkout")
     ran = run(sys.executable, "-m", "build", "--no-isolation", ".", cwd=checkout)
     assert ran.returncode == 0, ran.stdout + ran.stderr
@@ -113,7 +118,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture
 def venv(tmp_path: Path) -> Path:
-    """An environment of its own that sees the packages of this one, but not its lehr."""
+    """Return an environment that sees the packages of this one, but not its lehr."""
     succeed(sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv", cwd=tmp_path)
     (site,) = (tmp_path / "venv").glob("lib/python*/site-packages")
     (site / "parent.pth").write_text(sysconfig.get_path("purelib") + "\n")
@@ -156,7 +161,10 @@ assert all(entry.target for entry in entries()), entries()
 
 
 def check_installed(venv: Path, home: Path, cwd: Path) -> None:
-    """From a folder that is not the checkout, everything imports, from `home`, and the command answers."""
+    """Check from a folder that is not the checkout that everything imports from `home`.
+
+    The command answers, too.
+    """
     succeed(venv / "bin" / "python", "-W", "error", "-c", CHECK, home, *PACKAGES, cwd=cwd)
     assert succeed(venv / "bin" / "lehr", "--version", cwd=cwd).startswith("lehr ")
 

@@ -1,4 +1,7 @@
-"""The files around the code: how to cite, ask, contribute and package, all about the same project."""
+"""The files around the code, on how to cite, ask, contribute and package.
+
+All are about the same project.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +25,12 @@ PYTHONS = ["3.11", "3.12", "3.13"]
 
 
 def read(name: str) -> Any:
-    """What a YAML file holds."""
+    """Return the content of a YAML file."""
     return yaml.safe_load((TOP / name).read_text("utf-8"))
 
 
 def lines(name: str) -> list[str]:
-    """The instructions of a Dockerfile, each in one line."""
+    """Return the instructions of a Dockerfile, each in one line."""
     text = (TOP / name).read_text("utf-8").replace("\\\n", " ")
     return [
         re.sub(r"\s+", " ", line) for line in text.splitlines() if line and not line.startswith("#")

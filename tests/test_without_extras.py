@@ -1,4 +1,7 @@
-"""Where no package of an extra is, the core's commands work, and each other one names the line that installs it."""
+"""Without any package of an extra, the core's commands work.
+
+Each other command names the line that installs it.
+"""
 
 from __future__ import annotations
 
@@ -87,7 +90,10 @@ NEEDY_COMMANDS = {
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Python that has the packages of this one, but for those of extras; its children lack them as well."""
+    """Return a Python that has the packages of this one, but not those of extras.
+
+    Its children lack them as well.
+    """
     place = tmp_path_factory.mktemp("python")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", place], check=True)
     (site,) = place.glob("lib/python*/site-packages")
@@ -99,7 +105,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A network, its inputs, a float graph with its own, a model, and the network built for onnx."""
+    """Return a network, its inputs, a float graph with its own, a model, and an onnx artefact."""
     folder = tmp_path_factory.mktemp("without")
     net, x = small_network()
     lehr.write(net, folder / "model.nir")
@@ -129,7 +135,7 @@ def tell(python: Path, folder: Path, code: str, given: str = "") -> list[str]:
 
 @pytest.fixture(scope="module")
 def ran(python: Path, folder: Path) -> dict[str, tuple[int, str, str]]:
-    """Of every command, in one process: exit code, stdout and stderr."""
+    """Return exit code, stdout and stderr of every command, run in one process."""
     commands = {line: line.split() for line in (*CORE_COMMANDS, *NEEDY_COMMANDS)}
     return dict(map(json.loads, tell(python, folder, RUN, json.dumps(commands))))
 
@@ -148,7 +154,7 @@ def test_what_needs_an_extra_says_which(command: str, ran: dict[str, tuple[int, 
     assert code == 6
 
 
-def test_python_is_told_the_same(python: Path, folder: Path) -> None:
+def test_python_names_the_same(python: Path, folder: Path) -> None:
     code = """
 import lehr
 def tell(call):

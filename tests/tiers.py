@@ -1,4 +1,4 @@
-"""Which tests the first tier runs, which the second, and which only `make test-chips`.
+"""The tests of the first tier, of the second, and those that only `make test-chips` runs.
 
 The first tier is what every change and every newcomer waits for: one case of each kind. The second
 runs the others. What runs each golden network in the tools of machines that others made, which take
@@ -18,7 +18,7 @@ from lehr.targets.registry import entries
 CHIPS = {entry.name for entry in entries()} - {"c", "fpga", "onnx"}
 """Targets for machines that others made."""
 JUDGED = {"akida", "loihi", "xylo"}
-"""Those whose tools a machine with Python 3.11 can install from PyPI."""
+"""Targets whose tools a machine with Python 3.11 can install from PyPI."""
 IN_EVERY_NETWORK = ("test_golden_network_is_exact", "test_one_changed_unit_is_detected")
 """Tests of the conformance suite that are there for each golden network, or each change of one."""
 OF_ALL_NETWORKS = (
@@ -66,7 +66,7 @@ SECOND = {
     "xylo_maps-weight",
     "xylo_membrane_last_argmax_lowest",
 }
-"""Those that the second tier runs in the tools of others."""
+"""Targets that the second tier runs in the tools of others."""
 
 
 def assign(items: Iterable[pytest.Item]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import to_toml
 
-TOLD: dict[str, Any] = {
+SETTINGS: dict[str, Any] = {
     "name": "tiny",
     "description": "two small convolutions on a few digits",
     "seed": 5,
@@ -45,10 +45,10 @@ TOLD: dict[str, Any] = {
 
 
 def tiny_recipe() -> Recipe:
-    """The recipe."""
-    return Recipe.model_validate(TOLD)
+    """Return the recipe."""
+    return Recipe.model_validate(SETTINGS)
 
 
 def tiny_toml() -> str:
-    """The recipe as a file's text."""
+    """Return the recipe as a file's text."""
     return to_toml(tiny_recipe()).decode()

@@ -12,7 +12,7 @@ from lehr.targets.fpga import Fpga
 from lehr.targets.golden import golden_plan
 
 SWITCHES = ("+gaps=1", "+gaps=2 +abort=300", "+abort=41", "+frames", "+frames +gaps=3")
-"""Of the testbench: pauses, an inference that a reset ends, inputs that are never held."""
+"""Options of the testbench: pauses, an inference that a reset ends, inputs that are never held."""
 
 
 def write(folder: Path, net: Network, x: Images, **options: str) -> Path:
@@ -23,7 +23,7 @@ def write(folder: Path, net: Network, x: Images, **options: str) -> Path:
 
 
 def replay(folder: Path, *switches: str) -> tuple[int, list[str]]:
-    """Exit status and output lines of the testbench in Icarus."""
+    """Return the exit status and output lines of the testbench in Icarus."""
     done = subprocess.run(
         ["make", "-s", "sim", f"SWITCHES={' '.join(switches)}"],
         cwd=folder,

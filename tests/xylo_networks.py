@@ -1,4 +1,7 @@
-"""Networks of Xylo's neurons, and what they compute in plain numpy: written from the vendor's description, not with lehr."""
+"""Networks of Xylo's neurons, and their results in plain numpy.
+
+They are written from the vendor's description, not with lehr.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ def neurons(
     *,
     biased: bool = False,
 ) -> Neuron:
-    """A layer with other numbers for each neuron; outputs in pairs of one threshold."""
+    """Return a layer with other numbers for each neuron; outputs in pairs of one threshold."""
     pairs = np.repeat(rng.integers(max(1, threshold // 2), threshold * 2, -(-size // 2)), 2)[:size]
     bias = rng.integers(-3, 4, size) if biased else np.zeros(size, np.int64)
     dashes = {
@@ -42,7 +45,7 @@ def dense(
     thresholds: tuple[int, ...] = (4, 8, 8),
     **more: Any,
 ) -> Network:
-    """A chain of layers with biases in the first, in which spikes flow."""
+    """Return a chain of layers with biases in the first, in which spikes flow."""
     rng, nodes = np.random.default_rng(seed), dict[str, Node]()
     for number, ((before, size), threshold) in enumerate(
         zip(pairwise(sizes), thresholds, strict=True)
@@ -58,15 +61,18 @@ def dense(
 
 
 def samples(net: Network, count: int = 3, seed: int = 1) -> npt.NDArray[np.uint8]:
-    """Spikes at a rate of 0.4."""
+    """Return spikes at a rate of 0.4."""
     return (np.random.default_rng(seed).random((count, net.steps, *net.input.shape)) < 0.4).astype(
         np.uint8
     )
 
 
 def by_hand(net: Network, x: npt.NDArray[np.uint8]) -> list[tuple[Int64, Int64, Int64]]:
-    """Currents, membranes and spikes of each layer of a dense chain for one sample `[T, inputs]`, event by event as the chip adds them."""
-    arriving, made = x.astype(np.int64), []
+    """Return currents, membranes and spikes of each layer of a dense chain for one sample.
+
+    The sample is `[T, inputs]`; events are added one by one, as the chip adds them.
+    """
+    arriving, layers = x.astype(np.int64), []
     for number, name in enumerate(net.neurons):
         weighted, neuron = net.nodes[f"fc{number}"], net.neurons[name]
         assert isinstance(weighted, Linear)
@@ -94,16 +100,16 @@ def by_hand(net: Network, x: npt.NDArray[np.uint8]) -> list[tuple[Int64, Int64, 
             for row, values in zip(rows, (i, v, fired), strict=True):
                 row.append(list(values))
         current, membrane, spiked = (np.array(row) for row in rows)
-        made.append((current, membrane, spiked))
+        layers.append((current, membrane, spiked))
         arriving = spiked
-    return made
+    return layers
 
 
 def clip(x: int) -> int:
-    """Into 16 bits."""
+    """Clip a value to 16 bits."""
     return max(-32768, min(32767, x))
 
 
 def dash(x: int, shift: int) -> int:
-    """What decays of x in a step."""
+    """Return the part of x that decays in a step."""
     return (x >> shift) or (x > 0) - (x < 0)

@@ -43,7 +43,10 @@ def build(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Build a network for a target: its files, golden vectors, report and manifest."""
+    """Build a network for a target, and write its folder.
+
+    The folder holds the files of the target, golden vectors, report and manifest.
+    """
     with session(as_json) as out:
         from dataclasses import asdict
 
@@ -124,7 +127,9 @@ def verify(
     ] = 3600.0,
     as_json: Json = False,
 ) -> None:
-    """Run a built artefact in its own tool and compare it with the simulator, spike by spike.
+    """Run a built artefact in its own tool and compare each spike.
+
+    Each is compared with the simulator's.
 
     OUT may be anybody's: nothing in it is run. lehr makes the target's files again, from the
     network and the options in OUT. Where OUT has others, it is refused, and they are named; where

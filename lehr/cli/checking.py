@@ -30,9 +30,9 @@ def check(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Check whether a network maps to a target, and show everything that stands in the way.
+    """Check whether a network maps to a target, and if not, why.
 
-    Without --target, all targets are asked.
+    Everything that stands in the way is shown. Without --target, all targets are asked.
     """
     with session(as_json) as out:
         net = read_model(out, model)

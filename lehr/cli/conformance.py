@@ -19,9 +19,10 @@ def conformance(
     ],
     as_json: Json = False,
 ) -> None:
-    """Write networks, inputs, spikes and membranes to test other simulators and chips with.
+    """Write networks and their traces to test other tools with.
 
-    A simulator or chip that computes the same spikes and membranes means what lehr means.
+    Traces are inputs, spikes and membranes. A simulator or chip that computes the same means what
+    lehr means.
     """
     with session(as_json) as out:
         from lehr.targets.conformance.vectors import write_vectors

@@ -33,9 +33,10 @@ def demo(
     ] = Path("lehr-demo"),
     as_json: Json = False,
 ) -> None:
-    """Train, export, simulate, build and verify a network on real handwritten digits.
+    """Take real digits from training to a verified C program.
 
-    That takes about a minute.
+    A network is trained on handwritten digits, exported, simulated, built and verified, in about a
+    minute.
     """
     with session(as_json) as out:
         from lehr import nirfile

@@ -21,7 +21,7 @@ def import_ahead(name: str) -> None:
     """
 
     def load() -> None:
-        with suppress(Exception):  # who imports it next is told
+        with suppress(Exception):  # the next import raises it again
             for module in ("lehr.simulate.fast.engine", "rich.progress", "rich.table"):
                 import_module(module)
 

@@ -78,10 +78,10 @@ def export(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Export a trained network to NIR, and verify the file against it, spike by spike.
+    """Export a trained network to NIR, and verify the file.
 
-    A model is run in double precision on the samples of -i IN.npz, and every spike of every layer
-    compared.
+    The file is compared with the network, spike by spike. A model is run in double precision on
+    the samples of -i IN.npz, and every spike of every layer compared.
     """
     with session(as_json) as out:
         asked = {

@@ -30,7 +30,10 @@ def doctor(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show the packages, targets and tools on this machine, and how to get what is missing."""
+    """Show what is installed, and how to get what is missing.
+
+    Packages are shown, and targets with their tools.
+    """
     with session(as_json) as out:
         from lehr.errors import ToolMissing
         from lehr.extras import CORE

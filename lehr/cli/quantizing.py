@@ -159,9 +159,9 @@ def quantize(
     ] = 64,
     as_json: Json = False,
 ) -> None:
-    """Quantize a float NIR graph to an integer network, and measure the changes layer by layer.
+    """Quantize a float NIR graph to integers; measure the changes.
 
-    They are measured on the samples of --calibrate.
+    They are measured layer by layer, on the samples of --calibrate.
 
     What NIR does not say is said by options, printed, and recorded in the file.
     """

@@ -94,7 +94,7 @@ def samples(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Write the test samples of a recipe's data set as input for `lehr simulate`."""
+    """Write a recipe's test samples as input for `lehr simulate`."""
     with session(as_json) as out:
         from lehr.atomic import write_bytes
         from lehr.errors import UsageError

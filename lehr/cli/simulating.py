@@ -92,7 +92,10 @@ def simulate(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Run a network on inputs, exactly: spike counts, predictions and, with labels, accuracy."""
+    """Run a network on inputs, exactly.
+
+    Spike counts, predictions and, with labels, accuracy are printed.
+    """
     with session(as_json) as out:
         from lehr.atomic import require_file_or_nothing
         from lehr.errors import UsageError

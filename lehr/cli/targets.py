@@ -27,9 +27,9 @@ def list_targets(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """List all targets: what each computes and holds, and the tool that judges it.
+    """List all targets: what each computes and holds, and its judge.
 
-    Its version on this machine is shown.
+    The version of the judge on this machine is shown, too.
     """
     with session(as_json) as out:
         from lehr.errors import NotBitExact
@@ -132,7 +132,10 @@ def show(
 
 @app.command()
 def ops(as_json: Json = False) -> None:
-    """Show which operators and arithmetic each target takes, according to its own check."""
+    """Show which operators and arithmetic each target takes.
+
+    The answers are those of each target's own check.
+    """
     with session(as_json) as out:
         from lehr.targets import registry
         from lehr.targets.operators import support, with_artefacts

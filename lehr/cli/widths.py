@@ -46,9 +46,10 @@ def widths(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show the bits that each membrane and synapse state needs, proven and observed.
+    """Show the bits that each state of a network needs.
 
-    They are proven for all inputs, and observed on those of -i.
+    States are those of membranes and synapses. Their bits are proven for all inputs, and observed
+    on those of -i.
 
     Without --risk, OUT.nir has the least widths that provably never saturate; with it, those that
     the samples needed, which is a choice of yours and recorded in the file, as --error is.

@@ -9,7 +9,7 @@ import typer
 
 from lehr.cli.console import Json, session
 
-app = typer.Typer(help="List trained networks, and get one with samples and its recipe.")
+app = typer.Typer(help="List trained networks, and get one with its recipe.")
 
 
 @app.command("list")
@@ -53,7 +53,9 @@ def get(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a trained network with 16 samples, its card and its recipe into a folder.
+    """Write a trained network and its recipe into a folder.
+
+    The folder holds 16 samples and its card, too.
 
     Its files are compared with their SHA-256. Those that do not come with lehr are fetched from the
     project's releases, or from where the environment variable LEHR_MODELS says.

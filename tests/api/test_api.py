@@ -1,4 +1,4 @@
-"""`import lehr`: what it offers runs as its own examples say, and refuses what it must."""
+"""`import lehr`: all of it runs as its own examples say, and refuses what it must."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MODULES = ("artifacts", "exporting", "models", "running", "training")
 
 @pytest.fixture
 def here(line: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A folder with model.nir and in.npz, in which the test runs."""
+    """Return a folder with model.nir and in.npz, in which the test runs."""
     for name in ("model.nir", "in.npz", "tiny.toml"):
         (tmp_path / name).write_bytes((line / name).read_bytes())
     monkeypatch.chdir(tmp_path)
@@ -51,7 +51,10 @@ def test_every_public_function_has_an_example_and_says_what_it_raises() -> None:
 
 def test_importing_lehr_loads_nothing_else_and_names_what_there_is() -> None:
     heavy = "numpy", "torch", "nir", "h5py", "numba", "typer", "lehr.api"
-    check = f"import sys, lehr; assert not {{*{heavy}}} & {{*sys.modules}}; assert {{*lehr.__all__}} <= {{*dir(lehr)}}"
+    check = (
+        f"import sys, lehr; assert not {{*{heavy}}} & {{*sys.modules}}; assert {{*lehr.__all__}} "
+        f"<= {{*dir(lehr)}}"
+    )
     subprocess.run([sys.executable, "-c", check], check=True)
     with pytest.raises(AttributeError, match="has no attribute 'simulated'; it has .*simulate"):
         lehr.simulated  # noqa: B018 - a property of the module

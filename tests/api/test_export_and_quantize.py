@@ -1,4 +1,4 @@
-"""`lehr.export`, `lehr.quantize` and runs that are gone on with: what the command line does, from Python."""
+"""`lehr.export`, `lehr.quantize` and resumed runs, from Python, as on the command line."""
 
 from __future__ import annotations
 

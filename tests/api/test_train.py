@@ -1,4 +1,4 @@
-"""`lehr.train`: what the command line trains, from Python."""
+"""`lehr.train`: the same training from Python as on the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Bad input: one sentence that names the thing, the value and the way out, the right exit code, and nothing half-written."""
+"""Bad input: one sentence with the thing, the value and the way out, and the right exit code.
+
+Nothing is left half-written.
+"""
 
 from __future__ import annotations
 
@@ -32,16 +35,16 @@ def _refused(ran: Ran, code: int, message: str) -> None:
 
 @pytest.fixture
 def model(line: Path, tmp_path: Path) -> Path:
-    """A copy of the model that may be damaged."""
+    """Return a copy of the model that may be damaged."""
     return Path(shutil.copy(line / "model.nir", tmp_path / "damaged.nir"))
 
 
 @pytest.fixture
 def empty(tmp_path: Path) -> Path:
-    """A folder in which nothing may be left."""
-    made = tmp_path / "empty"
-    made.mkdir()
-    return made
+    """Return a folder in which nothing may be left."""
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    return empty
 
 
 def test_recipe_with_an_unknown_key(line: Path, lehr: Lehr, empty: Path) -> None:
@@ -236,8 +239,8 @@ def test_what_does_not_map_names_every_node(lehr: Lehr, tmp_path: Path, line: Pa
     from lehr.network import Neuron
 
     net = nirfile.read(line / "model.nir")
-    how = replace(net.neurons["lif2"].fields, update="event", reset_timing="same_step")
-    event = Neuron(net.neurons["lif2"].threshold, net.neurons["lif2"].bias, how)
+    arithmetic = replace(net.neurons["lif2"].fields, update="event", reset_timing="same_step")
+    event = Neuron(net.neurons["lif2"].threshold, net.neurons["lif2"].bias, arithmetic)
     nirfile.write(replace(net, nodes={**net.nodes, "lif2": event}), tmp_path / "event.nir")
     ran = lehr("check", tmp_path / "event.nir", "--target", "onnx")
     assert ran.code == 3
@@ -302,7 +305,7 @@ def test_missing_compiler(
 
 
 def _with_full_disk(limit: int, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run lehr where no file may grow beyond `limit` bytes: every write behaves as on a full disk."""
+    """Run lehr with files of at most `limit` bytes: every write behaves as on a full disk."""
     return subprocess.run(
         [sys.executable, "-m", "lehr", *map(str, arguments)],
         capture_output=True,
@@ -319,12 +322,12 @@ def test_results_that_cannot_be_printed(line: Path, options: tuple[str, ...]) ->
         command = [sys.executable, "-m", "lehr", "inspect", str(line / "model.nir"), *options]
         ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
     assert ran.returncode == 5
-    told = (
+    reason = (
         "the result cannot be printed"
         if options
         else "a temporary file or the result cannot be written"
     )
-    assert re.fullmatch(rf"error: {told}: No space left on device; [^\n]+\n", ran.stderr), (
+    assert re.fullmatch(rf"error: {reason}: No space left on device; [^\n]+\n", ran.stderr), (
         ran.stderr
     )
 

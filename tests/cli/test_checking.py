@@ -1,4 +1,7 @@
-"""`lehr check` without a target: which targets take the network, and what the others need; `lehr targets list`."""
+"""`lehr check` without a target: the targets that take the network, and the needs of the others.
+
+`lehr targets list` is tested here, too.
+"""
 
 from __future__ import annotations
 

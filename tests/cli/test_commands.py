@@ -1,4 +1,4 @@
-"""Every command on a trained network: what it prints, what it writes, its verdict and its exit code."""
+"""Every command on a trained network: its output, its files, its verdict and its exit code."""
 
 from __future__ import annotations
 
@@ -65,16 +65,16 @@ def test_several_seeds_report_mean_and_deviation(line: Path, lehr: Lehr, tmp_pat
     ran = lehr("train", line / "tiny.toml", "-o", tmp_path / "run", "--seeds", 2, *short, "--json")
     assert ran.code == 0, ran.err
     assert {path.name for path in tmp_path.iterdir()} == {"run-seed-5", "run-seed-6"}
-    found = [made["accuracy"]["integer"] for made in ran.facts["runs"]]
-    assert found == [
+    accuracies = [run_facts["accuracy"]["integer"] for run_facts in ran.facts["runs"]]
+    assert accuracies == [
         json.loads((tmp_path / f"run-seed-{seed}" / "state.json").read_bytes())["accuracy"][
             "integer"
         ]
         for seed in (5, 6)
     ]
-    told = ran.facts["accuracy"]["integer"]
-    assert told["mean"] == pytest.approx(sum(found) / 2)
-    assert told["deviation"] == pytest.approx(abs(found[0] - found[1]) / 2**0.5)
+    summary = ran.facts["accuracy"]["integer"]
+    assert summary["mean"] == pytest.approx(sum(accuracies) / 2)
+    assert summary["deviation"] == pytest.approx(abs(accuracies[0] - accuracies[1]) / 2**0.5)
 
 
 def test_export_verifies_and_says_so(line: Path, lehr: Lehr, tmp_path: Path) -> None:
@@ -99,8 +99,8 @@ def test_simulated_accuracy_is_the_trained_one(line: Path, lehr: Lehr, tmp_path:
         "all",
         "--json",
     )
-    told = json.loads((line / "run" / "state.json").read_bytes())["accuracy"]["integer"]
-    assert ran.facts["accuracy"] == told
+    expected = json.loads((line / "run" / "state.json").read_bytes())["accuracy"]["integer"]
+    assert ran.facts["accuracy"] == expected
     net, x = nirfile.read(line / "model.nir"), np.load(line / "in.npz")["input"]
     expected = simulate(net, x, trace=net.neurons)
     with np.load(tmp_path / "out.npz") as out:
@@ -163,12 +163,12 @@ def test_a_build_tells_of_layers_that_its_golden_vectors_leave_silent(
     )
     assert ran.code == 0, ran.err
     # the output never fires, whatever it hears
-    told = [line for line in ran.out.splitlines() if line.startswith("note:")]
+    notes = [line for line in ran.out.splitlines() if line.startswith("note:")]
     silent = (
         f"note: on the inputs of {tmp_path / 'in.npz'}, lif never fires: nothing comes to it, as "
         "the input is silent, and its membranes reach 0 at most; the golden vectors say nothing of it"
     )
-    assert told == ([] if light else [silent])
+    assert notes == ([] if light else [silent])
 
 
 @pytest.mark.few(2)

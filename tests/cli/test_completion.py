@@ -1,4 +1,7 @@
-"""What a shell offers at the tabulator: asked as bash, zsh and fish ask, and in these shells themselves where they are here."""
+"""The words that a shell offers at the tabulator.
+
+They are asked for as bash, zsh and fish ask, and in these shells themselves if they are here.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ OFFERS = {
     "lehr doctor --install san": {"sanafe"},
     "lehr simulate --trace-": {"--trace-samples"},
 }
-"""What is offered after a line."""
+"""The words offered after a line."""
 NOTHING = (
     "lehr simulate none.nir --trace ",
     "lehr simulate in.npz --trace ",
@@ -51,11 +54,11 @@ NOTHING = (
     "lehr train run --set network.layers.0.",
     "lehr train nofolder/",
 )
-"""Lines in which something is not there or does not read."""
+"""Lines that name something that does not exist or cannot be read."""
 
 
 def offered(line: str, shell: str = "bash") -> str:
-    """What is said to a shell that asks about a line, without an error."""
+    """Return the answer to a shell that asks about a line, without an error."""
     environment = {
         "_LEHR_COMPLETE": f"complete_{shell}",
         "_TYPER_COMPLETE_ARGS": line,
@@ -86,7 +89,7 @@ def test_nothing_is_offered_or_said_where_something_is_wrong(typed: str) -> None
     assert offered(typed).strip() == ""
 
 
-def test_zsh_and_fish_are_told_what_words_mean() -> None:
+def test_zsh_and_fish_get_the_meaning_of_words() -> None:
     line = "lehr build model.nir --target c --option fl"
     assert offered(line, "fish") == "flash=\tKiB of flash that there are, instead of the device's\n"
     assert offered(line, "zsh").startswith('_arguments \'*: :(("flash=":"KiB of flash')
@@ -133,7 +136,7 @@ _LEHR_COMPLETE=source_fish lehr | source
 complete --do-complete "lehr train digits-s"
 """,
 }
-"""How each shell is given the script that lehr prints for it, and asked what may follow."""
+"""The way in which each shell is given lehr's script, and asked for completions."""
 
 
 @pytest.mark.parametrize("shell", SHELLS)

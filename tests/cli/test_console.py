@@ -1,4 +1,4 @@
-"""What is printed: no file can steer the terminal, forge a line, or fill the screen."""
+"""Printed text: no file can steer the terminal, forge a line, or fill the screen."""
 
 from __future__ import annotations
 

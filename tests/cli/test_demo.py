@@ -1,4 +1,7 @@
-"""The demo, with a smaller recipe: every station in its table, everything in its folder, and exit code 4 for one unit of difference."""
+"""The demo, with a smaller recipe: every station in its table, everything in its folder.
+
+One unit of difference gives exit code 4.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ RUNNABLE = [
 
 @pytest.fixture
 def small(line: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The demo trains the tiny recipe."""
+    """Let the demo train the tiny recipe."""
     monkeypatch.setattr(demo, "RECIPE", str(line / "tiny.toml"))
     monkeypatch.setattr(demo, "BASELINE", ("train.epochs=1",))
 

@@ -1,4 +1,7 @@
-"""A word that is not known is answered by the one that was meant: of commands and options, of keys, nodes and choices."""
+"""A word that is not known is answered by the word that was meant.
+
+These are commands and options, keys, nodes and choices.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a machine has or says: machine code that is kept, a folder of data sets, extras and programs."""
+"""The machine's part: machine code that is kept, a folder of data sets, extras and programs."""
 
 from __future__ import annotations
 

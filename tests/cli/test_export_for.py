@@ -1,4 +1,7 @@
-"""`lehr export --for READER`: from a run, a model and a file; what is left out is printed, and nothing takes the file for the exact one."""
+"""`lehr export --for READER`: from a run, a model and a file.
+
+What is left out is printed, and nothing takes the file for the exact one.
+"""
 
 from __future__ import annotations
 
@@ -23,15 +26,15 @@ TIMES = "a spike takes the threshold off in the next step; in snntorch it sets t
 
 @pytest.fixture
 def counting(tmp_path: Path) -> Path:
-    """A folder with model.nir, a network that floats can say whole, and in.npz."""
+    """Return a folder with in.npz and model.nir, a network that floats can say whole."""
     net = Builder(Input((12,), "spikes"), np.random.default_rng(0), ("int4",))
     for name, size in (("hidden", 9), ("out", 5)):
         net.linear(f"fc_{name}", size)
         net.neuron(name, Arithmetic(reset="zero", reset_timing="same_step"))
-    made = net.network(steps=8)
-    x = random_input(made, np.random.default_rng(2))
-    assert alive(simulate(made, x))
-    nirfile.write(made, tmp_path / "model.nir")
+    network = net.network(steps=8)
+    x = random_input(network, np.random.default_rng(2))
+    assert alive(simulate(network, x))
+    nirfile.write(network, tmp_path / "model.nir")
     np.savez(tmp_path / "in.npz", input=x)
     return tmp_path
 
@@ -62,9 +65,9 @@ def test_a_file_that_leaves_nothing_out_says_so_and_holds_every_spike(
     np.testing.assert_array_equal(
         np.stack([euler(graph, each, READERS["norse"].dt)["out"] for each in x]), right
     )
-    told = lehr("export", model, "--for", "norse", "-o", output, "--json").facts
-    assert told["network"] == net.digest
-    assert told["reader"] == {
+    facts = lehr("export", model, "--for", "norse", "-o", output, "--json").facts
+    assert facts["network"] == net.digest
+    assert facts["reader"] == {
         "name": "norse",
         "types": {"hidden": "IF", "out": "IF"},
         "notes": [],
@@ -75,13 +78,13 @@ def test_a_file_that_leaves_nothing_out_says_so_and_holds_every_spike(
 def test_what_is_called_whole_and_is_not_is_never_written(
     lehr: Lehr, counting: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def one_off(made: ReaderFile) -> bytes:
-        nodes = dict(made.tree["nodes"])
+    def one_off(file: ReaderFile) -> bytes:
+        nodes = dict(file.tree["nodes"])
         nodes["fc_hidden"] = {
             **nodes["fc_hidden"],
             "bias": nodes["fc_hidden"]["bias"] + np.float32(0.5),
         }
-        return to_bytes(replace(made, tree={**made.tree, "nodes": nodes}))
+        return to_bytes(replace(file, tree={**file.tree, "nodes": nodes}))
 
     to_bytes = ReaderFile.to_bytes
     monkeypatch.setattr(ReaderFile, "to_bytes", one_off)
@@ -108,7 +111,7 @@ def test_a_run_is_compared_with_its_twin_and_then_written_for_an_importer(
     assert ran.code == 0, ran.err
     assert TIMES in ran.out
     assert "membranes differ" in ran.out
-    told = lehr(
+    ran = lehr(
         "export",
         line / "model.nir",
         "--for",
@@ -119,8 +122,8 @@ def test_a_run_is_compared_with_its_twin_and_then_written_for_an_importer(
         tmp_path / "same.nir",
         "--json",
     )
-    assert told.facts["reader"]["proven"] is False
-    assert told.facts["reader"]["spikes_differ"] > 0
+    assert ran.facts["reader"]["proven"] is False
+    assert ran.facts["reader"]["spikes_differ"] > 0
     assert (tmp_path / "s.nir").read_bytes() == (tmp_path / "same.nir").read_bytes()
     assert not nir.read(tmp_path / "s.nir").nodes["input"].metadata
     for command in ("simulate", "inspect"):
@@ -138,7 +141,7 @@ def test_a_run_is_compared_with_its_twin_and_then_written_for_an_importer(
 
 def test_a_model_is_compared_and_then_written_for_an_importer(lehr: Lehr, tmp_path: Path) -> None:
     (tmp_path / "model.py").write_text(
-        "import torch, snntorch as snn\nfrom torch import nn\n\ndef made():\n"
+        "import torch, snntorch as snn\nfrom torch import nn\n\ndef model():\n"
         "    torch.manual_seed(3)\n    net = nn.Sequential(nn.Linear(12, 6, bias=False), "
         "snn.Leaky(beta=0.5, threshold=1.0, init_hidden=True,"
         " reset_mechanism='zero', reset_delay=False))\n"
@@ -148,8 +151,8 @@ def test_a_model_is_compared_and_then_written_for_an_importer(lehr: Lehr, tmp_pa
         tmp_path / "in.npz",
         input=(np.random.default_rng(0).random((6, 8, 12)) < 0.5).astype(np.uint8),
     )
-    source = f"{tmp_path / 'model.py'}:made"
-    told = lehr(
+    source = f"{tmp_path / 'model.py'}:model"
+    ran = lehr(
         "export",
         source,
         "-i",
@@ -160,11 +163,11 @@ def test_a_model_is_compared_and_then_written_for_an_importer(lehr: Lehr, tmp_pa
         tmp_path / "s.nir",
         "--json",
     )
-    assert told.code == 0, told.err
-    assert told.facts["exact"] is True
-    assert told.facts["reader"]["proven"] is True
-    assert told.facts["reader"]["spikes_differ"] == 0
-    assert nir.read(tmp_path / "s.nir").metadata["origin"]["network"] == told.facts["network"]
+    assert ran.code == 0, ran.err
+    assert ran.facts["exact"] is True
+    assert ran.facts["reader"]["proven"] is True
+    assert ran.facts["reader"]["spikes_differ"] == 0
+    assert nir.read(tmp_path / "s.nir").metadata["origin"]["network"] == ran.facts["network"]
 
 
 def test_what_cannot_be_written_is_refused_and_leaves_nothing(

@@ -1,4 +1,7 @@
-"""`lehr export model.py:factory`: a user's own file, run and compared; what is wrong with it is said in one sentence."""
+"""`lehr export model.py:factory`: a user's own file, run and compared.
+
+Each fault of the file is named in one sentence.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +77,7 @@ value = 3
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with model.py, the file beside it, and samples."""
+    """Return a folder with model.py, the file beside it, and samples."""
     (tmp_path / "model.py").write_text(MODEL)
     (tmp_path / "neighbour.py").write_text("VALUE = [1]\n")
     np.savez(
@@ -96,7 +99,7 @@ def export(lehr: Lehr, folder: Path, factory: str, *options: object) -> Ran:
     )
 
 
-def test_a_forward_that_changes_with_time_is_told_apart(lehr: Lehr, folder: Path) -> None:
+def test_a_forward_that_changes_with_time_is_named(lehr: Lehr, folder: Path) -> None:
     wrong = export(lehr, folder, ":counting")
     assert wrong.code == 4
     assert "layer1 is proven to be equal, but " in wrong.err
@@ -113,14 +116,14 @@ def test_an_exact_model_passes_and_is_written(lehr: Lehr, folder: Path) -> None:
     assert ran.last == "PASS"
     assert "0 of 3,200 spikes differ" in ran.out
     assert "made" not in ran.out
-    told = export(lehr, folder, ":exact", "--strict", "--json").facts
-    assert told["exact"] is True
-    assert told["notes"] == []
-    assert all(0 < rate < 1 for rate in told["rates"].values())
+    facts = export(lehr, folder, ":exact", "--strict", "--json").facts
+    assert facts["exact"] is True
+    assert facts["notes"] == []
+    assert all(0 < rate < 1 for rate in facts["rates"].values())
     net = nirfile.read(folder / "m.nir")
-    assert net.digest == told["network"]
+    assert net.digest == facts["network"]
     with np.load(folder / "in.npz") as arrays:
-        assert dict(simulate(net, arrays["input"]).rates) == told["rates"]
+        assert dict(simulate(net, arrays["input"]).rates) == facts["rates"]
 
 
 @pytest.mark.slow
@@ -151,9 +154,9 @@ def test_a_difference_fails_unless_rounding_was_asked_for(
     assert not (folder / "m.nir").exists()
 
     def one_higher(wait: Waiting, bits: int) -> Folded:  # what only comparing can find
-        made = folded(wait, bits)
-        made.threshold[:] += 1 << bits
-        return made
+        changed = folded(wait, bits)
+        changed.threshold[:] += 1 << bits
+        return changed
 
     folded = pending.folded
     monkeypatch.setattr("lehr.export.precision.folded", one_higher)
@@ -169,7 +172,10 @@ def test_a_difference_fails_unless_rounding_was_asked_for(
 
 @pytest.mark.slow
 def test_a_loaded_state_is_exported_through_pruning_and_a_wrapper(lehr: Lehr, folder: Path) -> None:
-    """The signs of the loaded weights are those of `exact` turned round, but for the 20 that are pruned."""
+    """Compare the loaded weights with those of `exact`.
+
+    Their signs are turned round, but for the 20 that are pruned.
+    """
     assert export(lehr, folder, ":exact").code == 0
     before = nirfile.read(folder / "m.nir").weighted["layer0"].weight
     ran = export(lehr, folder, ":pruned", "--json")
@@ -200,7 +206,10 @@ def test_all_reasons_of_a_refusal_are_printed(lehr: Lehr, folder: Path) -> None:
 def test_a_difference_is_accepted_only_where_what_was_asked_for_explains_it(
     lehr: Lehr, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Thresholds that were rounded, as the report says, are not what `--weights` asks for: all weights here are levels."""
+    """Refuse thresholds that were rounded: all weights here are levels.
+
+    `--weights` asks for no rounding of thresholds, which the report names.
+    """
 
     def one_higher(wait: Waiting, bits: int) -> Folded:
         changed = folded(wait, bits)

@@ -1,4 +1,7 @@
-"""Official Fashion-MNIST files: the accuracy that training reports is the simulator's, on all 10,000 test images."""
+"""Official Fashion-MNIST files: training reports the accuracy that the simulator has.
+
+It is taken on all 10,000 test images.
+"""
 
 from __future__ import annotations
 

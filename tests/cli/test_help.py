@@ -20,7 +20,7 @@ def test_examples_are_those_of_commands_that_there_are() -> None:
 
 
 def page(capsys: pytest.CaptureFixture[str], command: str) -> str:
-    """A help page as wide as COLUMNS says; typer's own runner of tests has 80."""
+    """Return a help page as wide as COLUMNS says; typer's own runner of tests has 80."""
     with pytest.raises(SystemExit):
         get_command(app).main([*command.split(), "--help"], prog_name="lehr")
     return capsys.readouterr().out

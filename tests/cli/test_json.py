@@ -1,4 +1,7 @@
-"""What `--json` prints: one object of a documented form from every command, whether it goes well, fails or cannot be read."""
+"""The output of `--json`: one object of a documented form from every command.
+
+It is the same whether the command goes well, fails or cannot be read.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,7 @@ class Common(BaseModel):
 
 
 def documented() -> dict[str, set[str]]:
-    """The fields in the tables of the page, by the command that its heading names."""
+    """Return the fields in the tables of the page, by the command that its heading names."""
     sections = re.split(r"^## ", PAGE.read_text("utf-8"), flags=re.MULTILINE)[1:]
     return {
         section.partition("\n")[0]: {
@@ -67,7 +70,7 @@ COMMON = documented()["Every command"]
 
 
 def checked(ran: Ran) -> dict[str, Any]:
-    """The fields that are the command's own, after those of all have been checked."""
+    """Check the fields of every command, and return those that are the command's own."""
     common = Common.model_validate(json.loads(ran.out))
     assert common.exit_code == ran.code
     assert (common.result == "FAIL") == (ran.code != 0) == (common.error is not None)
@@ -81,7 +84,7 @@ def test_the_fields_of_all_are_those_of_the_page() -> None:
 
 
 @pytest.mark.slow
-def test_every_command_prints_what_the_page_tells(here: Path, lehr: Lehr, line: Path) -> None:
+def test_every_command_prints_what_the_page_says(here: Path, lehr: Lehr, line: Path) -> None:
     (here / "tiny.toml").write_bytes((line / "tiny.toml").read_bytes())
     with np.load("spikes.npz") as spikes:
         np.savez("labelled.npz", input=spikes["input"], labels=np.zeros(20, np.int64))
@@ -92,13 +95,13 @@ def test_every_command_prints_what_the_page_tells(here: Path, lehr: Lehr, line: 
         ran = lehr(*words, *(["--json"] if "--json" not in words else []))
         assert ran.code == 0, (words, ran.err)
         seen.setdefault(f"lehr {words[0]}", set()).update(checked(ran))
-    told = {name: fields for name, fields in documented().items() if name != "Every command"}
-    assert set(told) == {
+    fields_of = {name: fields for name, fields in documented().items() if name != "Every command"}
+    assert set(fields_of) == {
         f"lehr {command}" for command in commands() if command and " " not in command
     }
-    untold = {name: seen.get(name, set()) - fields for name, fields in told.items()}
+    untold = {name: seen.get(name, set()) - fields for name, fields in fields_of.items()}
     assert not {name: fields for name, fields in untold.items() if fields}, "add to docs/json.md"
-    unseen = {name: fields - seen.get(name, set()) for name, fields in told.items()}
+    unseen = {name: fields - seen.get(name, set()) for name, fields in fields_of.items()}
     assert {name: fields for name, fields in unseen.items() if fields} == UNSEEN
 
 
@@ -128,16 +131,16 @@ def test_every_command_prints_what_the_page_tells(here: Path, lehr: Lehr, line: 
         ),
     ],
 )
-def test_a_mistake_in_usage_is_told_as_any_other(
+def test_a_mistake_in_usage_is_printed_as_any_other(
     lehr: Lehr, words: tuple[str, ...], sentence: str
 ) -> None:
-    told = lehr(*words)
-    assert (told.code, told.out, told.err) == (2, "FAIL\n", f"error: {sentence}\n")
+    plain = lehr(*words)
+    assert (plain.code, plain.out, plain.err) == (2, "FAIL\n", f"error: {sentence}\n")
     value = words[-1] == "--target"  # which would take --json as its value
     ran = lehr(words[0], "--json", *words[1:]) if value else lehr(*words, "--json")
     assert checked(ran) == {}
     assert ran.facts["error"] == sentence
-    assert ran.err == told.err
+    assert ran.err == plain.err
 
 
 def test_a_command_that_there_is_not(lehr: Lehr) -> None:

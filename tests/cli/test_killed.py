@@ -1,4 +1,7 @@
-"""Commands that are killed before any step of theirs leave the old or the new, whole; the same command then works, and cleans up."""
+"""Commands that are killed before any step of theirs leave the old or the new, whole.
+
+The same command then works, and cleans up.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ SMALL = ("train.epochs=2", "data.train_samples=64", "data.test_samples=16")
 
 
 def tree(path: Path) -> Tree | None:
-    """Every file at a path, by its sha256; None where there is nothing."""
+    """Return the sha256 of every file at a path; None if there is nothing."""
     recover(path)
     if not path.exists():
         return None
@@ -39,7 +42,7 @@ def tree(path: Path) -> Tree | None:
 
 @pytest.fixture(params=["exchange", "renames"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """How a folder is replaced: by the exchange of this system, or as where there is none."""
+    """Replace folders by the exchange of this system, or as a system without one does."""
     if request.param == "renames":
         monkeypatch.setattr(atomic, "_exchanged", lambda *_: False)
     return str(request.param)
@@ -119,7 +122,7 @@ def resume(line: Path, lehr: Lehr, tmp_path: Path) -> Case:
 
 @pytest.fixture
 def train(line: Path, lehr: Lehr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Case:
-    """Every epoch is kept, and the run takes the place of another."""
+    """Return a case in which every epoch is kept, and the run takes the place of another."""
     monkeypatch.setattr(progress, "SHARE", 1)
     sets = [word for each in SMALL for word in ("--set", each)]
     command = ("train", line / "tiny.toml", *sets, "--resume")

@@ -1,4 +1,7 @@
-"""Tables and lines at a terminal and in a pipe, at four widths: no word is cut, no line is longer than there is room."""
+"""Tables and lines at a terminal and in a pipe, at four widths.
+
+No word is cut, and no line is longer than there is room.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +63,7 @@ ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def at_a_terminal(words: Sequence[str], width: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Run a command in this process, with a terminal as its stdout; the lines that the terminal is sent."""
+    """Run a command in this process, with a terminal as its stdout; return the terminal's lines."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
     said = bytearray()
@@ -85,7 +88,10 @@ def at_a_terminal(words: Sequence[str], width: int, monkeypatch: pytest.MonkeyPa
 
 
 def words_of(lines: Sequence[str]) -> set[str]:
-    """Words, without the colon after a column's name in a block, and what draws a table or goes on in the next line."""
+    """Return the words, without a table's lines and the signs of a line that goes on.
+
+    The colon after a column's name in a block is left out, too.
+    """
     words = {word.removesuffix(":") for line in lines for word in line.split()}
     return {word for word in words if set(word) - {"─", "\\"}}
 
@@ -96,19 +102,19 @@ def too_long(lines: Sequence[str], width: int) -> list[str]:
 
 @pytest.fixture(scope="session")
 def golden(filled: Path) -> list[str]:
-    """Files of golden networks in the folder of the others."""
+    """Add files of golden networks to the folder of the others."""
     c, networks = registry.get("c"), {}
     for name in NETWORKS:
-        made = example(c, name)
-        assert not isinstance(made, str), made
-        networks[f"{name}.nir"] = made.net
+        golden_network = example(c, name)
+        assert not isinstance(golden_network, str), golden_network
+        networks[f"{name}.nir"] = golden_network.net
     for name, net in networks.items():
         nirfile.write(net, filled / name)
     return list(networks)
 
 
 def given(words: Sequence[str], golden: Sequence[str]) -> list[list[str]]:
-    """The command on each golden network, or as it is."""
+    """Return the command on each golden network, or as it is."""
     if "NETWORK" not in words:
         return [list(words)]
     return [[path if word == "NETWORK" else word for word in words] for path in golden]
@@ -144,7 +150,7 @@ def test_no_word_is_cut_in_a_pipe(
 
 
 def test_a_terminal_of_its_own_process(here: Path) -> None:
-    """The width is the terminal's, not that of a variable or of this process."""
+    """Take the width from the terminal, not from a variable or from this process."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 66, 0, 0))
     command = [sys.executable, "-m", "lehr", "targets", "show", "c"]
@@ -189,8 +195,8 @@ ROWS = [["a longer text of several words", "1,000"], ["b", "12"]]
 
 
 def test_a_row_that_reads_badly_becomes_a_block() -> None:
-    made = layout.lines_of_table(("what it is", "bytes"), ROWS, 17)
-    assert list(made) == [  # type: ignore[arg-type]
+    content = layout.lines_of_table(("what it is", "bytes"), ROWS, 17)
+    assert list(content) == [  # type: ignore[arg-type]
         "",
         "what it is: a",
         "    longer text",

@@ -1,4 +1,7 @@
-"""Files of machines, whose neurons are programs, through the commands: each does its work or refuses by name."""
+"""Files of machines, whose neurons are programs, through the commands.
+
+Each command does its work or refuses by name.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ BY_NEURON = {"loihi", "refractory", "tinyodin"}
 
 @pytest.fixture(params=MACHINES)
 def machine(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Path]:
-    """A network of a machine and inputs for it."""
+    """Return a network of a machine and inputs for it."""
     by_neuron = request.param in BY_NEURON
     net, x = machine_network(request.param, spatial=by_neuron, per_neuron=by_neuron)
     nirfile.write(net, tmp_path / "a.nir", approximate=net.neurons)
@@ -37,10 +40,10 @@ def test_inspect_shows_the_update(machine: tuple[Path, Path]) -> None:
     net = nirfile.read(machine[0])
     ran = run("inspect", machine[0])
     assert ran.code == 0
-    told = ran.out.splitlines()
-    start = told.index("update of hidden, out, whose membrane is v:")
+    printed = ran.out.splitlines()
+    start = printed.index("update of hidden, out, whose membrane is v:")
     lines = lines_of(net.neurons["hidden"].program)
-    assert [line.strip() for line in told[start + 1 : start + 1 + len(lines)]] == list(lines)
+    assert [line.strip() for line in printed[start + 1 : start + 1 + len(lines)]] == list(lines)
     facts = run("inspect", machine[0], "--json").facts
     assert facts["network"] == net.digest
     for name, neuron in net.neurons.items():
@@ -117,14 +120,16 @@ def test_what_asks_for_fields_names_the_layers_that_have_none(
     machine: tuple[Path, Path], tmp_path: Path
 ) -> None:
     model, inputs = machine
-    told = "error: hidden, out: updated by a program of its own, which no fields of Arithmetic say"
+    refusal = (
+        "error: hidden, out: updated by a program of its own, which no fields of Arithmetic say"
+    )
     for command in (
         ("export", model, "--for", "nir"),
         ("widths", model, "-i", inputs, "--error", 0.5),
     ):
         ran = run(*command, "-o", tmp_path / "b.nir")
         assert (ran.code, ran.err.count("\n")) == (3, 1), ran.err
-        assert ran.err.startswith(told), ran.err
+        assert ran.err.startswith(refusal), ran.err
         assert not (tmp_path / "b.nir").exists()
 
 
@@ -150,9 +155,9 @@ def test_quantize_does_not_take_the_nearest_neurons_for_those_of_a_file(tmp_path
 def test_inspect_shows_what_fields_stand_for(tmp_path: Path) -> None:
     net, _ = small_network()
     nirfile.write(net, tmp_path / "a.nir")
-    told = run("inspect", tmp_path / "a.nir").out
-    assert "update of lif1, lif2, out, whose membrane is v:" in told
-    assert "  leak v multiply 7 3 toward_zero\n" in told
+    printed = run("inspect", tmp_path / "a.nir").out
+    assert "update of lif1, lif2, out, whose membrane is v:" in printed
+    assert "  leak v multiply 7 3 toward_zero\n" in printed
     assert run("inspect", tmp_path / "a.nir", "--json").facts["update"]["lif1"]["lines"] == list(
         lines_of(net.neurons["lif1"].program)
     )

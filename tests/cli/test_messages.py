@@ -1,4 +1,4 @@
-"""What is said to somebody who gave the wrong thing: the one that was meant, and how to get what is missing."""
+"""Messages to somebody who gave the wrong thing: the right one, and the way to what is missing."""
 
 from __future__ import annotations
 
@@ -134,8 +134,8 @@ def test_a_build_tells_of_a_silent_layer_by_where_its_inputs_come_from(
 def test_more_than_a_spike_a_step_is_no_fault_where_each_event_may_bring_one(
     lehr: Lehr, tmp_path: Path
 ) -> None:
-    how = Arithmetic(reset_timing="same_step", update="event")
-    neuron = Neuron(np.ones(2, np.int32), np.zeros(2, np.int32), how)
+    arithmetic = Arithmetic(reset_timing="same_step", update="event")
+    neuron = Neuron(np.ones(2, np.int32), np.zeros(2, np.int32), arithmetic)
     nodes = {"fc": Linear(np.full((2, 6), 2, np.int8), "int3"), "lif": neuron}
     net = Network(nodes, ((INPUT, "fc"), ("fc", "lif"), ("lif", OUTPUT)), Input((6,), "spikes"), 4)
     nirfile.write(net, tmp_path / "model.nir")

@@ -1,4 +1,7 @@
-"""A change of one unit anywhere in an artefact makes `lehr verify` fail and name it: the file, or the first difference."""
+"""A change of one unit anywhere in an artefact makes `lehr verify` fail and name it.
+
+It names the file, or the first difference.
+"""
 
 from __future__ import annotations
 
@@ -48,12 +51,14 @@ def _weight(net: Network, samples: Path) -> Network:
 
 
 def _decay(net: Network, samples: Path) -> Network:
-    how = net.neurons["lif3"].fields
+    arithmetic = net.neurons["lif3"].fields
     return _neuron(
         net,
         "lif3",
         arithmetic=replace(
-            how, decay_numerator=how.decay_numerator * 2 + 1, decay_shift=how.decay_shift + 1
+            arithmetic,
+            decay_numerator=arithmetic.decay_numerator * 2 + 1,
+            decay_shift=arithmetic.decay_shift + 1,
         ),
     )
 
@@ -74,10 +79,13 @@ MUTATIONS: dict[str, tuple[Mutation, str]] = {
 @pytest.mark.slow
 @pytest.mark.parametrize("target", RUNNABLE)
 @pytest.mark.parametrize("name", MUTATIONS)
-def test_mutation_is_found_and_named(
+def test_a_mutation_is_named(
     line: Path, tmp_path: Path, target: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A target that plans another network's files, here and when it built: what it makes runs, and differs."""
+    """Find the difference where a target planned another network's files when it built and here.
+
+    Its files run, and differ.
+    """
     mutation, layer = MUTATIONS[name]
     net, chip = nirfile.read(line / "model.nir"), registry.get(target)
     mutated = mutation(net, line / "in.npz")
@@ -101,7 +109,7 @@ def test_mutation_is_found_and_named(
 def test_the_files_of_another_network_are_named_and_not_run(
     line: Path, lehr: Lehr, tmp_path: Path, target: str
 ) -> None:
-    """Whether the manifest tells them or not."""
+    """Name the file, whether the manifest states it or not."""
     nirfile.write(
         _threshold(nirfile.read(line / "model.nir"), line / "in.npz"), tmp_path / "mutated.nir"
     )
@@ -136,7 +144,7 @@ def test_the_files_of_another_network_are_named_and_not_run(
 
 
 def _fit_manifest(folder: Path, **facts: str) -> None:
-    """Make a manifest tell the files as they are."""
+    """Make a manifest state the files as they are."""
     manifest = json.loads((folder / "manifest.json").read_bytes()) | facts
     manifest["files"] = {name: sha256((folder / name).read_bytes()) for name in manifest["files"]}
     (folder / "manifest.json").write_bytes(to_json(manifest))
@@ -181,7 +189,7 @@ def test_golden_vectors_cannot_be_bent(line: Path, lehr: Lehr, tmp_path: Path, t
 
 @pytest.mark.slow
 @pytest.mark.parametrize("target", RUNNABLE)
-def test_an_edited_file_is_told_even_where_no_spike_changes(
+def test_an_edited_file_is_named_even_where_no_spike_changes(
     line: Path, lehr: Lehr, tmp_path: Path, target: str
 ) -> None:
     out = tmp_path / "out"

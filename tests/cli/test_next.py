@@ -1,4 +1,4 @@
-"""The examples of the help pages run, and what comes next is told after each, as a command that can be given."""
+"""The examples of the help pages run, and each prints the next command, which can be given."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ def test_the_examples_of_a_help_page_run(here: Path, lehr: Lehr, command: str) -
         if ran.code == 6:
             pytest.skip(ran.err)
         assert ran.code == 0, (words, ran.err)
-        told = [line for line in ran.out.splitlines() if line.startswith(MARK)]
+        following_lines = [line for line in ran.out.splitlines() if line.startswith(MARK)]
         if "--json" in words:
-            assert told == []
+            assert following_lines == []
             assert ran.facts["next"].startswith("lehr ")
             continue
         if words[0] in LAST or "--for" in words:
-            assert told == []
+            assert following_lines == []
             continue
-        (line,) = told
+        (line,) = following_lines
         after = ran.out.splitlines()[ran.out.splitlines().index(line) + 1 :]
         assert after in ([], ["PASS"])
         following = shlex.split(line.removeprefix(MARK))

@@ -99,9 +99,9 @@ def test_two_runs_write_the_same_bytes(lehr: Lehr, folder: Path) -> None:
 
 @pytest.mark.slow
 def test_dt_may_be_the_graphs_own(lehr: Lehr, folder: Path) -> None:
-    told = braille(np.random.default_rng(1))
-    told.metadata = {"dt": DT}
-    nir.write(folder / "graph.nir", told)
+    graph = braille(np.random.default_rng(1))
+    graph.metadata = {"dt": DT}
+    nir.write(folder / "graph.nir", graph)
     ran = quantize(lehr, folder, "--json")
     assert ran.code == 0, ran.err
     assert "dt is 0.0001 s, from the graph's metadata" in ran.facts["notes"]

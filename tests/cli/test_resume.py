@@ -1,4 +1,7 @@
-"""An interrupted run goes on to the same bits: killed at any moment, and stopped after every single epoch."""
+"""An interrupted run goes on to the same bits.
+
+It is killed at any moment, and stopped after every single epoch.
+"""
 
 from __future__ import annotations
 
@@ -63,29 +66,32 @@ class _Stop(LehrError):
 
 
 def _scheduled(schedule: str) -> Recipe:
-    """The tiny recipe with another schedule in its first layer, or with `options`: dropout, limits, early stopping and longer phase C."""
-    told = tiny_recipe().model_dump(mode="json", exclude_none=True)
+    """Return the tiny recipe with another schedule in its first layer, or with `options`.
+
+    `options` are dropout, limits, early stopping and a longer phase C.
+    """
+    settings = tiny_recipe().model_dump(mode="json", exclude_none=True)
     if schedule == "options":
-        for layer in told["network"]["layers"]:
+        for layer in settings["network"]["layers"]:
             layer["threshold"]["rate"] = 0.9
             layer["dropout"] = 0.2
-        told["train"] |= {"epochs": 6, "patience": 1, "clip": 1.0, "clamp": 0.1, "lr": 2e-2}
-        told["finetune"]["frozen_epochs"] = 3
-        return Recipe.model_validate(told)
+        settings["train"] |= {"epochs": 6, "patience": 1, "clip": 1.0, "clamp": 0.1, "lr": 2e-2}
+        settings["finetune"]["frozen_epochs"] = 3
+        return Recipe.model_validate(settings)
     rate = {"rate": 0.05} if schedule == "exponential" else {}
-    told["network"]["layers"][0]["threshold"] = {
+    settings["network"]["layers"][0]["threshold"] = {
         "start": 0.5,
         "final": 1.0,
         "schedule": schedule,
         **rate,
     }
-    told["train"]["cycles"] = 2 if schedule == "restarts" else 1
-    return Recipe.model_validate(told)
+    settings["train"]["cycles"] = 2 if schedule == "restarts" else 1
+    return Recipe.model_validate(settings)
 
 
 @cache
 def _whole(schedule: str) -> Trained:
-    """The run that nothing stops."""
+    """Return the run that nothing stops."""
     recipe = _scheduled(schedule)
     return train(recipe, load_dataset(recipe.data, None))
 
@@ -153,7 +159,7 @@ def test_where_writing_takes_long_only_some_epochs_are_kept(
 
 @pytest.fixture
 def unfinished(line: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A run that stopped when its first epoch was kept."""
+    """Return a run that stopped when its first epoch was kept."""
     right = module.Progress.keep
 
     def keep(self: Progress, *arguments: object) -> None:
@@ -224,7 +230,7 @@ def test_progress_that_makes_no_sense_is_refused(
 
 
 def _state(folder: Path, change: dict[str, object]) -> None:
-    """Change what progress.json holds, and state the sums of what is there then."""
+    """Change the content of progress.json, and state the sums of the new content."""
     state = {**json.loads((folder / "progress.json").read_bytes()), **change}
     state.pop("sha256", None)
     files = {name: (folder / name).read_bytes() for name in ("progress.safetensors", "recipe.toml")}
@@ -257,8 +263,8 @@ def test_progress_of_an_older_lehr_is_named(unfinished: Path, line: Path, lehr: 
     path.write_text(json.dumps({**state, "schema": "lehr-progress/2"}))
     ran = lehr("train", line / "tiny.toml", "-o", unfinished, "--resume")
     assert ran.code == 5
-    told = "run.unfinished is an older lehr's (lehr-progress/2) and states no sha256; go on with that lehr, or remove it"
-    assert told in ran.err
+    message = "run.unfinished is an older lehr's (lehr-progress/2) and states no sha256; go on with that lehr, or remove it"
+    assert message in ran.err
 
 
 def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path, line: Path, lehr: Lehr) -> None:

@@ -1,4 +1,7 @@
-"""`lehr simulate`: engines, threads, comparison with another engine or a stored result, and going on after an interruption."""
+"""`lehr simulate`: engines, threads, comparison, and going on after an interruption.
+
+Another engine or a stored result is compared with.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from lehr.targets import registry
 
 
 def arrays(path: Path) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]]:
-    """All arrays of a file."""
+    """Return all arrays of a file."""
     with np.load(path) as file:
         return {name: file[name] for name in file.files}
 
@@ -86,7 +89,7 @@ def test_a_stored_result_is_compared_and_the_first_difference_named(
 
 
 @pytest.mark.parametrize(
-    ("name", "change", "told"),
+    ("name", "change", "message"),
     [
         (
             "counts",
@@ -106,7 +109,7 @@ def test_a_stored_result_is_compared_and_the_first_difference_named(
     ],
 )
 def test_what_is_no_result_is_not_compared(
-    line: Path, lehr: Lehr, tmp_path: Path, name: str, change: Callable[[Any], Any], told: str
+    line: Path, lehr: Lehr, tmp_path: Path, name: str, change: Callable[[Any], Any], message: str
 ) -> None:
     command = ("simulate", line / "model.nir", "-i", line / "in.npz")
     assert lehr(*command, "-o", tmp_path / "out.npz", "--trace", "lif3").code == 0
@@ -114,7 +117,7 @@ def test_what_is_no_result_is_not_compared(
     np.savez(tmp_path / "other.npz", **{**whole, name: change(whole[name])})
     ran = lehr(*command, "--compare", tmp_path / "other.npz")
     assert ran.code == 5
-    assert told in ran.err
+    assert message in ran.err
 
 
 def test_nothing_to_compare_with_is_named(line: Path, lehr: Lehr, tmp_path: Path) -> None:
@@ -136,7 +139,7 @@ def test_nothing_to_compare_with_is_named(line: Path, lehr: Lehr, tmp_path: Path
 
 @pytest.fixture
 def interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C comes when the third piece of 10 samples is read."""
+    """Interrupt with Ctrl-C when the third piece of 10 samples is read."""
     read = Samples.pieces
 
     def some(
@@ -217,20 +220,20 @@ def test_resume_needs_something_to_go_on_with(line: Path, lehr: Lehr, tmp_path: 
 
 
 def test_statistics_tell_of_every_layer_and_weight(line: Path, lehr: Lehr) -> None:
-    told = {
+    facts = {
         name: lehr(
             "simulate", line / "model.nir", "-i", line / "in.npz", "--engine", name, "--json"
         ).facts
         for name in ("fast", "reference")
     }
-    assert told["fast"]["layers"] == told["reference"]["layers"]
-    assert told["fast"]["operations"] == told["reference"]["operations"]
+    assert facts["fast"]["layers"] == facts["reference"]["layers"]
+    assert facts["fast"]["operations"] == facts["reference"]["operations"]
     assert all(
         layer["spikes"] > 0 and layer["lowest"] < 0 < layer["highest"]
-        for layer in told["fast"]["layers"].values()
+        for layer in facts["fast"]["layers"].values()
     )
-    assert json.dumps(told["fast"]["operations"])
-    for operations in told["fast"]["operations"].values():
+    assert json.dumps(facts["fast"]["operations"])
+    for operations in facts["fast"]["operations"].values():
         assert 0 < operations["events"] < operations["dense"]
 
 
@@ -257,36 +260,36 @@ def test_chosen_samples_are_traced(
     )
     chosen = [0, 3, *range(20, 32), 79]
     assert lehr(*command).code == 0
-    made = arrays(out)
-    assert made["trace.samples"].tolist() == chosen
+    stored = arrays(out)
+    assert stored["trace.samples"].tolist() == chosen
     expected = simulate(nirfile.read(model), arrays(given)["input"], trace=["lif2", "lif3"])  # type: ignore[arg-type]
-    assert np.array_equal(made["counts"], expected.counts)
+    assert np.array_equal(stored["counts"], expected.counts)
     for layer in ("lif2", "lif3"):
-        assert np.array_equal(made[f"spikes.{layer}"], expected.trace.spikes[layer][chosen])
-        assert np.array_equal(made[f"membrane.{layer}"], expected.trace.membranes[layer][chosen])
+        assert np.array_equal(stored[f"spikes.{layer}"], expected.trace.spikes[layer][chosen])
+        assert np.array_equal(stored[f"membrane.{layer}"], expected.trace.membranes[layer][chosen])
     assert lehr("simulate", model, "-i", given, "--compare", out).code == 0
-    made["membrane.lif3"][-2, 3, 4] += 1
-    np.savez(out, **made)  # type: ignore[arg-type]
+    stored["membrane.lif3"][-2, 3, 4] += 1
+    np.savez(out, **stored)  # type: ignore[arg-type]
     ran = lehr("simulate", model, "-i", given, "--compare", out)
     assert ran.code == 4
     assert "first: lif3: membrane of neuron (4) at step 3 of sample 31 is " in ran.err
-    for damaged, told in (
+    for damaged, message in (
         (
             {"trace.samples": np.arange(15)[::-1]},
             "trace.samples is not a list of numbers that ascend below 80; give a result of",
         ),
         (
-            {"spikes.lif2": made["spikes.lif2"][:3]},
+            {"spikes.lif2": stored["spikes.lif2"][:3]},
             "spikes.lif2 is of 3 samples, not 15; give a whole result of the same input",
         ),
     ):
-        np.savez(out, **{**made, **damaged})  # type: ignore[arg-type]
+        np.savez(out, **{**stored, **damaged})  # type: ignore[arg-type]
         ran = lehr("simulate", model, "-i", given, "--compare", out)
-        assert (ran.code, told in ran.err) == (5, True), ran.err
+        assert (ran.code, message in ran.err) == (5, True), ran.err
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (
             ("--trace-samples", "3"),
@@ -307,11 +310,11 @@ def test_chosen_samples_are_traced(
     ],
 )
 def test_samples_that_are_not_there_cannot_be_traced(
-    line: Path, lehr: Lehr, options: tuple[str, ...], told: str
+    line: Path, lehr: Lehr, options: tuple[str, ...], message: str
 ) -> None:
     ran = lehr("simulate", line / "model.nir", "-i", line / "in.npz", *options)
     assert ran.code == 2
-    assert told in ran.err
+    assert message in ran.err
 
 
 @pytest.mark.slow

@@ -1,4 +1,7 @@
-"""What `lehr train` shows while it trains: a line an epoch in a pipe, a bar that keeps its figures at a terminal of any width."""
+"""Output of `lehr train` while it trains: a line an epoch in a pipe, a bar at a terminal.
+
+The bar keeps its figures at any width.
+"""
 
 from __future__ import annotations
 
@@ -111,7 +114,7 @@ for columns in map(int, sys.argv[1:]):
 
 
 def _at_a_terminal(script: str, *arguments: object) -> str:
-    """What a script writes to stderr where that is a terminal, without what steers it."""
+    """Return what a script writes to a terminal as stderr, without what steers it."""
     ours, theirs = pty.openpty()
     hidden = ("COLUMNS", "LINES", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
     environment = {key: value for key, value in os.environ.items() if key not in hidden}

@@ -15,18 +15,18 @@ from strategies import small_network
 from lehr import nirfile
 from lehr.errors import FileRefused
 
-TOLD = "states no digest of its network, so that damage to its weights cannot be seen; compare it with its source"
+NOTE = "states no digest of its network, so that damage to its weights cannot be seen; compare it with its source"
 
 
 def leave_digest_out(graph: nir.NIRGraph) -> None:
-    """As another tool may that does not know how to compute it."""
+    """Leave out the digest, as another tool may that does not know how to compute it."""
     exact = json.loads(graph.metadata["fixed_point"])
     del exact["digest"]
     graph.metadata["fixed_point"] = json.dumps(exact)
 
 
 def write(path: Path, *, stated: bool) -> Path:
-    """The same network, as lehr writes it, or as another tool may."""
+    """Write the same network as lehr does, or as another tool may."""
     net, x = small_network()
     graph = nirfile.to_nir(net)
     if not stated:
@@ -57,14 +57,14 @@ def test_every_command_says_so(
     name, *options = command
     ran = lehr(name, "m.nir", *options)
     assert ran.code == 0, ran.err
-    assert f"note: m.nir {TOLD}\n" in ran.out
+    assert f"note: m.nir {NOTE}\n" in ran.out
 
 
 def test_json_says_so_and_says_nothing_of_a_stated_digest(tmp_path: Path, lehr: Lehr) -> None:
     for stated in (True, False):
         model = write(tmp_path, stated=stated)
         facts = lehr("check", model, "--target", "c", "--json").facts
-        assert facts.get("notes") == (None if stated else [f"{model} {TOLD}"])
+        assert facts.get("notes") == (None if stated else [f"{model} {NOTE}"])
 
 
 def test_only_a_digest_tells_of_a_damaged_weight() -> None:

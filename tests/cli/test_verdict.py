@@ -1,4 +1,4 @@
-"""PASS ends a command that has checked something, and nothing else; FAIL ends one whose answer is no."""
+"""PASS ends a command that has checked something, and no other; FAIL one whose answer is no."""
 
 from __future__ import annotations
 

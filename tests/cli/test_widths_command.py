@@ -1,4 +1,4 @@
-"""`lehr widths`: proven and observed, and what is written."""
+"""`lehr widths`: proven and observed bits, and the file with fewer."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ from lehr.cli import inspecting
 from lehr.simulate import simulate
 from lehr.widths import analyse, fit_state_bits
 
-HOW = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=9, state_bits=32)
+ARITHMETIC = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=9, state_bits=32)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A network of two states, and 480 samples of which six differ."""
-    net, x = two_state_network(HOW, SLOW)
+    """Return a network of two states, and 480 samples of which six differ."""
+    net, x = two_state_network(ARITHMETIC, SLOW)
     nirfile.write(net, tmp_path / "a.nir")
     np.savez(tmp_path / "in.npz", input=np.concatenate([x] * 80))
     return tmp_path
 
 
-def test_proven_widths_are_told_and_written(lehr: Lehr, folder: Path) -> None:
+def test_proven_widths_are_printed_and_written(lehr: Lehr, folder: Path) -> None:
     net = nirfile.read(folder / "a.nir")
-    told = lehr("widths", folder / "a.nir", "-o", folder / "b.nir", "--json").facts
+    facts = lehr("widths", folder / "a.nir", "-o", folder / "b.nir", "--json").facts
     fitted = fit_state_bits(net)
     assert nirfile.read(folder / "b.nir") == fitted
-    assert told["network"] == fitted.digest != net.digest
+    assert facts["network"] == fitted.digest != net.digest
     for name, neuron in fitted.neurons.items():
         assert neuron.synapse is not None
         assert (
-            told["layers"][name]["membrane"]["bits"]
+            facts["layers"][name]["membrane"]["bits"]
             == neuron.fields.state_bits
-            < told["layers"][name]["membrane"]["file"]
+            < facts["layers"][name]["membrane"]["file"]
             == 32
         )
-        assert told["layers"][name]["synapse"]["bits"] == neuron.synapse.state_bits
-        assert told["layers"][name]["membrane"]["observed"] is None
+        assert facts["layers"][name]["synapse"]["bits"] == neuron.synapse.state_bits
+        assert facts["layers"][name]["membrane"]["observed"] is None
     shown = lehr("widths", folder / "a.nir").out
     assert "hidden   synapse " in shown
     assert "observed" not in shown
@@ -59,20 +59,20 @@ def test_observed_widths_are_taken_only_when_asked_and_are_recorded(
     proven = lehr(*asked, "--json").facts
     assert proven["spikes_differ"] == {"hidden": 0, "out": 0}
     assert proven["network"] == fit_state_bits(nirfile.read(folder / "a.nir")).digest
-    told = lehr(*asked, "--risk", 0.05, "--json").facts
-    assert told["spikes_differ"] == {"hidden": 0, "out": 0}
-    assert told["values"] == 480 * 10 * 13
-    assert told["saturations"] == {"hidden": 0, "out": 0}
-    assert told["network"] != proven["network"]
-    assert told["risk"] <= 0.05
+    facts = lehr(*asked, "--risk", 0.05, "--json").facts
+    assert facts["spikes_differ"] == {"hidden": 0, "out": 0}
+    assert facts["values"] == 480 * 10 * 13
+    assert facts["saturations"] == {"hidden": 0, "out": 0}
+    assert facts["network"] != proven["network"]
+    assert facts["risk"] <= 0.05
     narrow = nirfile.read(folder / "b.nir")
     rates = simulate(narrow, np.load(folder / "in.npz")["input"][:6]).rates
     assert all(0 < rate < 1 for rate in rates.values())
     for name, neuron in narrow.neurons.items():
         assert (
             neuron.fields.state_bits
-            == told["layers"][name]["membrane"]["observed_bits"]
-            < told["layers"][name]["membrane"]["bits"]
+            == facts["layers"][name]["membrane"]["observed_bits"]
+            < facts["layers"][name]["membrane"]["bits"]
         )
     with h5py.File(folder / "b.nir") as file:
         group: Any = file["node/metadata/origin"]
@@ -98,8 +98,8 @@ def test_a_wanted_error_takes_fewer_fraction_bits(lehr: Lehr, folder: Path) -> N
         folder / "b.nir",
         "--json",
     )
-    made = nirfile.read(folder / "b.nir")
-    bits = [neuron.fields.fraction_bits for neuron in made.neurons.values()]
+    written = nirfile.read(folder / "b.nir")
+    bits = [neuron.fields.fraction_bits for neuron in written.neurons.values()]
     assert [layer["fraction_bits"] for layer in ran.facts["layers"].values()] == bits
     assert max(bits) < 9
     assert sum(ran.facts["spikes_differ"].values()) < ran.facts["values"] / 10
@@ -123,22 +123,26 @@ def test_what_cannot_be_promised_is_refused(lehr: Lehr, folder: Path) -> None:
     assert not (folder / "b.nir").exists()
 
 
-def test_registers_of_a_program_are_told_by_name(
+def test_registers_of_a_program_are_printed_by_name(
     lehr: Lehr, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     net, x = machine_network("adaptive")
     np.savez(folder / "in.npz", input=x)
     monkeypatch.setattr("lehr.cli.widths.read_model", lambda *_: net)
-    told = lehr("widths", folder / "a.nir", "-i", folder / "in.npz", "--json").facts["layers"]
+    facts = lehr("widths", folder / "a.nir", "-i", folder / "in.npz", "--json").facts["layers"]
     layers = analyse(fit_state_bits(net)).layers
     for name, layer in layers.items():
-        assert set(told[name]) == {"v", "a", "level"}
-        for register, seen in told[name].items():
+        assert set(facts[name]) == {"v", "a", "level"}
+        for register, seen in facts[name].items():
             low, high = layer.registers[register]
             assert seen["bounds"] == [low, high]
             if register != "level":  # which has no width, and so is not looked at
                 assert low <= seen["observed"][0] < seen["observed"][1] <= high
-        assert (told[name]["v"]["file"], told[name]["a"]["file"], told[name]["level"]["file"]) == (
+        assert (
+            facts[name]["v"]["file"],
+            facts[name]["a"]["file"],
+            facts[name]["level"]["file"],
+        ) == (
             16,
             12,
             None,

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from commands import Lehr
-from tiny import TOLD
+from tiny import SETTINGS
 
 from lehr.errors import FileRefused, UsageError
 from lehr.network import Input
@@ -42,7 +42,7 @@ def patterns(count: int, highest: int = 1, seed: int = 0) -> dict[str, npt.NDArr
 
 def timed(**options: Any) -> Recipe:
     fields = {
-        **TOLD,
+        **SETTINGS,
         "data": {"name": "npz", "path": "own.npz", "steps": 8},
         "network": {
             "steps": 8,
