@@ -12,7 +12,7 @@ import pydantic
 import pytest
 import snntorch as snn
 import torch
-from tiny import TOLD, tiny_recipe
+from tiny import SETTINGS, tiny_recipe
 from torch import nn
 
 from lehr.errors import NotMappable, UsageError
@@ -232,7 +232,7 @@ def test_a_recipe_ends_in_the_epoch_in_which_a_weight_is_none(
             put(next(iter(phase.model.weights.values())))
 
     monkeypatch.setattr(Phase, "update", updated)
-    recipe = Recipe.model_validate({**TOLD, "train": {**TOLD["train"], "prune": prune}})
+    recipe = Recipe.model_validate({**SETTINGS, "train": {**SETTINGS["train"], "prune": prune}})
     progress = Kept(None, recipe)
     with pytest.raises(
         UsageError, match=rf"(layer 1|conv1): its .*\bweight\b.*{re.escape(message)}; {DIVERGED}"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny import TOLD
+from tiny import SETTINGS
 
 from lehr import nirfile
 from lehr.errors import UsageError
@@ -30,11 +30,11 @@ READOUTS = ("last", "sum", "max")
 def recipe_fields(readout: str = "sum", **changes: Any) -> dict[str, Any]:
     """The tiny recipe with integrators in place of the output's neurons."""
     last = {"type": "integrator", "features": 10, "bias": True, "readout": readout}
-    network = {**TOLD["network"], "layers": [*TOLD["network"]["layers"][:-1], last]}
+    network = {**SETTINGS["network"], "layers": [*SETTINGS["network"]["layers"][:-1], last]}
     return {
-        **TOLD,
+        **SETTINGS,
         "network": network,
-        "train": {**TOLD["train"], "objective": "cross-entropy", "epochs": 20},
+        "train": {**SETTINGS["train"], "objective": "cross-entropy", "epochs": 20},
         **changes,
     }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from commands import Lehr
-from tiny import TOLD, tiny_recipe
+from tiny import SETTINGS, tiny_recipe
 
 from lehr.errors import UsageError
 from lehr.train import rates
@@ -77,10 +77,10 @@ def test_every_epoch_of_every_phase_tells_the_rates() -> None:
 
 def test_rate_controlled_training_needs_no_final_and_keeps_every_layer_alive() -> None:
     fields = {
-        **TOLD,
+        **SETTINGS,
         "network": {
-            **TOLD["network"],
-            "layers": [dict(layer) for layer in TOLD["network"]["layers"]],
+            **SETTINGS["network"],
+            "layers": [dict(layer) for layer in SETTINGS["network"]["layers"]],
         },
     }
     for layer in fields["network"]["layers"]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from recordings import write_speech
-from tiny import TOLD, tiny_recipe
+from tiny import SETTINGS, tiny_recipe
 
 from lehr.errors import UsageError
 from lehr.train.data import load_dataset
@@ -75,7 +75,7 @@ def test_batch_norm_is_reestimated_without_dropout() -> None:
 
 
 def _changed(**train_keys: object) -> Recipe:
-    return Recipe.model_validate({**TOLD, "train": {**TOLD["train"], **train_keys}})
+    return Recipe.model_validate({**SETTINGS, "train": {**SETTINGS["train"], **train_keys}})
 
 
 def test_weights_stay_within_the_clamp_in_all_phases() -> None:
@@ -136,7 +136,7 @@ def _of_events(steps: int) -> Recipe:
     ]
     network = {"steps": steps, "beta": "7/8", "slope": 1.0, "layers": layers}
     return Recipe.model_validate(
-        {**TOLD, "data": SHD.model_dump(exclude_none=True), "network": network}
+        {**SETTINGS, "data": SHD.model_dump(exclude_none=True), "network": network}
     )
 
 
