@@ -68,4 +68,5 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """List the public names, whether or not they were used."""
-    return sorted({*globals(), *__all__, *_MODULES})
+    dunder = {name for name in globals() if name.startswith("__")}
+    return sorted({*dunder, *__all__, *_MODULES})

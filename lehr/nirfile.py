@@ -15,6 +15,7 @@ with `type_check=False`.
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -48,7 +49,10 @@ _MAPS = ("v_threshold", "r", "delay")
 
 
 def write(
-    net: Network, path: Path, origin: Origin | None = None, approximate: Iterable[str] = ()
+    net: Network,
+    path: str | os.PathLike[str],
+    origin: Origin | None = None,
+    approximate: Iterable[str] = (),
 ) -> None:
     """Write a network to a `.nir` file, whole or not at all.
 
@@ -67,7 +71,7 @@ def write(
         UsageError: when `approximate` names no layer of neurons.
         FileRefused: when the file cannot be written.
     """
-    write_bytes(path, to_bytes(net, origin, approximate))
+    write_bytes(Path(path), to_bytes(net, origin, approximate))
 
 
 def to_bytes(net: Network, origin: Origin | None = None, approximate: Iterable[str] = ()) -> bytes:
@@ -98,12 +102,12 @@ class Model:
     stated: bool
 
 
-def read(path: Path) -> Network:
+def read(path: str | os.PathLike[str]) -> Network:
     """Read a network from a `.nir` file, whoever made it; raises as `open_model`."""
     return open_model(path).network
 
 
-def open_model(path: Path) -> Model:
+def open_model(path: str | os.PathLike[str]) -> Model:
     """Read a network from a `.nir` file, whoever made it, and whether the file states its digest.
 
     Raises:
@@ -111,7 +115,7 @@ def open_model(path: Path) -> Model:
         FileRefused: naming the node, the value and the way out, when it is not HDF5, not NIR, no
             integer network, or contradicts itself.
     """
-    graph = read_tree(path).get("node")
+    graph = read_tree(Path(path)).get("node")
     with about(f"{path}: "):
         return _model(graph)
 

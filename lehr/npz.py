@@ -23,6 +23,7 @@ from lehr.artifact import zip_bytes
 from lehr.errors import FileRefused, LehrError, UsageError
 from lehr.leftovers import recover
 from lehr.npyfile import Header, read_header
+from lehr.text import shortened
 
 AT_ONCE = 1 << 26
 """Bytes of an array that is read whole, such as labels, whatever it was packed to."""
@@ -215,8 +216,10 @@ def checked_samples(
     """
     path, name, labels = archive.path, f"{prefix}input", f"{prefix}labels"
     if name not in archive:
+        others = ", ".join(archive.names)
         raise FileRefused(
-            f"{path} has no array '{name}'; save it as numpy.savez(path, {name}=..., {labels}=...)"
+            f"{path} has no array '{name}', but {shortened(others) or 'nothing'}; save it as "
+            f"numpy.savez(path, {name}=..., {labels}=...)"
         )
     header = archive.header(name)
     if header.dtype != np.uint8 or len(header.shape) < 2:

@@ -23,12 +23,21 @@ Membranes = npt.NDArray[np.int32]
 LEAST = -(2**31)
 
 
-@dataclass(frozen=True)
-class Trace:
+@dataclass(frozen=True, repr=False)
+class Trace(Shown):
     """Spikes and membranes of neuron layers, `[N, T, *shape]`, by name in order of evaluation."""
 
     spikes: Mapping[str, Spikes] = field(default_factory=dict)
     membranes: Mapping[str, Membranes] = field(default_factory=dict)
+
+    def _table(self) -> Table:
+        samples = max((len(spikes) for spikes in self.spikes.values()), default=0)
+        rows = [
+            (name, shape_text(spikes.shape[2:]), f"{spikes.shape[1]:,}", f"{int(spikes.sum()):,}")
+            for name, spikes in self.spikes.items()
+        ]
+        title = f"{samples:,} samples of {listed(self.spikes) or 'no layer'}"
+        return Table(title, ("layer", "shape", "steps", "spikes"), rows)
 
 
 @dataclass(frozen=True)

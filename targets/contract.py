@@ -325,6 +325,9 @@ class Target(ABC):
             raise ToolMissing(missing)
         return runner
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name}: {self.summary})"
+
     @abstractmethod
     def limits(self, net: Network) -> tuple[Problem, ...]:
         """Return the reasons that are not about a field of `Arithmetic`.

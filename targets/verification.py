@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from lehr.errors import FileRefused, NotBitExact, UsageError
 from lehr.network import Network
+from lehr.shown import Shown, Table
 from lehr.simulate import Comparison, Trace, compare, simulate
 from lehr.simulate.compare import Difference
 from lehr.simulate.result import predicted
@@ -46,8 +47,8 @@ class Around:
     got_membranes: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Verified:
+@dataclass(frozen=True, repr=False)
+class Verified(Shown):
     """Outcome of `verify`.
 
     Attributes:
@@ -72,6 +73,11 @@ class Verified:
     figures: tuple[Figure, ...] = ()
     predictions: tuple[int, ...] = ()
     around: Around | None = None
+
+    def _table(self) -> Table:
+        rows = [(each.name, f"{each.value:,}", each.unit) for each in self.figures]
+        title = f"{self.target}, {self.samples:,} samples: {self.comparison}"
+        return Table(title, ("figure", "value", "unit"), rows)
 
     def require(self) -> None:
         """Raise NotBitExact or FileRefused unless the artefact is as built and computes right."""

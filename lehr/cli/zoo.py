@@ -23,7 +23,6 @@ def list_models(
     with session(as_json) as out:
         from dataclasses import asdict
 
-        out.then("models", "get", "digits")
         from lehr import zoo
 
         if markdown:
@@ -32,6 +31,7 @@ def list_models(
             for line in page(zoo.entries().values()).splitlines():
                 out.say(line)
         else:
+            out.then("models", "get", "digits")
             out.table(
                 ("model", "what it is", "accuracy on the test set", "bytes", "fetched"),
                 [

@@ -60,6 +60,20 @@ def test_importing_lehr_loads_nothing_else_and_names_what_there_is() -> None:
         lehr.simulated  # noqa: B018 - a property of the module
 
 
+def test_what_is_listed_of_lehr_is_public() -> None:
+    listed = {name for name in dir(lehr) if not name.startswith("__")}
+    assert listed == {*lehr.__all__, "plot", "zoo"} - {"__version__"}
+
+
+@pytest.mark.usefixtures("here")
+def test_files_of_networks_go_by_text_below_the_top_too() -> None:
+    from lehr import nirfile
+
+    net = nirfile.read("model.nir")
+    nirfile.write(net, "copy.nir")
+    assert nirfile.read(Path("copy.nir")) == net
+
+
 def test_a_package_stays_one_when_it_is_called() -> None:
     from lehr.simulate import simulate
     from lehr.simulate.engines import ENGINES
@@ -147,7 +161,9 @@ def test_what_is_shown_is_short_and_escaped() -> None:
     result = lehr.simulate(net, "in.npz", trace="all")
     built = lehr.build(net, "onnx", "out", x="in.npz")
     comparison = lehr.compare(result, result)
-    for thing in (net, result, built, comparison):
+    verified = lehr.verify("out")
+    chip = importlib.import_module("lehr.targets.registry").get("c")
+    for thing in (net, result, result.trace, built, comparison, verified, chip):
         assert len(repr(thing)) < 300, thing
         assert "\n" not in repr(thing)
     assert net.digest[:12] in repr(net)

@@ -182,7 +182,7 @@ def test_input_that_is_no_npz(lehr: Lehr, line: Path, tmp_path: Path) -> None:
     _refused(
         lehr("simulate", line / "model.nir", "-i", path),
         5,
-        "x.npz has no array 'input'; save it as numpy.savez(path, input=..., labels=...)",
+        "x.npz has no array 'input', but data; save it as numpy.savez(path, input=..., labels=...)",
     )
     np.savez(path, input=np.zeros((2, 1, 8, 8), np.uint8), labels=np.zeros(3, np.int64))
     _refused(

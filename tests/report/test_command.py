@@ -143,7 +143,7 @@ def test_a_missing_matplotlib_is_named_with_the_line_that_installs_it(
     assert lehr("report", line / "model.nir", "--json").code == 0
     ran = lehr("report", line / "model.nir", "-o", tmp_path / "m.html")
     assert ran.code == 6
-    assert "matplotlib is not installed; get it with: pip install" in ran.err
+    assert "lehr.plot needs matplotlib; pip install" in ran.err
     assert not list(tmp_path.iterdir())
 
 

@@ -114,7 +114,7 @@ def test_counts_are_no_spikes_and_pixels_can_be_encoded(tmp_path: Path) -> None:
     [
         (
             {"x": np.zeros(3)},
-            " has no array 'input'; save it as numpy.savez(path, input=..., labels=...)",
+            " has no array 'input', but x; save it as numpy.savez(path, input=..., labels=...)",
         ),
         (
             {"input": np.zeros((4, 8, 2), np.uint8)},
@@ -122,8 +122,8 @@ def test_counts_are_no_spikes_and_pixels_can_be_encoded(tmp_path: Path) -> None:
         ),
         (
             {"train_input": np.zeros((4, 8, 2), np.uint8), "train_labels": np.zeros(4, int)},
-            " has no array 'test_input'; save it as numpy.savez(path, test_input=..., "
-            "test_labels=...)",
+            " has no array 'test_input', but train_input, train_labels; save it as "
+            "numpy.savez(path, test_input=..., test_labels=...)",
         ),
         (
             {"input": np.zeros((4, 7, 2), np.uint8), "labels": np.zeros(4, int)},
