@@ -113,7 +113,10 @@ def test_what_is_installed_is_not_installed_again(
     monkeypatch.setattr(registry, "environments", lambda: {"empty": installed})
     ran = lehr("doctor", "--install", "empty")
     assert ran.code == 0
-    assert ran.out == f"empty {installed.version()} is installed already, in {installed.folder}\n"
+    assert ran.out == (
+        f"empty {installed.version()} is installed already, in {installed.folder}\n"
+        "next: lehr targets list\n"
+    )
 
 
 def test_a_relative_folder_of_tools_works_from_anywhere(
