@@ -129,18 +129,18 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Page]:
         if not any(shutil.which(name, path=path) for name in names)
     ]:
         pytest.skip(f"not on this machine, and used by the tutorials: {', '.join(absent)}")
-    made = tmp_path_factory.mktemp("site")
+    site = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html"]
     ran = subprocess.run(
-        [*command, DOCS, made],
+        [*command, DOCS, site],
         capture_output=True,
         text=True,
         env=os.environ | {"PATH": path},
     )
     assert ran.returncode == 0, ran.stderr
-    return {page.relative_to(made).as_posix(): Page(page) for page in made.rglob("*.html")} | {
-        file.relative_to(made).as_posix(): Page(made / "index.html")
-        for file in made.rglob("*")
+    return {page.relative_to(site).as_posix(): Page(page) for page in site.rglob("*.html")} | {
+        file.relative_to(site).as_posix(): Page(site / "index.html")
+        for file in site.rglob("*")
         if file.is_file() and file.suffix != ".html"
     }
 

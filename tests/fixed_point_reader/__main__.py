@@ -17,7 +17,7 @@ def differences(path: Path) -> list[str]:
     inputs = expected["input"]
     shape = Machine(path).shapes["input"]
     held = inputs.shape[1:] == shape
-    told = []
+    lines = []
     for sample in range(len(inputs)):
         machine = Machine(path)
         for t in range(machine.steps if held else inputs.shape[1]):
@@ -32,8 +32,8 @@ def differences(path: Path) -> list[str]:
                     machine.value[name] != spikes
                     or [r[layer.membrane] for r in layer.registers] != membranes
                 ):
-                    told.append(f"{path.name}: {name} differs in sample {sample}, step {t}")
-    return told
+                    lines.append(f"{path.name}: {name} differs in sample {sample}, step {t}")
+    return lines
 
 
 def main(folder: Path, report: Callable[[str], object] = print) -> int:
@@ -41,9 +41,9 @@ def main(folder: Path, report: Callable[[str], object] = print) -> int:
     networks = sorted(folder.glob("*.nir"))
     wrong = 0
     for path in networks:
-        told = differences(path)
-        wrong += bool(told)
-        report(told[0] if told else f"{path.name}: equal")
+        lines = differences(path)
+        wrong += bool(lines)
+        report(lines[0] if lines else f"{path.name}: equal")
     report(f"{len(networks) - wrong} of {len(networks)} networks are equal")
     return int(wrong > 0 or not networks)
 

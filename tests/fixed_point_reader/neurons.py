@@ -80,13 +80,15 @@ def program_of(block: dict[str, Any]) -> list[str]:
         if key.startswith("synapse_")
     }
 
-    def leak(x: str, how: dict[str, Any]) -> list[str]:
-        k, n = how["decay_numerator"], how["decay_shift"]
-        return [] if k == 1 << n else [f"leak {x} {how['decay_form']} {k} {n} {how['rounding']}"]
+    def leak(x: str, fields: dict[str, Any]) -> list[str]:
+        k, n = fields["decay_numerator"], fields["decay_shift"]
+        return (
+            [] if k == 1 << n else [f"leak {x} {fields['decay_form']} {k} {n} {fields['rounding']}"]
+        )
 
-    def bound(x: str, how: dict[str, Any]) -> str:
-        top = 1 << (how["state_bits"] - 1)
-        return f"bound {x} {-top} {top - 1} {how['overflow']}"
+    def bound(x: str, fields: dict[str, Any]) -> str:
+        top = 1 << (fields["state_bits"] - 1)
+        return f"bound {x} {-top} {top - 1} {fields['overflow']}"
 
     def fire(into: str) -> list[str]:
         return [] if block["fires"] == "never" else [f"fire {into} v {block['fires']} threshold 1"]

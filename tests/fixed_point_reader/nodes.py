@@ -22,19 +22,26 @@ def index(shape: Shape, place: Shape) -> int:
     return at
 
 
-def taps(size: Shape, kernel: Shape, how: dict[str, Shape]) -> Iterator[tuple[Shape, Shape, Shape]]:
+def taps(
+    size: Shape, kernel: Shape, geometry: dict[str, Shape]
+) -> Iterator[tuple[Shape, Shape, Shape]]:
     """(place of the output, place of the kernel, place of the input) of every window on a map, places outside the map left out."""
-    spans = [d * (k - 1) + 1 for d, k in zip(how["dilation"], kernel, strict=True)]
+    spans = [d * (k - 1) + 1 for d, k in zip(geometry["dilation"], kernel, strict=True)]
     out = [
         (n + 2 * p - s) // t + 1
-        for n, p, s, t in zip(size, how["padding"], spans, how["stride"], strict=True)
+        for n, p, s, t in zip(size, geometry["padding"], spans, geometry["stride"], strict=True)
     ]
     for to in product(*map(range, out)):
         for tap in product(*map(range, kernel)):
             place = tuple(
                 t * y + d * k - p
                 for t, y, d, k, p in zip(
-                    how["stride"], to, how["dilation"], tap, how["padding"], strict=True
+                    geometry["stride"],
+                    to,
+                    geometry["dilation"],
+                    tap,
+                    geometry["padding"],
+                    strict=True,
                 )
             )
             if all(0 <= i < n for i, n in zip(place, size, strict=True)):
@@ -67,16 +74,18 @@ def windows_of(
     fields: dict[str, Any], shape: Shape, *, pooled: bool
 ) -> tuple[list[list[tuple[int, int]]], Shape]:
     """The same of a convolution or a pooling."""
-    how = {key: pair(fields[key]) for key in ("stride", "padding")} | {
+    geometry = {key: pair(fields[key]) for key in ("stride", "padding")} | {
         "dilation": (1, 1) if pooled else pair(fields["dilation"])
     }
     kernel = pair(fields["kernel_size"]) if pooled else fields["weight"].shape[2:]
-    places = list(taps(shape[1:], tuple(kernel), how))
+    places = list(taps(shape[1:], tuple(kernel), geometry))
     # windows that lie outside the map altogether put out 0, and count as places of the output
-    spans = [d * (k - 1) + 1 for d, k in zip(how["dilation"], kernel, strict=True)]
+    spans = [d * (k - 1) + 1 for d, k in zip(geometry["dilation"], kernel, strict=True)]
     rows, columns = (
         (n + 2 * p - s) // t + 1
-        for n, p, s, t in zip(shape[1:], how["padding"], spans, how["stride"], strict=True)
+        for n, p, s, t in zip(
+            shape[1:], geometry["padding"], spans, geometry["stride"], strict=True
+        )
     )
     outs = shape[0] if pooled else len(fields["weight"])
     out: Shape = (outs, rows, columns)

@@ -47,10 +47,10 @@ def test_classes_that_nobody_has_are_still_there() -> None:
 def network(readout: str, **fields: Any) -> Network:
     """Return 8 inputs to 4 classes, in 12 steps."""
     weight = np.random.default_rng(1).choice(np.array([-1, 1], np.int8), (4, 8))
-    how = Arithmetic(decay_numerator=7, decay_shift=3, state_bits=16, **fields)
+    arithmetic = Arithmetic(decay_numerator=7, decay_shift=3, state_bits=16, **fields)
     zero = np.zeros(4, np.int32)
     threshold = zero if fields.get("fires") == "never" else np.array([2, 3, 4, 5], np.int32)
-    nodes = {"fc": Linear(weight), "lif": Neuron(threshold, zero, how)}
+    nodes = {"fc": Linear(weight), "lif": Neuron(threshold, zero, arithmetic)}
     edges = (("input", "fc"), ("fc", "lif"), ("lif", "output"))
     return Network(nodes, edges, Input((8,), "spikes"), 12, readout)  # type: ignore[arg-type]
 

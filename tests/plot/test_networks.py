@@ -24,11 +24,11 @@ from lehr.targets.conformance.golden import example
 from lehr.targets.contract import Figure
 
 WRONG: Any = "rate"
-HOW = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=0, state_bits=12)
+ARITHMETIC = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=0, state_bits=12)
 
 
 def neurons(*thresholds: int) -> Neuron:
-    return Neuron(np.array(thresholds), np.zeros(len(thresholds), np.int32), HOW)
+    return Neuron(np.array(thresholds), np.zeros(len(thresholds), np.int32), ARITHMETIC)
 
 
 def layers() -> Network:
@@ -117,14 +117,14 @@ def test_a_network_of_one_neuron_is_drawn(rates: Any) -> None:
 def stats(ax: Any) -> dict[str, list[float]]:
     """Return what a box shows of every layer: its lines by the row that they stand in."""
     names = [t.get_text() for t in ax.get_yticklabels()]
-    found = {}
+    boxes = {}
     for row, (name, box) in enumerate(zip(names, ax.patches, strict=False)):
         x = box.get_path().vertices[:, 0]
         near = [each for each in ax.lines if abs(float(np.mean(each.get_ydata())) - row) < 0.01]
         flat = [float(v) for each in near for v in each.get_xdata()]
         median = [each.get_xdata()[0] for each in near if np.ptp(each.get_ydata()) == 0.5]
-        found[name] = [min(flat), float(x.min()), float(median[0]), float(x.max()), max(flat)]
-    return found
+        boxes[name] = [min(flat), float(x.min()), float(median[0]), float(x.max()), max(flat)]
+    return boxes
 
 
 def test_boxes_are_numpys_percentiles() -> None:
@@ -169,10 +169,10 @@ def test_without_a_trace_the_range_of_membranes_is_drawn() -> None:
 
 
 def test_a_machine_whose_membrane_has_no_width_in_bits_is_named() -> None:
-    made = example(registry.get("c"), "machine_loihi")
-    assert not isinstance(made, str), made
+    golden = example(registry.get("c"), "machine_loihi")
+    assert not isinstance(golden, str), golden
     with pytest.raises(UsageError, match="no layer has a membrane of a width in bits; draw anoth"):
-        plot.distributions(made.net, made.expected, "membranes")
+        plot.distributions(golden.net, golden.expected, "membranes")
 
 
 def test_signs_are_counted_for_every_node_with_weights() -> None:
@@ -233,9 +233,9 @@ def test_wholes_stand_before_their_parts() -> None:
         Figure("clocks", 30, "per step", "-"),
         Figure("cores", 3, "of 128 cores", "-"),
     ]
-    told = costs(figures)
-    assert told[-1] == Cost("cores", "cores", 3, None, 128)
-    names = [cost.name for cost in in_order(told)]
+    rows = costs(figures)
+    assert rows[-1] == Cost("cores", "cores", 3, None, 128)
+    names = [cost.name for cost in in_order(rows)]
     assert names == ["cores", "clocks", "clocks of lif1", "memory of lif1", "memory of lif2"]
 
 

@@ -66,9 +66,9 @@ def test_there_is_a_function_for_everything() -> None:
 
 @cache
 def golden(name: str) -> Example:
-    made = example(registry.get("onnx"), name)
-    assert not isinstance(made, str), made
-    return made
+    golden = example(registry.get("onnx"), name)
+    assert not isinstance(golden, str), golden
+    return golden
 
 
 def pictures(name: str) -> Iterator[tuple[str, Axes]]:

@@ -13,7 +13,7 @@ from lehr.errors import LehrError, UsageError
 from lehr.network import Input, Linear, Network, Neuron
 from lehr.simulate import Trace, compare, simulate
 
-HOW = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=0, state_bits=16)
+ARITHMETIC = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=0, state_bits=16)
 
 
 def drawn(collection: Any) -> set[tuple[float, float]]:
@@ -38,7 +38,7 @@ def one_neuron(threshold: int = 5) -> Network:
     """Return one neuron with one input and a leak of 7/8."""
     nodes = {
         "fc": Linear(np.ones((1, 1), np.int8)),
-        "lif": Neuron(np.full(1, threshold), np.zeros(1, np.int32), HOW),
+        "lif": Neuron(np.full(1, threshold), np.zeros(1, np.int32), ARITHMETIC),
     }
     edges = (("input", "fc"), ("fc", "lif"), ("lif", "output"))
     return Network(nodes, edges, Input((1,), "u8"), 6)
@@ -205,8 +205,10 @@ def test_a_machine_that_shows_spikes_alone_is_drawn_over_the_expected_membrane()
 
 def test_an_integrator_has_no_threshold() -> None:
     net = one_neuron()
-    how = Arithmetic(decay_numerator=7, decay_shift=3, state_bits=16, fires="never", reset="none")
-    silent = Neuron(np.zeros(1, np.int32), np.zeros(1, np.int32), how)
+    arithmetic = Arithmetic(
+        decay_numerator=7, decay_shift=3, state_bits=16, fires="never", reset="none"
+    )
+    silent = Neuron(np.zeros(1, np.int32), np.zeros(1, np.int32), arithmetic)
     net = Network(
         {**net.nodes, "lif": silent}, net.edges, net.input, 6, "membrane_last_argmax_lowest"
     )

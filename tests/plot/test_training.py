@@ -84,11 +84,11 @@ def test_thresholds_are_shares_of_the_recipes_final_ones_and_then_of_the_frozen(
 
 
 def test_entries_alone_are_drawn_too() -> None:
-    told = history(RUN)
-    assert told.layers == ["lif1", "lif2"]
-    assert told.phases == {"A": (1, 2), "B": (3, 3), "C": (4, 4)}
-    assert told.thresholds(0) == [0.5, 1.0, 0.9, 1.0]
-    assert told.thresholds(1) == [0.25, 1.0, 1.5, 1.0]
+    past = history(RUN)
+    assert past.layers == ["lif1", "lif2"]
+    assert past.phases == {"A": (1, 2), "B": (3, 3), "C": (4, 4)}
+    assert past.thresholds(0) == [0.5, 1.0, 0.9, 1.0]
+    assert past.thresholds(1) == [0.25, 1.0, 1.5, 1.0]
 
 
 def test_phases_are_shaded_and_named() -> None:

@@ -88,8 +88,8 @@ def test_a_page_is_seen_whole_by_everybody(
         ink, drawn = page.evaluate(INK)
         assert ink == drawn
         assert (int(ink.partition("(")[2].partition(",")[0]) > 128) == (scheme == "dark")
-        found = axe.run(page)
-        assert found.violations_count == 0, found.generate_report()
+        answer = axe.run(page)
+        assert answer.violations_count == 0, answer.generate_report()
         fetched = [url for url in asked if url != address and not url.startswith("data:")]
         assert (said, fetched) == ([], [])
     finally:

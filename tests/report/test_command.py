@@ -45,9 +45,9 @@ def test_json_is_the_facts(line: Path, tmp_path: Path, lehr: Lehr) -> None:
     assert ran.facts["output"] == str(page)
     assert ran.facts["result"] == "PASS"
     assert facts["schema"] == 1
-    made = api.report(line / "model.nir", inputs, output=None)
-    assert facts == json.loads(json.dumps(made.facts.to_json()))
-    assert page.read_text("utf-8") == made.html
+    shown = api.report(line / "model.nir", inputs, output=None)
+    assert facts == json.loads(json.dumps(shown.facts.to_json()))
+    assert page.read_text("utf-8") == shown.html
     assert facts["network"]["digest"] == api.read(line / "model.nir").digest
     assert np.array(facts["confusion"]).sum() == facts["inputs"]["samples"] == 80
 
@@ -155,14 +155,14 @@ def test_a_float_baseline_has_its_training_and_stands_beside(
     trained = lehr("train", line / "tiny.toml", "--set", "network.weights=float", "-o", arm)
     assert trained.code == 0, trained.err
     share = json.loads((arm / "state.json").read_bytes())["accuracy"]["phase A"]
-    made = api.report(arm, output=None)
-    page = Page(made.html)
-    assert made.facts.verdict.word == ""
+    shown = api.report(arm, output=None)
+    page = Page(shown.html)
+    assert shown.facts.verdict.word == ""
     assert "A float baseline has no integer network" in page.items["layers"].text
     assert len(page.items["training"].captions) == 4
     assert not page.items["rasters"].captions
-    made = api.report(line / "run", output=None, beside=[arm])
-    bars = {(row[0], row[1]): row for row in Page(made.html).table("accuracy", "Acc").rows[1:]}
+    shown = api.report(line / "run", output=None, beside=[arm])
+    bars = {(row[0], row[1]): row for row in Page(shown.html).table("accuracy", "Acc").rows[1:]}
     assert bars["float-arm", "float weights"][2] == f"{100 * share:.2f} %"
     assert next(iter(bars)) == ("float-arm", "float weights")  # the line begins with it
     assert ("run", "integer") in bars

@@ -41,15 +41,15 @@ def test_the_first_neuron_that_differs_is_shown_with_what_was_expected(
     plan = C.plan
 
     def wrong(self: C, net: Network, options: Mapping[str, str]) -> BuildPlan:
-        made = dict(plan(self, net, options).files)
-        text = made["lehr_weights.h"].decode()
+        files = dict(plan(self, net, options).files)
+        text = files["lehr_weights.h"].decode()
         changed = re.sub(
             r"(threshold_lif2\[\d+\] = \{\s*)(\d+)",
-            lambda found: f"{found[1]}{int(found[2]) + 1}",
+            lambda match: f"{match[1]}{int(match[2]) + 1}",
             text,
         )
         assert changed != text
-        return BuildPlan(made | {"lehr_weights.h": changed.encode()})
+        return BuildPlan(files | {"lehr_weights.h": changed.encode()})
 
     monkeypatch.setattr(C, "plan", wrong)
     monkeypatch.setattr(
@@ -73,13 +73,13 @@ def test_the_first_neuron_that_differs_is_shown_with_what_was_expected(
     text = page.items["membranes"].text
     where = f"lif2 ({', '.join(map(str, neuron))})"
     at = (sample, step, *neuron)
-    expected, found = right.membranes["lif2"][at], got.membranes["lif2"][at]
+    expected, value = right.membranes["lif2"][at], got.membranes["lif2"][at]
     sentence = (
-        f"{where}: membrane at step {step} of sample {sample} is {found:,}, expected {expected:,}"
+        f"{where}: membrane at step {step} of sample {sample} is {value:,}, expected {expected:,}"
     )
     assert sentence in text
     rows = {row[0]: row for row in page.table("membranes", f"Neuron {where}").rows[1:]}
-    assert rows[str(step)][1:3] == [f"{expected:,}", f"{found:,}"]
+    assert rows[str(step)][1:3] == [f"{expected:,}", f"{value:,}"]
     assert rows[str(step)][5] == "first difference"
     for t, row in rows.items():
         at = (sample, int(t), *neuron)

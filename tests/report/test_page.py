@@ -142,12 +142,12 @@ def test_a_run_is_compared_with_the_definition(line: Path, page_of_run: Path) ->
 
 
 def test_a_model_without_samples_claims_nothing(line: Path) -> None:
-    made = api.report(line / "model.nir", output=None)
-    page = check_whole(made.html)
-    assert made.facts.verdict.word == ""
+    shown = api.report(line / "model.nir", output=None)
+    page = check_whole(shown.html)
+    assert shown.facts.verdict.word == ""
     assert "PASS" not in page.text
     assert "differ" not in page.items["verdict"].text.partition("In short")[2]
-    assert not made.facts.accuracies
+    assert not shown.facts.accuracies
     for key in ("network", "layers", "rasters", "membranes", "distributions"):
         assert "give some with -i IN.npz" in page.items[key].text, key
     assert "give samples with labels with -i IN.npz" in page.items["classes"].text
@@ -203,11 +203,11 @@ def test_the_same_inputs_give_the_same_bytes_in_every_process(line: Path, tmp_pa
 def test_a_name_of_anybody_s_does_no_harm(line: Path, tmp_path: Path) -> None:
     model = tmp_path / "<script>alert(1)<!--&\"'*_.nir"
     shutil.copy(line / "model.nir", model)
-    made = api.report(model, output=None)
-    page = check_whole(made.html)
-    assert "<script" not in made.html
+    shown = api.report(model, output=None)
+    page = check_whole(shown.html)
+    assert "<script" not in shown.html
     assert page.text.count(model.name) >= 3  # title, head, digests
-    assert "<script" not in made.markdown.replace("\\<", "")
+    assert "<script" not in shown.markdown.replace("\\<", "")
 
 
 def test_tables_of_markdown_stay_tables() -> None:
@@ -249,9 +249,9 @@ lehr.report({str(line / name)!r}, {str(line / "in.npz")!r}, output={str(out)!r},
 
 
 def test_a_report_shows_itself_in_a_line(line: Path) -> None:
-    made = api.report(line / "model.nir", output=None)
-    assert isinstance(made, Report)
-    assert repr(made) == "Report(model model.nir: no verdict)"
-    assert nirfile.read(line / "model.nir").digest in made.summary()
-    assert "<table>" in made._repr_html_()
-    json.dumps(made.facts.to_json())
+    shown = api.report(line / "model.nir", output=None)
+    assert isinstance(shown, Report)
+    assert repr(shown) == "Report(model model.nir: no verdict)"
+    assert nirfile.read(line / "model.nir").digest in shown.summary()
+    assert "<table>" in shown._repr_html_()
+    json.dumps(shown.facts.to_json())

@@ -38,9 +38,9 @@ def test_the_page_of_an_artefact_says_what_the_target_says(name: str, tmp_path: 
     labels = (example.expected.prediction + (np.arange(len(x)) == 0)) % math.prod(
         net.shapes[net.output]
     )
-    made = api.report(out, x, labels=labels, output=tmp_path / "page.html")
+    written = api.report(out, x, labels=labels, output=tmp_path / "page.html")
     page = Page.of(tmp_path / "page.html")
-    verdict = made.facts.verdict
+    verdict = written.facts.verdict
     runner = target.runner()
     missing = "no tool" if runner is None else runner.missing()
     if missing:
@@ -88,9 +88,9 @@ def test_what_a_design_reached_in_simulation_is_its_headline(tmp_path: Path) -> 
     }
     (out / "report" / "nextpnr.json").write_text(json.dumps(placed))
     (out / "report" / "cycles.txt").write_text("2000 80\n1000 40\n4000 160\n")
-    made = api.report(out, output=None, verify=False)
-    rows = dict(Page(made.html).table("verdict", "In short").rows[1:])
-    assert made.facts.device == rows["device"] == "up5k"
+    written = api.report(out, output=None, verify=False)
+    rows = dict(Page(written.html).table("verdict", "In short").rows[1:])
+    assert written.facts.device == rows["device"] == "up5k"
     assert rows["time"].startswith("0.1 ms an inference, ")  # 2,000 clocks at 20 MHz
     assert rows["energy"].startswith("0.51 uJ an inference, ")
     assert rows["share of the device"].startswith("75.0 % of SPRAM")
@@ -100,8 +100,8 @@ def test_the_share_of_a_microcontroller_is_its_headline(tmp_path: Path) -> None:
     net, x = small_network()
     out = tmp_path / "out"
     api.build(net, "c", out, x[:2], options={"device": "samd21g18"})
-    made = api.report(out, output=None, verify=False)
-    page = Page(made.html)
+    written = api.report(out, output=None, verify=False)
+    page = Page(written.html)
     figures = {row[0]: row for row in page.table("costs", "Figures").rows[1:]}
     assert figures["flash of the device"][2:4] == ["bytes", f"{256 * 1024:,}"]
     assert figures["RAM of the device"][2:4] == ["bytes", f"{32 * 1024:,}"]

@@ -14,7 +14,7 @@ from lehr.train.model import FloatNet
 from lehr.train.recipe import Recipe
 from lehr.train.saving import notes
 
-TOLD = {
+RECIPE = {
     "name": "dyadic",
     "description": "numbers that binary fractions hold",
     "data": {"name": "digits"},
@@ -63,7 +63,7 @@ def test_dyadic_network_folds_without_any_change() -> None:
     equality is to be had.
     """
     torch.manual_seed(3)
-    recipe = Recipe.model_validate(TOLD)
+    recipe = Recipe.model_validate(RECIPE)
     model = FloatNet(recipe.network, (1, 8, 8)).eval()
     gains = [2.0, -1.0, 0.5, -2.0, 4.0, 1.0]
     _set(
@@ -89,7 +89,7 @@ def test_dyadic_network_folds_without_any_change() -> None:
 
 
 def test_names_and_order_of_nodes() -> None:
-    recipe = Recipe.model_validate(TOLD)
+    recipe = Recipe.model_validate(RECIPE)
     net = convert(FloatNet(recipe.network, (1, 8, 8)).eval(), recipe, (1, 8, 8), "u8").twin.net
     assert net.order == ("conv1", "pool1", "lif1", "flatten", "fc2", "lif2")
     assert net.output == "lif2"
@@ -97,7 +97,7 @@ def test_names_and_order_of_nodes() -> None:
 
 def test_dead_gain_is_clamped_and_told() -> None:
     torch.manual_seed(0)
-    recipe = Recipe.model_validate(TOLD)
+    recipe = Recipe.model_validate(RECIPE)
     model = FloatNet(recipe.network, (1, 8, 8)).eval()
     _set(model.layers[1].norm, [1.0, 1e-12, 1.0, -1e-12], [0.0, 1.0, 0.0, -1.0])
     converted = convert(model, recipe, (1, 8, 8), "u8")

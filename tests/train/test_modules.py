@@ -27,7 +27,7 @@ from lehr.train.quantize import Quantizer, Ternary, Uniform
 STEPS, EPOCHS, BATCH = 8, 4, 32
 GRAD = surrogate.fast_sigmoid(slope=2)
 EXAMPLE = Path(__file__).parents[2] / "examples" / "own_model.py"
-TOLD = Threshold(start=0.5, schedule="linear", final=1.0)
+ANNEALED = Threshold(start=0.5, schedule="linear", final=1.0)
 
 
 def loop() -> nn.Module:
@@ -138,7 +138,7 @@ def test_users_models_learn_with_signs_and_annealed_thresholds(
     x, labels = digits
     model = MODELS[name]()
     given = copy.deepcopy(model.state_dict())
-    net = binarize(model, thresholds=TOLD)
+    net = binarize(model, thresholds=ANNEALED)
     assert type(net) is type(model)
     used: list[Tensor] = []
     layers = [module for module in net.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
@@ -218,7 +218,7 @@ def test_state_goes_through_a_file_and_a_run_goes_on_to_the_same_bits(
 
 
 def test_it_works_in_another_type_after_the_annealer_was_made() -> None:
-    net = binarize(nn.Sequential(nn.Linear(3, 4), snn.Leaky(beta=0.5)), thresholds=TOLD)
+    net = binarize(nn.Sequential(nn.Linear(3, 4), snn.Leaky(beta=0.5)), thresholds=ANNEALED)
     annealer = ThresholdAnnealer(net, 2)
     net.double()
     _, membranes = net(torch.rand(4, 3, dtype=torch.float64))
@@ -237,7 +237,7 @@ def test_other_quantizers_have_other_levels_and_what_they_learn_gets_gradients(
     torch.manual_seed(4)
     net = binarize(
         nn.Sequential(nn.Linear(64, 32), snn.Leaky(beta=0.5, spike_grad=GRAD)),
-        thresholds=TOLD,
+        thresholds=ANNEALED,
         quantizer=quantizer,
     )
     layer = cast(Any, net[0])
@@ -259,7 +259,7 @@ def test_a_model_that_has_run_is_binarized_and_copied_and_copies_are_reset() -> 
     torch.manual_seed(3)
     x, model = torch.rand(4, 1, 8, 8) * 20, sequential()
     model(x)
-    net = binarize(model, thresholds=TOLD)
+    net = binarize(model, thresholds=ANNEALED)
     assert cast(Any, model[6]).mem.grad_fn is not None
     assert cast(Any, net[6]).mem.grad_fn is None
     assert torch.equal(cast(Any, net[6]).mem, cast(Any, model[6]).mem)
@@ -280,7 +280,7 @@ def test_a_threshold_given_to_two_neurons_becomes_two() -> None:
     )
     net = nn.Sequential(layer, snn.Leaky(0.5, both), snn.Leaky(0.5, both), snn.Leaky(0.5, each))
     swapped = binarize(
-        net, thresholds={"1": TOLD, "2": Threshold(start=3.0), "3": Threshold(start=2.5)}
+        net, thresholds={"1": ANNEALED, "2": Threshold(start=3.0), "3": Threshold(start=2.5)}
     )
     ThresholdAnnealer(swapped, 4).step()
     assert [cast(Any, swapped[n]).threshold.tolist() for n in (1, 2, 3)] == [0.75, 3.0, [2.5, 2.5]]

@@ -13,7 +13,7 @@ from torch.nn.utils import parametrizations, prune
 from lehr.errors import UsageError
 from lehr.train import Threshold, ThresholdAnnealer, binarize
 
-TOLD = Threshold(start=0.5, schedule="linear", final=1.0)
+ANNEALED = Threshold(start=0.5, schedule="linear", final=1.0)
 
 
 def plain() -> nn.Sequential:
@@ -48,7 +48,7 @@ class Hidden(nn.Module):
 
 
 def test_all_that_cannot_be_binarized_is_named_at_once() -> None:
-    schedules = {"good": TOLD, "learnt": TOLD}
+    schedules = {"good": ANNEALED, "learnt": ANNEALED}
     with pytest.raises(UsageError) as error:
         binarize(Hidden(), thresholds=schedules)
     computed = "its weight is computed from others (parametrization, weight norm, pruning, or binarized already); remove that before"
@@ -75,7 +75,7 @@ def test_what_is_skipped_stays_with_all_that_is_in_it() -> None:
         nn.Linear(3, 2),
         snn.Leaky(beta=0.5),
     )
-    net = binarize(model, thresholds=TOLD, skip=["0"])
+    net = binarize(model, thresholds=ANNEALED, skip=["0"])
     kept, swapped = cast(Any, net[0])[0].weight, cast(Any, net[1]).weight
     assert torch.equal(kept, cast(Any, model[0])[0].weight)
     assert set(swapped.unique().tolist()) <= {-1.0, 1.0}
@@ -83,12 +83,14 @@ def test_what_is_skipped_stays_with_all_that_is_in_it() -> None:
 
 def test_the_skip_that_the_error_tells_is_enough() -> None:
     names = ["scale", "codes", "lif", "conv", "rec", "learnt", "lazy", "normed", "pruned", "plain"]
-    net = binarize(Hidden(), thresholds={"good": TOLD}, skip=names)
+    net = binarize(Hidden(), thresholds={"good": ANNEALED}, skip=names)
     assert set(net.fc.weight.unique().tolist()) <= {-1.0, 1.0}
     assert torch.equal(net.scale, torch.ones(1))
     with pytest.raises(UsageError, match="model \\(Hidden\\): its codes would stay float"):
         binarize(
-            Hidden(), thresholds={"good": TOLD}, skip=[name for name in names if name != "codes"]
+            Hidden(),
+            thresholds={"good": ANNEALED},
+            skip=[name for name in names if name != "codes"],
         )
 
 
@@ -102,7 +104,7 @@ def test_the_skip_that_the_error_tells_is_enough() -> None:
         ),
         (
             plain,
-            {"thresholds": {"0": TOLD}},
+            {"thresholds": {"0": ANNEALED}},
             "thresholds: '0' is nothing that it can name in this model; there are 1, 3",
         ),
         (
@@ -121,7 +123,7 @@ def test_names_that_are_none_and_models_without_work_are_refused(
     model: Any, options: Any, message: str
 ) -> None:
     with pytest.raises(UsageError) as error:
-        binarize(model(), **{"thresholds": TOLD, **options})
+        binarize(model(), **{"thresholds": ANNEALED, **options})
     assert str(error.value) == message
 
 
@@ -132,7 +134,7 @@ def test_a_model_that_keeps_its_graph_is_refused() -> None:
         UsageError,
         match="^model: it cannot be copied, perhaps for tensors that its last run left; binarize it before it runs$",
     ):
-        binarize(model, thresholds=TOLD)
+        binarize(model, thresholds=ANNEALED)
 
 
 @pytest.mark.parametrize(
