@@ -1,4 +1,8 @@
-"""The documentation's site: its notebooks, the messages that it explains, and, in the second tier, that it builds without a warning."""
+"""The documentation's site.
+
+Its notebooks, the messages that it explains, and, in the second tier, that it builds without a
+warning.
+"""
 
 from __future__ import annotations
 

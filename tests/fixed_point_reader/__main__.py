@@ -1,4 +1,7 @@
-"""Compare every spike and membrane with those that `lehr conformance -o DIR` wrote: `PYTHONPATH=tests python -m fixed_point_reader DIR`."""
+"""Compare every spike and membrane with those that `lehr conformance -o DIR` wrote.
+
+`PYTHONPATH=tests python -m fixed_point_reader DIR`.
+"""
 
 from __future__ import annotations
 

@@ -57,7 +57,10 @@ def feedback_of(edges: list[tuple[str, str]]) -> set[tuple[str, str]]:
 
 
 def order_of(edges: list[tuple[str, str]], feedback: set[tuple[str, str]]) -> list[str]:
-    """The nodes so that each comes after all that it hears in the same step, in rounds, as the page says."""
+    """Order the nodes so that each comes after all that it hears in the same step.
+
+    It goes in rounds, as the page says.
+    """
     now = sorted(
         (a, b) for a, b in edges if a != "input" and b != "output" and (a, b) not in feedback
     )

@@ -1,4 +1,7 @@
-"""A network at work: nodes in order, delays, feedback, and the events of layers that take them one by one."""
+"""A network at work: nodes in order, delays, feedback.
+
+Layers may take events one by one.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +84,10 @@ class Machine:
 
     # ------------------------------------------------------------ events
     def events(self, name: str, before: dict[str, Values]) -> Iterator[list[tuple[int, int]]]:
-        """What one event after another does to the neurons of a layer: those of feedback edges first, then by order of evaluation."""
+        """What one event after another does to the neurons of a layer.
+
+        Those of feedback edges first, then by order of evaluation.
+        """
         rank = {"input": -1, **{n: i for i, n in enumerate(self.order)}}
         for source, late in sorted(
             set(self.arrivals(name, late=False)), key=lambda key: (not key[1], rank[key[0]])

@@ -140,7 +140,7 @@ def program_of(block: dict[str, Any]) -> list[str]:
 
 
 class Layer:
-    """A layer of neurons: the lines of its update, its parameters by neuron, and the registers of each neuron."""
+    """A layer of neurons: the lines of its update, its parameters and registers by neuron."""
 
     def __init__(self, fields: dict[str, Any], block: dict[str, Any], shape: Shape) -> None:
         general = block["schema"] == "fixed-point-update/1"
@@ -203,7 +203,10 @@ class Layer:
         return states
 
     def step(self, arriving: Values, events: list[list[tuple[int, int]]]) -> Values:
-        """One step of all neurons: `arriving` is the sum A of each, `events` (neuron, weight) of one event after another."""
+        """One step of all neurons.
+
+        `arriving` is the sum A of each, `events` (neuron, weight) of one event after another.
+        """
         for r in self.registers:
             for name in r:
                 if name not in self.states and name != "fired":

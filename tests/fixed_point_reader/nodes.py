@@ -25,7 +25,7 @@ def index(shape: Shape, place: Shape) -> int:
 def taps(
     size: Shape, kernel: Shape, geometry: dict[str, Shape]
 ) -> Iterator[tuple[Shape, Shape, Shape]]:
-    """(place of the output, place of the kernel, place of the input) of every window on a map, places outside the map left out."""
+    """Yield places of the output, kernel and input of every window; none outside the map."""
     spans = [d * (k - 1) + 1 for d, k in zip(geometry["dilation"], kernel, strict=True)]
     out = [
         (n + 2 * p - s) // t + 1
@@ -54,7 +54,10 @@ def pair(value: Any) -> Shape:
 
 
 def synapses_of(fields: dict[str, Any], shape: Shape) -> tuple[list[list[tuple[int, int]]], Shape]:
-    """For each input of a node its (output, factor), and the shape of the output: all nodes without state are sums of factors."""
+    """For each input of a node its (output, factor), and the shape of the output.
+
+    All nodes without state are sums of factors.
+    """
     kind = text(fields["type"])
     if kind == "Linear":
         rows = fields["weight"].tolist()

@@ -1,4 +1,7 @@
-"""Confusions, accuracies and their intervals: judged by scikit-learn, scipy, and runs of fewer steps."""
+"""Confusions, accuracies and their intervals.
+
+Judged by scikit-learn, scipy, and runs of fewer steps.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Graphs, distributions and costs: what is drawn is what numpy says of the network, its run and its artefact."""
+"""Graphs, distributions and costs.
+
+What is drawn is what numpy says of the network, its run and its artefact.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ def neurons(*thresholds: int) -> Neuron:
 
 
 def layers() -> Network:
-    """Return two layers, of which the second leads back to the first, which leads back to itself."""
+    """Return two layers; the second leads back to the first, which leads back to itself."""
     rng = np.random.default_rng(2)
     signs = np.array([-1, 1], np.int8)
     nodes = {

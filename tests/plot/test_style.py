@@ -1,4 +1,7 @@
-"""Every picture of every kind of network: SVG for a page, no pyplot, no window, examples that run."""
+"""Every picture of every kind of network.
+
+SVG for a page, no pyplot, no window, examples that run.
+"""
 
 from __future__ import annotations
 

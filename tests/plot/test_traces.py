@@ -1,4 +1,7 @@
-"""Rasters and membranes: what is drawn is what a numpy trace or snnTorch holds, to the last spike."""
+"""Rasters and membranes.
+
+What is drawn is what a numpy trace or snnTorch holds, to the last spike.
+"""
 
 from __future__ import annotations
 

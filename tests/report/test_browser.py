@@ -1,4 +1,7 @@
-"""Pages of reports in a real browser: everything is seen, at both widths, light and dark, by everybody, and nothing is fetched."""
+"""Pages of reports in a real browser.
+
+Everything is seen, at both widths, light and dark, by everybody, and nothing is fetched.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def pages(line: Path, built: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The pages of a run, of a model without samples, and of a built folder, by what they are of."""
+    """Pages of a run, of a model without samples, and of a built folder, by name."""
     folder = tmp_path_factory.mktemp("pages")
     sources = {"run": line / "run", "model": line / "model.nir", "artefact": built}
     for name, source in sources.items():

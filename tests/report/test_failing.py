@@ -37,7 +37,10 @@ def with_one_higher_threshold(net: Network, layer: str) -> Network:
 def test_the_first_neuron_that_differs_is_shown_with_what_was_expected(
     line: Path, tmp_path: Path, lehr: Lehr, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A target that prints one threshold wrong: the neuron and the step are those in which two networks part."""
+    """A target that prints one threshold wrong.
+
+    The neuron and the step are those in which two networks part.
+    """
     plan = C.plan
 
     def wrong(self: C, net: Network, options: Mapping[str, str]) -> BuildPlan:

@@ -1,4 +1,7 @@
-"""The report of a built folder of each target: verified where its tool is here, with all it tells of itself."""
+"""The report of a built folder of each target.
+
+Verified where its tool is here, with all it tells of itself.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +78,7 @@ def test_the_page_of_an_artefact_says_what_the_target_says(name: str, tmp_path: 
 
 
 def test_what_a_design_reached_in_simulation_is_its_headline(tmp_path: Path) -> None:
-    """Time and energy of the third of the samples with a middling number of spikes, and the fullest kind of cell."""
+    """The time and energy of samples with a middling number of spikes, and the fullest cells."""
     net, x = small_network()
     out = tmp_path / "out"
     api.build(net, "fpga", out, x[:2], options={"device": "up5k"})

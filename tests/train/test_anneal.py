@@ -1,4 +1,4 @@
-"""Every schedule against its closed form, and the learning rate that restarts with the thresholds."""
+"""Schedules against their closed forms, and the learning rate that restarts with thresholds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The temporal task: with thresholds of 1 or of 50 it is not learnt, with annealed ones the output follows the ramp."""
+"""The temporal task.
+
+With thresholds of 1 or of 50 it is not learnt, with annealed ones the output follows the ramp.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,10 @@ import pytest
 
 pytestmark = pytest.mark.slow
 SILENT = 0.110
-"""What an output that fires nothing and stands at its best constant membrane loses, in squares of the ramp's top."""
+"""Loss of an output that never fires and stands at its best constant membrane.
+
+It is in squares of the ramp's top.
+"""
 
 
 @pytest.fixture(scope="module")

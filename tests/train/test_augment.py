@@ -1,4 +1,7 @@
-"""Training images that are moved and mirrored: what becomes of their pixels, and that nothing else is touched."""
+"""Training images that are moved and mirrored.
+
+What becomes of their pixels, and that nothing else is touched.
+"""
 
 from __future__ import annotations
 

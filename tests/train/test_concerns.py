@@ -1,4 +1,7 @@
-"""What a finished training gives reason to doubt: each concern where it is due, and nowhere else."""
+"""What a finished training gives reason to doubt.
+
+Each concern where it is due, and nowhere else.
+"""
 
 from __future__ import annotations
 
@@ -95,7 +98,10 @@ def test_a_network_that_guesses_is_at_chance_level() -> None:
 
 
 def test_the_interval_holds_nineteen_of_twenty_who_guess() -> None:
-    """Judged by people who guess, drawn by numpy; the interval is of whole samples, and a little wider."""
+    """Judged by people who guess, drawn by numpy.
+
+    The interval is of whole samples, and a little wider.
+    """
     shares = np.random.default_rng(0).binomial(300, 0.1, 100_000) / 300
     within = ((shares >= 0.0667 - 1e-4) & (shares <= 0.1367 + 1e-4)).mean()
     assert 0.95 <= within < 0.97

@@ -1,4 +1,7 @@
-"""Folding a float network: exact where its numbers are dyadic, and close in accuracy to what was trained elsewhere."""
+"""Folding a float network.
+
+Exact where its numbers are dyadic, and close in accuracy to what was trained elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +60,9 @@ def _set(norm: nn.Module, gain: list[float], offset: list[float]) -> None:
 
 
 def test_dyadic_network_folds_without_any_change() -> None:
-    """Batch norm of negative gain, offsets, average pooling: every spike of the float network is one of the integer network's.
+    """Batch norm of negative gain, offsets, average pooling.
+
+    Every spike of the float network is one of the integer network's.
 
     Without leak and with binary fractions everywhere, both compute exactly (in float64), so that
     equality is to be had.

@@ -1,4 +1,7 @@
-"""Archives from elsewhere: files are unpacked, and nothing else; too much or too little is refused."""
+"""Archives from elsewhere: files are unpacked, and nothing else.
+
+Too much or too little is refused.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Fetching official files, from a server in this process: what arrives is whole and the published file, or nothing is left."""
+"""Fetching official files, from a server in this process.
+
+What arrives is whole and the published file, or nothing is left.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Event recordings: the official files, written here byte by byte, become the frames that their format says; damaged ones are refused."""
+"""Event recordings: official files become the frames that their format says.
+
+They are written here byte by byte; damaged ones are refused.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ GESTURE = DataRecipe(name="dvs-gesture", steps=2, step_ms=1, downsample=4)
 
 @pytest.fixture
 def official(tmp_path: Path) -> Path:
-    """N-MNIST as published, twelve training samples and two test samples; the number of a sample is in its events."""
+    """N-MNIST as published, twelve training samples and two test samples.
+
+    The number of a sample is in its events.
+    """
     for part, count in (("Train", 12), ("Test", 2)):
         for number in range(1, count + 1):
             path = tmp_path / part / str((number * 7) % 10) / f"{number:05}.bin"

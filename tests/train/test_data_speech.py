@@ -1,4 +1,7 @@
-"""SHD's file layout: arrays of variable length become frames of 700 channels; damaged files are refused."""
+"""SHD's file layout: arrays of variable length become frames of 700 channels.
+
+Damaged files are refused.
+"""
 
 from __future__ import annotations
 
@@ -165,7 +168,10 @@ def test_real_files() -> None:
 
 
 def test_channels_are_gathered_and_classes_left_out(folder: Path) -> None:
-    """Twelve units of 700 are one of 16 channels; unit 699 is the last. Of the labels 0 to 11, 19 and 4 the first eight are kept."""
+    """Twelve units of 700 are one of 16 channels.
+
+    Unit 699 is the last. Of the labels 0 to 11, 19 and 4 the first eight are kept.
+    """
     fewer = SHD.model_copy(update={"channels": 16, "classes": 8})
     data = load_dataset(fewer, folder)
     assert (data.shape, data.classes, data.test.y.tolist()) == ((16,), 8, [4])

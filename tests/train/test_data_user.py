@@ -1,4 +1,7 @@
-"""A user's own data in one .npz file, and what a run makes of inputs that change from step to step."""
+"""A user's own data in one .npz file.
+
+Beside it: what a run makes of inputs that change from step to step.
+"""
 
 from __future__ import annotations
 
@@ -174,7 +177,10 @@ def test_missing_file(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("highest", [1, 9])
 def test_the_whole_line_with_inputs_that_change(tmp_path: Path, lehr: Lehr, highest: int) -> None:
-    """Spikes, and counts that are not divided by 255: trained, exported and simulated, with no spike changed."""
+    """Spikes, and counts that are not divided by 255.
+
+    Trained, exported and simulated, with no spike changed.
+    """
     save(tmp_path, patterns(240, highest))
     (tmp_path / "own.toml").write_bytes(to_toml(timed()))
     trained = lehr(

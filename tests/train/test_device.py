@@ -1,4 +1,7 @@
-"""Where a run computes: on the host, or on a GPU with exact integers and the same bits every time."""
+"""Where a run computes.
+
+On the host, or on a GPU with exact integers and the same bits every time.
+"""
 
 from __future__ import annotations
 
@@ -86,7 +89,10 @@ def test_with_a_gpu_nothing_rounds_and_nothing_varies(
 def test_a_batch_is_trained_where_the_recipe_says(
     monkeypatch: pytest.MonkeyPatch, data: Dataset
 ) -> None:
-    """torch's device without memory takes all up to the first number that is read: the firing rates of a batch that was trained."""
+    """torch's device without memory takes all up to the first number that is read.
+
+    The firing rates of a batch that was trained.
+    """
     asked: list[str] = []
     updated: set[str] = set()
 

@@ -1,4 +1,7 @@
-"""Numbers that are none: refused with the layer's name before signs or integers are made of them, whatever takes them first."""
+"""Numbers that are none.
+
+Refused with the layer's name before signs or integers are made of them, whatever takes them first.
+"""
 
 from __future__ import annotations
 
@@ -222,7 +225,10 @@ def test_a_recipe_ends_in_the_epoch_in_which_a_weight_is_none(
     message: str,
     kept: int,
 ) -> None:
-    """After the optimiser's step number `batch`; the state after the epoch is not kept, so that a run is never taken up from it."""
+    """After the optimiser's step number `batch`.
+
+    The state after the epoch is not kept, so that a run is never taken up from it.
+    """
     steps, update = [0], Phase.update
 
     def updated(phase: Phase[Any]) -> None:

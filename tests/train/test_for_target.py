@@ -1,4 +1,4 @@
-"""Training for chips: in their arithmetic and under their limits, from the recipe to the trained network."""
+"""Training for chips, in their arithmetic and under their limits, from recipe to network."""
 
 from __future__ import annotations
 
@@ -254,7 +254,7 @@ def test_the_form_leaves_what_the_recipe_says_and_comes_back_equal(data: Dataset
 
 
 class Event(type(chip("test-xylo"))):  # type: ignore[misc]
-    """A machine that takes events one by one, and keeps the networks of which it is asked whether they map."""
+    """A machine that takes events one by one, and keeps the networks that are checked."""
 
     programs = (DYNAPCNN_BY_EVENT,)
     training = TrainingForm(

@@ -1,4 +1,7 @@
-"""Networks whose last layer integrates: trained on its membranes, exact in integers, and read out as they were trained."""
+"""Networks whose last layer integrates.
+
+Trained on its membranes, exact in integers, and read out as they were trained.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The fused loop over time against plain ones, step by step in torch: the same bits forward, the same gradients backward."""
+"""The fused loop over time against plain ones, step by step in torch.
+
+The same bits forward, the same gradients backward.
+"""
 
 from __future__ import annotations
 
@@ -273,7 +276,10 @@ def test_rounding_passes_gradients() -> None:
 
 @pytest.mark.slow
 def test_kernels_work_where_no_cache_can_be_written(tmp_path: Path) -> None:
-    """An installation that cannot be written to, in a container without a home: they are compiled anew."""
+    """An installation that cannot be written to, in a container without a home.
+
+    They are compiled anew.
+    """
     module = tmp_path / "kernels.py"
     module.write_bytes(Path(lif_kernels.__file__).read_bytes())
     (tmp_path / "__pycache__").touch()  # a file where numba would make a folder

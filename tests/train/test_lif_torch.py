@@ -1,4 +1,7 @@
-"""The loops in torch operations, for other devices, against the compiled ones: the same bits, forward and backward."""
+"""The loops in torch operations, for other devices, against the compiled ones.
+
+The same bits, forward and backward.
+"""
 
 from __future__ import annotations
 
@@ -116,7 +119,10 @@ def iteration(module: nn.Module, layers: Iterable[Tensor], device: str) -> None:
 
 
 def test_tensors_elsewhere_do_not_come_to_the_host() -> None:
-    """On torch's device without memory: to read a number from it, or to mix it with the host's, is an error."""
+    """On torch's device without memory.
+
+    To read a number from it, or to mix it with the host's, is an error.
+    """
     float_net = FloatNet(NetworkRecipe.model_validate(NET), (2, 8, 8)).to("meta")
     iteration(float_net, float_net.run(torch.empty(5, 2, 8, 8, device="meta"))[0], "meta")
     net, _ = small_network()

@@ -1,4 +1,4 @@
-"""Training: the phases in order, annealing after every batch, and the same bits from the same recipe."""
+"""Training: phases in order, annealing after every batch, the same bits from the same recipe."""
 
 from __future__ import annotations
 

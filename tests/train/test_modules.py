@@ -1,4 +1,7 @@
-"""Models as people write them with snnTorch: binarized they learn, and copies, files and other types keep working."""
+"""Models as people write them with snnTorch.
+
+Binarized they learn, and copies, files and other types keep working.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What cannot be binarized is named, all at once and with a way out, and what is skipped stays as it is."""
+"""Refusals to binarize: all at once, by name, with a way out; what is skipped stays as it is."""
 
 from __future__ import annotations
 

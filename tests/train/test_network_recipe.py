@@ -1,4 +1,7 @@
-"""Recipes whose arithmetic, thresholds and biases contradict each other: everything that does, in a sentence each."""
+"""Recipes whose arithmetic, thresholds and biases contradict each other.
+
+Everything that does, in a sentence each.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What training asks of the output: losses against formulas by hand, and which samples count as right."""
+"""What training asks of the output.
+
+Losses against formulas by hand, and which samples count as right.
+"""
 
 from __future__ import annotations
 

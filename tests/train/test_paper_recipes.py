@@ -1,4 +1,4 @@
-"""The paper's recipes: their values, and each of them from its data set's files to a network in which no spike is changed."""
+"""The paper's recipes: their values, and each from its files to an unchanged network."""
 
 from __future__ import annotations
 
@@ -44,7 +44,10 @@ def test_comments_are_copied_with_a_recipe(lehr: Lehr, tmp_path: Path, name: str
 
 
 def _line(lehr: Lehr, folder: Path, name: str, source: Path, *overrides: str) -> None:
-    """Train, export and simulate: spikes flow in every layer, none differs, and the accuracy is the trained one."""
+    """Train, export and simulate.
+
+    Spikes flow in every layer, none differs, and the accuracy is the trained one.
+    """
     recipe = load(name, (*SHORT, *overrides))
     data = load_dataset(recipe.data, source)
     data = replace(

@@ -1,4 +1,7 @@
-"""Pooling in the convolution's kernel: the same sums, the same gradients, in every place that uses it."""
+"""Pooling in the convolution's kernel.
+
+The same sums, the same gradients, in every place that uses it.
+"""
 
 from __future__ import annotations
 

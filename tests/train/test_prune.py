@@ -1,4 +1,7 @@
-"""Magnitude pruning: its schedule, which weights go, that they stay away, and that a run taken up again prunes the same ones."""
+"""Magnitude pruning: its schedule, which weights go, and that they stay away.
+
+A run that is taken up again prunes the same ones.
+"""
 
 from __future__ import annotations
 

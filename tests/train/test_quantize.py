@@ -1,4 +1,7 @@
-"""Quantizers: levels and gradients by their formulas, layers that see nothing but quantized weights, and what freezing keeps."""
+"""Quantizers: levels and gradients by their formulas, and what freezing keeps.
+
+Layers see nothing but quantized weights.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +75,10 @@ def test_ternary_weights_are_zero_up_to_seven_tenths_of_the_mean_magnitude() -> 
 
 
 def test_levels_of_a_learned_step_and_its_gradient() -> None:
-    """Esser et al. 2020, Eq. 3: round(v/s) - v/s inside, the greatest level outside; times 1 / sqrt(weights * greatest level)."""
+    """Esser et al. 2020, Eq. 3: round(v/s) - v/s inside, the greatest level outside.
+
+    Times 1 / sqrt(weights * greatest level).
+    """
     quantize, latent = Uniform("int3", learned=True), LATENT.clone().requires_grad_()
     assert quantize.learned is not None
     with torch.no_grad():

@@ -1,4 +1,7 @@
-"""A recipe with other weights, by one override: trained, exported, verified, built, in spikes that flow."""
+"""A recipe with other weights, by one override.
+
+Trained, exported, verified, built, in spikes that flow.
+"""
 
 from __future__ import annotations
 

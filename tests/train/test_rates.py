@@ -1,4 +1,7 @@
-"""Firing rates in training: measured as the simulator measures them, dead and saturated layers named, a silent output refused."""
+"""Firing rates in training.
+
+Measured as the simulator measures them, dead and saturated layers named, a silent output refused.
+"""
 
 from __future__ import annotations
 

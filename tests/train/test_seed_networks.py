@@ -1,4 +1,7 @@
-"""The networks of the paper's recipes, whole, with random weights: folded, written, read, simulated, and the twin's in every spike."""
+"""The networks of the paper's recipes, whole, with random weights.
+
+Folded, written, read, simulated, and the twin's in every spike.
+"""
 
 from __future__ import annotations
 

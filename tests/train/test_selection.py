@@ -1,4 +1,7 @@
-"""Which epoch goes on: the best on validation samples, once the thresholds have arrived; when phase A stops early."""
+"""Which epoch goes on: the best on validation samples, once the thresholds have arrived.
+
+When phase A stops early.
+"""
 
 from __future__ import annotations
 

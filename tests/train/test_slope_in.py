@@ -1,4 +1,7 @@
-"""Surrogate gradients whose distances are counted in thresholds: by torch's autograd, step by step, and by hand."""
+"""Surrogate gradients whose distances are counted in thresholds.
+
+By torch's autograd, step by step, and by hand.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,11 @@ from lehr.update_text import program_of_lines
 
 
 class Spike(torch.autograd.Function):
-    """Whether V passes theta; the gradient for V is unit / (slope |V - theta + offset| / theta + 1)^2, that for theta its negative."""
+    """Whether V passes theta.
+
+    The gradient for V is unit / (slope |V - theta + offset| / theta + 1)^2, that for theta its
+    negative.
+    """
 
     @staticmethod
     def forward(ctx, v, theta, offset, unit, slope):  # type: ignore[no-untyped-def]
@@ -169,7 +176,10 @@ def test_torch_operations_have_the_compiled_loops_bits() -> None:
 
 
 def test_several_spikes_a_step_by_hand() -> None:
-    """The distance is to the nearest multiple of the threshold, from 1 to the most spikes, over the threshold."""
+    """The distance is to the nearest multiple of the threshold, in thresholds.
+
+    The multiples go from 1 to the most spikes.
+    """
     values = np.array([-5.0, 3, 8, 9, 15, 21, 33, 90])
     theta, slope, unit = 10.0, 3.0, 0.5
     program = program_of_lines(

@@ -1,4 +1,7 @@
-"""TensorBoard events: one point an epoch, also over --resume; a clean refusal where TensorBoard is missing."""
+"""TensorBoard events: one point an epoch, also over --resume.
+
+A clean refusal where TensorBoard is missing.
+"""
 
 from __future__ import annotations
 

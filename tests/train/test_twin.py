@@ -1,4 +1,7 @@
-"""The training twin is the reference, spike by spike and membrane by membrane, and its gradients reach every parameter."""
+"""The training twin is the reference, in every spike and membrane.
+
+Its gradients reach every parameter.
+"""
 
 from __future__ import annotations
 

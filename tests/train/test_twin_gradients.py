@@ -18,7 +18,10 @@ from lehr.update_text import program_of_lines
 def gradient(
     lines: str, inputs: list[float], given: dict[str, float], of: str = "v", step: int = -1
 ) -> tuple[list[float], dict[str, float]]:
-    """Of one neuron's membrane (or `fired`) after a step, for its inputs and its parameters; unit 1/8, slope 1."""
+    """Of one neuron's membrane (or `fired`) after a step, for its inputs and its parameters.
+
+    Unit 1/8, slope 1.
+    """
     current = torch.tensor(inputs, dtype=torch.float64).view(-1, 1, 1).requires_grad_()
     values = {
         name: torch.tensor([value], dtype=torch.float64).requires_grad_()

@@ -1,4 +1,7 @@
-"""The training twin on neurons that are programs: the definition's spikes and membranes, and gradients by hand and by other loops."""
+"""The training twin on neurons that are programs.
+
+The definition's spikes and membranes, and gradients by hand and by other loops.
+"""
 
 from __future__ import annotations
 
@@ -99,7 +102,7 @@ def test_delays_differ_from_value_to_value() -> None:
 
 
 def test_delays_differ_from_place_to_place_and_beside_feedback() -> None:
-    """A network with feedback goes step by step, so that every delay is carried from span to span."""
+    """A network with feedback goes step by step; every delay is carried from span to span."""
     net, x = HARD["knot"]()
     late = Delay(np.random.default_rng(3).integers(1, 5, net.shapes["slow"], np.int32))
     require_exact(replace(net, nodes={**net.nodes, "slow": late}), x)
@@ -108,7 +111,10 @@ def test_delays_differ_from_place_to_place_and_beside_feedback() -> None:
 @pytest.mark.few(1)
 @pytest.mark.parametrize("name", ONCE_A_STEP)
 def test_tensors_elsewhere_do_not_come_to_the_host(name: str) -> None:
-    """On torch's device without memory: to read a number from it, or to mix it with the host's, is an error."""
+    """On torch's device without memory.
+
+    To read a number from it, or to mix it with the host's, is an error.
+    """
     net, x = machine_network(name, spatial=True, per_neuron=True)
     late = {"late": Delay(np.arange(1, 65, dtype=np.int32).reshape(net.shapes["hidden"]))}
     edges = [edge for edge in net.edges if edge != ("hidden", "flat")]
@@ -225,7 +231,10 @@ def test_a_node_without_a_rule_is_refused_by_name() -> None:
     "name", ["two states", "adaptive", "refractory", "loihi", "several spikes"]
 )
 def test_gradient_descent_lowers_the_loss(name: str) -> None:
-    """Towards one spike rate for half of the samples and another for the rest; the integers change on the way."""
+    """Towards one spike rate for half of the samples and another for the rest.
+
+    The integers change on the way.
+    """
     if name in MACHINES:
         net, x = machine_network(name)
     else:

@@ -1,4 +1,7 @@
-"""The statement-by-statement update against the fused loops and a plain loop, and up to where float32 holds every integer."""
+"""The statement-by-statement update against the fused loops and a plain loop.
+
+It is exact up to where float32 holds every integer.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +73,10 @@ def test_other_programs_are_not(name: str) -> None:
 def drawn(
     data: st.DataObject, bits: int, fraction_bits: int
 ) -> tuple[list[Tensor], Tensor, float, float, int]:
-    """Current, threshold, bias and membrane that are integers, spikes of the step before, unit, slope and number of steps."""
+    """Integer values of an update, and its unit, slope and number of steps.
+
+    The values are current, threshold, bias and membrane, and spikes of the step before.
+    """
     torch.manual_seed(data.draw(st.integers(0, 2**31 - 1)))
     scale = 2 ** data.draw(st.integers(0, bits - 1))  # the highest saturate
     per_step, steps = max(2, scale >> fraction_bits), data.draw(st.integers(1, 9))
