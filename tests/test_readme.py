@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 
 import lehr
 
-README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
-PICTURE = (Path(__file__).parent.parent / "docs" / "line.svg").read_text("utf-8")
+TOP = Path(__file__).parent.parent
+README = (TOP / "README.md").read_text("utf-8")
+PICTURE = (TOP / "docs" / "line.svg").read_text("utf-8")
 
 
 def test_the_picture_has_the_figures_of_the_demo_that_is_printed() -> None:
@@ -31,8 +33,7 @@ def test_the_wheel_that_is_named_is_of_this_version() -> None:
 
 
 def test_a_demo_in_which_something_differs_is_no_picture() -> None:
-    from benchmarks.picture import picture
-
+    picture = runpy.run_path(str(TOP / "benchmarks" / "picture.py"))["picture"]
     pairs = {"C": {"values": 8, "membranes_differ": 1, "spikes_differ": 0}}
     stations = "float weights", "annealed and binarized", "integer", "reference simulator"
     summary = {
