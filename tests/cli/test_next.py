@@ -32,6 +32,7 @@ def read(words: list[str]) -> None:
     command.make_context(name, rest, parent=context)
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("command", cases())
 def test_the_examples_of_a_help_page_run(here: Path, lehr: Lehr, command: str) -> None:
     for _, *words in examples(command):

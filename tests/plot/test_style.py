@@ -87,6 +87,7 @@ def pictures(name: str) -> Iterator[tuple[str, Axes]]:
             yield what, plot.distributions(net, ran, what)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", KINDS)
 def test_every_kind_of_network_is_drawn_as_small_svg(name: str) -> None:
     for what, ax in pictures(name):

@@ -31,6 +31,7 @@ PER = re.compile(r"([pnum]?)([sJ]) per (step|inference|sample)\Z")
 SIZES = {"": 1, "m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12}
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", TARGETS)
 def test_the_page_of_an_artefact_says_what_the_target_says(name: str, tmp_path: Path) -> None:
     target = registry.get(name)
