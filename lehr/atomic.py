@@ -19,13 +19,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lehr.errors import FileRefused
+from lehr.errors import FileRefused, UsageError
 from lehr.leftovers import OLD, locked_part, new_name, remove_folder, sweep
 from lehr.reading import kind_of
 
 _AT_FDCWD, _EXCHANGE = -100, 2
 _CANNOT_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM)
 _CANNOT_FLUSH = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP)
+_KINDS = {
+    b"\x89HDF\r\n\x1a\n": "an HDF5 file, as .nir files are",
+    b"PK\x03\x04": "an archive, as .npz files are",
+    b"<!doctype html": "a page of HTML",
+}
+"""Kinds of files that take work to make, by their first bytes."""
 _OVERTAKEN = (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST)
 """Errors of a rename if another writer has just put a folder there, or taken one away."""
 
@@ -40,13 +46,15 @@ def writing(path: Path, mode: int = 0o666) -> Iterator[Path]:
 
     Raises:
         FileRefused: when the file cannot be written (no such folder, no right, no space left), or
-            a pipe, a device or a folder is there, which it would take the place of.
+            a pipe, a device, a folder or a file of another kind is there, which it would take the
+            place of.
     """
     require_file_or_nothing(path)
     with _refusing(path), locked_part(path, folder=False, mode=mode) as part:
         yield part
         _flush(part)
         require_file_or_nothing(path)
+        _require_same_kind(path, part)
         part.replace(path)
         _flush_place(path)
 
@@ -96,6 +104,40 @@ def require_file_or_nothing(path: Path) -> None:
         if path.exists() and (kind := kind_of(path.stat().st_mode)):
             way_out = "choose another place (nothing was changed)"
             raise FileRefused(f"{path} cannot be written: it is {kind}, no regular file; {way_out}")
+
+
+def require_another_file(output: Path | None, *inputs: Path | None) -> None:
+    """Refuse to write a result over what it is made of.
+
+    Args:
+        output: to write; nothing if None.
+        inputs: files that are read; None where one is not given.
+
+    Raises:
+        UsageError: naming the input.
+    """
+    if output is None or not output.exists():
+        return
+    for each in inputs:
+        if each is not None and each.exists() and output.samefile(each):
+            raise UsageError(f"{output} is an input of this command; write to another file")
+
+
+def _require_same_kind(path: Path, part: Path) -> None:
+    """Refuse that a network, an archive or a page is lost to a file of another kind."""
+    if path.exists() and (kind := _kind(path)) not in (None, _kind(part)):
+        raise FileRefused(
+            f"{path} cannot be written: {kind}, is there, and would be lost; choose another place, "
+            "or remove it (nothing was changed)"
+        )
+
+
+def _kind(path: Path) -> str | None:
+    with path.open("rb") as file:
+        start = file.read(max(map(len, _KINDS)))
+    return next(
+        (kind for first, kind in _KINDS.items() if start.lower().startswith(first.lower())), None
+    )
 
 
 def _put_in_place(part: Path, path: Path) -> None:
@@ -155,7 +197,11 @@ def _refusing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        way_out = "free space there or choose another place (nothing was changed)"
+        way_out = (
+            "make its folder first"
+            if error.errno == errno.ENOENT
+            else "free space there or choose another place (nothing was changed)"
+        )
         raise FileRefused(f"{path} cannot be written: {_reason(error)}; {way_out}") from error
 
 

@@ -23,6 +23,13 @@ class CallablePackage(ModuleType):
     def _function(self) -> Any:
         return getattr(import_module("lehr.api"), self.__name__.rpartition(".")[2])
 
+    @property
+    def __doc__(self) -> str:  # type: ignore[override]
+        """Describe the function first, and then the package."""
+        function, own = self._function, self.__dict__.get("__doc__") or ""
+        called = f"{function.__name__}{inspect.signature(function)}"
+        return f"{called}\n\n{inspect.getdoc(function)}\n\n{own}"
+
     def __call__(self, *values: Any, **named: Any) -> Any:
         """Call the function."""
         return self._function(*values, **named)

@@ -53,7 +53,13 @@ def read_tree(path: Path, limits: Limits = GRAPH) -> Tree:
     """
     recover(path)
     if not path.is_file():
-        raise UsageError(f"{path} is no file; give the path of a .nir file")
+        inside = sorted(each.name for each in path.glob("*.nir")) if path.is_dir() else []
+        remedy = (
+            f"it is a folder: did you mean {path / inside[0]}?"
+            if inside
+            else "give the path of a .nir file"
+        )
+        raise UsageError(f"{path} is no file; {remedy}")
     try:
         file = path.open("rb")
     except OSError as error:

@@ -26,6 +26,8 @@ class Table:
 
     def __str__(self) -> str:
         """Return the table as text: columns as wide as their longest text, numbers to the right."""
+        if not self.rows:
+            return self.title
         widths = [max(map(len, column)) for column in zip(self.columns, *self.rows, strict=True)]
         right = [
             bool(self.rows) and all(map(_is_number, column))
@@ -42,6 +44,8 @@ class Table:
 
     def html(self) -> str:
         """Return a table that a notebook shows; every text is escaped."""
+        if not self.rows:
+            return f"<p>{escape(self.title)}</p>"
         head = _row("th", self.columns)
         body = "".join(_row("td", row) for row in self.rows)
         table = f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lehr.errors import NotBitExact
+from lehr.shown import Shown, Table
 from lehr.simulate.result import Trace
 
 Quantity = Literal["membrane", "spike"]
@@ -46,8 +47,8 @@ class Difference:
         )
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(Shown):
     """Outcome of comparing two traces.
 
     Attributes:
@@ -68,8 +69,10 @@ class Comparison:
         """Return whether no value differs."""
         return self.first is None
 
-    def __repr__(self) -> str:
-        return f"Comparison({self})"
+    def _table(self) -> Table:
+        counts = {"membrane": self.membranes, "spike": self.spikes}
+        rows = [(f"{each}s", f"{self.values:,}", f"{counts[each]:,}") for each in self.quantities]
+        return Table(str(self), ("quantity", "compared", "differ"), rows)
 
     def __str__(self) -> str:
         if self.quantities == ("spike",):

@@ -127,9 +127,22 @@ class Result(Shown):
             rows,
         )
 
-    def accuracy(self, labels: npt.NDArray[np.int64]) -> float:
-        """Share of samples whose prediction is their label."""
-        return float((self.prediction == labels).mean())
+    def accuracy(self, labels: npt.ArrayLike) -> float:
+        """Return the share of samples whose prediction is their label.
+
+        Args:
+            labels: whole numbers, one a sample, `[N]`.
+
+        Raises:
+            UsageError: when there are more or fewer labels than samples.
+        """
+        classes = np.asarray(labels)
+        if classes.shape != self.prediction.shape:
+            raise UsageError(
+                f"there are labels {list(classes.shape)} for {len(self.prediction):,} samples; "
+                "give one whole number a sample"
+            )
+        return float((self.prediction == classes).mean())
 
 
 def check_shape(

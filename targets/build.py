@@ -70,16 +70,26 @@ class Built(Shown):
         measured: what tools measured.
         constant: the layers of which the golden vectors say nothing, as they never or always fire
             there, and why.
+        folder: in which the files are; None where they are in memory alone.
     """
 
     plan: BuildPlan
     rates: Mapping[str, float]
     measured: tuple[Figure, ...] = ()
     constant: Mapping[str, str] = field(default_factory=dict)
+    folder: Path | None = None
+
+    def __fspath__(self) -> str:
+        """Return the path of the folder."""
+        if self.folder is None:
+            raise UsageError("the artefact is in memory alone; write its plan, and give the folder")
+        return str(self.folder)
 
     def _table(self) -> Table:
         size = sum(map(len, self.plan.files.values()))
-        title = f"{len(self.plan.files)} files, {size:,} bytes, digest {self.plan.digest[:12]}"
+        place = "" if self.folder is None else f"{self.folder}: "
+        digest = self.plan.digest[:12]
+        title = f"{place}{len(self.plan.files)} files, {size:,} bytes, digest {digest}"
         return Table(
             title,
             ("file", "bytes"),

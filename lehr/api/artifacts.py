@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import overload
 
@@ -92,7 +93,7 @@ def build(
     golden = None if x is None else pixels(x) if file is None else file.first(samples)
     built = build_plan(net, _target(target), golden, options, samples, measure=measure)
     built.plan.write(Path(output))
-    return built
+    return replace(built, folder=Path(output))
 
 
 def verify(folder: Place, samples: int | None = None, *, timeout: float = TIMEOUT) -> Verified:

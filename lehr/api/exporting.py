@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from lehr.api.given import Inputs, Place, opened, pixels, whole
+from lehr.atomic import require_another_file
 from lehr.errors import UsageError
 from lehr.export.fold import THRESHOLD_ERROR
 from lehr.extras import needed_by
@@ -193,6 +194,8 @@ def quantize(
     from lehr.export.verified import export_graph
 
     is_file = isinstance(graph, (str, os.PathLike))
+    files = [Path(each) for each in (graph, x) if isinstance(each, (str, os.PathLike))]
+    require_another_file(None if output is None else Path(output), *files)
     floats = nirgraph.read(Path(graph)) if is_file else nirgraph.from_nir(graph)
     file = opened(floats.shape, x, frames)
     sample = pixels(x) if file is None else file.first(samples)

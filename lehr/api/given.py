@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lehr import nirfile
-from lehr.errors import FileRefused
+from lehr.errors import FileRefused, UsageError
 from lehr.network import Network
 from lehr.nodes import Shape
 from lehr.recordings import open_inputs
@@ -39,7 +39,14 @@ def network(given: AnyNetwork) -> Network:
     """Return a network, read if its file is given."""
     if isinstance(given, (str, os.PathLike)):
         return nirfile.read(Path(given))
-    return given if isinstance(given, Network) else given.network
+    if isinstance(given, Network):
+        return given
+    held = getattr(given, "network", None)
+    if not isinstance(held, Network):
+        raise UsageError(
+            f"a {type(given).__name__} is no network; give one, or the path of a .nir file"
+        )
+    return held
 
 
 def opened(shape: Shape, given: Inputs, frames: str | None = None) -> Samples | None:

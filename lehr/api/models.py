@@ -25,7 +25,7 @@ def read(path: Place) -> Network:
     >>> net.input.kind
     'u8'
     """
-    return nirfile.read(Path(path))
+    return network(path)
 
 
 def write(net: AnyNetwork, path: Place) -> None:

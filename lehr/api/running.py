@@ -6,9 +6,11 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
+
 from lehr.api.given import AnyNetwork, Inputs, Place, network, opened, pixels
-from lehr.atomic import write_bytes
-from lehr.errors import UsageError
+from lehr.atomic import require_another_file, write_bytes
+from lehr.errors import NotBitExact, UsageError
 from lehr.npz import npz_bytes
 from lehr.simulate.compare import Comparison
 from lehr.simulate.compare import compare as compare_traces
@@ -59,6 +61,8 @@ def simulate(
     >>> result.counts.shape
     (80, 10)
     """
+    files = [Path(each) for each in (net, x) if isinstance(each, (str, os.PathLike))]
+    require_another_file(None if output is None else Path(output), *files)
     net = network(net)
     layers = named_layers(net, (trace,) if isinstance(trace, str) else trace)
     run = engine_called(engine, net, threads or len(os.sched_getaffinity(0)))
@@ -87,7 +91,9 @@ def compare(expected: Result | Trace, got: Result | Trace) -> Comparison:
         got: what is compared with it; both with the same layers in `trace`.
 
     Raises:
-        NotBitExact: when a layer is missing in `got` or has another shape.
+        NotBitExact: when a layer is missing in `got` or has another shape, or where what was traced
+            is equal and the counts are not.
+        UsageError: when nothing was traced.
 
     >>> import lehr
     >>> fast = lehr.simulate("model.nir", "in.npz", trace="all")
@@ -95,8 +101,24 @@ def compare(expected: Result | Trace, got: Result | Trace) -> Comparison:
     >>> lehr.compare(slow, fast).equal
     True
     """
-    return compare_traces(_trace(expected), _trace(got))
+    one, other = _trace(expected), _trace(got)
+    if not one.spikes:
+        raise UsageError(
+            "nothing was traced, so nothing can be compared; run both with trace='all'"
+        )
+    compared = compare_traces(one, other)
+    counts = [each.counts for each in (expected, got) if isinstance(each, Result)]
+    if compared.equal and len(counts) == 2 and not np.array_equal(counts[0], counts[1]):
+        raise NotBitExact(
+            "the traces are equal, but the counts of spikes are not; trace all samples to see where"
+        )
+    return compared
 
 
-def _trace(kept: Result | Trace) -> Trace:
-    return kept.trace if isinstance(kept, Result) else kept
+def _trace(given: Result | Trace) -> Trace:
+    if not isinstance(given, (Result, Trace)):
+        raise UsageError(
+            f"a {type(given).__name__} is no result of lehr.simulate; give two results, or their "
+            "traces"
+        )
+    return given.trace if isinstance(given, Result) else given

@@ -170,4 +170,4 @@ def verify(
             changed=list(verified.changed),
         )
         verified.require()
-        out.then("report", folder)
+        out.then("report", folder, "-o", "report.html")

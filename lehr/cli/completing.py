@@ -173,3 +173,10 @@ def environments(ctx: typer.Context, incomplete: str) -> Iterator[Offer]:  # noq
     from lehr.targets import registry
 
     yield from registry.environments()
+
+
+def zoo(ctx: typer.Context, incomplete: str) -> Iterator[Offer]:  # noqa: ARG001
+    """Offer the names of the models that `lehr models get` writes."""
+    from lehr.zoo.index import entries
+
+    yield from ((name, entry.description) for name, entry in entries().items())

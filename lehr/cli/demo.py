@@ -91,7 +91,7 @@ def demo(
             f"wrote {output}: the run, model.nir, in.npz, out.npz, "
             f"{', '.join(n for n in TARGETS if TARGETS[n] in pairs)}, {SUMMARY}"
         )
-        out.then("report", output / "c")
+        out.then("report", output / "run", "-o", "report.html")
         for warning in trained.warnings:
             out.warn(warning)
         if not all(pair.equal for pair in pairs.values()):

@@ -9,12 +9,15 @@ from collections.abc import Mapping
 
 EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "": (
+        "lehr models get digits",
+        "lehr build digits/model.nir --target c \\",
+        "    -i digits/samples.npz -o out",
+        "lehr verify out",
         "lehr train digits -o run",
         "lehr export run -o model.nir",
         "lehr recipes samples digits -o in.npz",
         "lehr simulate model.nir -i in.npz",
-        "lehr build model.nir --target c -o out -i in.npz",
-        "lehr verify out",
+        "lehr report run -o report.html",
     ),
     "demo": ("lehr demo", "lehr inspect lehr-demo/model.nir"),
     "train": (

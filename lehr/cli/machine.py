@@ -6,6 +6,7 @@ import platform
 import re
 import sys
 from collections.abc import Container
+from importlib.util import find_spec
 from typing import Annotated
 
 import typer
@@ -43,7 +44,7 @@ def doctor(
             _install(out, install)
             out.then("targets", "list")
             return
-        out.then("demo")
+        out.then(*(("demo",) if find_spec("torch") else ("models", "get", "digits")))
         runners = {}
         for entry in registry.entries():
             runner = entry.target.runner() if entry.target else None

@@ -97,7 +97,7 @@ def simulate(
     Spike counts, predictions and, with labels, accuracy are printed.
     """
     with session(as_json) as out:
-        from lehr.atomic import require_file_or_nothing
+        from lehr.atomic import require_another_file, require_file_or_nothing
         from lehr.errors import UsageError
         from lehr.recordings import open_inputs
         from lehr.simulate.result import check_shape
@@ -109,6 +109,7 @@ def simulate(
             raise UsageError("--resume needs the result to go on with; name it with -o")
         if output is not None:
             require_file_or_nothing(output)
+            require_another_file(output, model, inputs)
         import_ahead(engine_name)
         net = read_model(out, model)
         samples = open_inputs(inputs, net.input.shape, frames)
@@ -229,7 +230,10 @@ def _predictions(out: Output, result: Result, labels: Int64 | None) -> None:
     )
     out.say(f"class that won{more}:")
     out.table(("sample", "class", "score", *(() if labels is None else ("label",))), rows)
-    out.facts["predictions"] = result.prediction.tolist()
+    winners = result.scores[range(len(result.scores)), result.prediction]
+    out.facts.update(predictions=result.prediction.tolist(), scores=winners.tolist())
+    if labels is not None:
+        out.facts["labels"] = labels.tolist()
 
 
 def _label(labels: Int64 | None, sample: int) -> tuple[int, ...]:

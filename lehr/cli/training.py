@@ -144,6 +144,7 @@ def _train_one(
     from lehr.train.saving import epochs_kept, notes
     from lehr.train.tensorboard import Events
 
+    replaces = run.exists()
     with (
         nullcontext() if events is None else closing(Events(events, len(kept.metrics))) as written,
         epochs_shown(recipe, kept=kept, events=written) as report,
@@ -162,6 +163,8 @@ def _train_one(
     for name, value in finished.accuracy.items():
         out.say(f"test accuracy, {name}: {percent(value)}")
     out.say(f"wrote {run}")
+    if replaces:
+        out.note(f"{run} held another run, which this one replaced")
     return {
         "run": str(run),
         "seed": recipe.seed,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from lehr.cli import completing
 from lehr.cli.console import Json, session
 
 app = typer.Typer(help="List trained networks, and get one with its recipe.")
@@ -33,9 +34,9 @@ def list_models(
         else:
             out.then("models", "get", "digits")
             out.table(
-                ("model", "what it is", "accuracy on the test set", "bytes", "fetched"),
+                ("model", "what it is", "accuracy on the test set", "bytes", "comes with lehr"),
                 [
-                    (e.name, e.description, e.accuracy, f"{e.bytes:,}", _yes(not e.bundled))
+                    (e.name, e.description, e.accuracy, f"{e.bytes:,}", _yes(e.bundled))
                     for e in zoo.entries().values()
                 ],
             )
@@ -44,7 +45,12 @@ def list_models(
 
 @app.command()
 def get(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A model of `lehr models list`.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="A model of `lehr models list`.", autocompletion=completing.zoo
+        ),
+    ],
     output: Annotated[
         Path | None,
         typer.Option(

@@ -116,6 +116,74 @@ def test_an_input_that_is_no_pixel_is_named(here: Path, value: object, said: str
 
 
 @pytest.mark.usefixtures("here")
+def test_runs_of_which_nothing_was_kept_are_not_called_equal() -> None:
+    x = np.load("in.npz")["input"]
+    one, other = lehr.simulate("model.nir", x), lehr.simulate("model.nir", x[::-1].copy())
+    assert not np.array_equal(one.counts, other.counts)
+    with pytest.raises(UsageError, match="nothing was traced, so nothing can be compared"):
+        lehr.compare(one, other)
+    first, last = (
+        lehr.simulate("model.nir", each, trace="all", trace_samples=[0])
+        for each in (x, np.concatenate([x[:1], x[1:][::-1]]))
+    )
+    with pytest.raises(NotBitExact, match="the traces are equal, but the counts of spikes are not"):
+        lehr.compare(first, last)
+    for wrong in ("out.npz", 3, None):
+        value: Any = wrong
+        with pytest.raises(UsageError, match="is no result of lehr.simulate"):
+            lehr.compare(value, one)
+
+
+@pytest.mark.usefixtures("here")
+def test_labels_of_another_number_are_refused() -> None:
+    result = lehr.simulate("model.nir", "in.npz")
+    labels = np.load("in.npz")["labels"]
+    assert result.accuracy(labels.tolist()) == np.mean(result.prediction == labels)
+    for wrong in ([1], 5, labels[:, None], labels[:-1]):
+        with pytest.raises(UsageError, match=r"there are labels \[.*\] for 80 samples"):
+            result.accuracy(wrong)
+
+
+@pytest.mark.usefixtures("here")
+def test_what_is_no_network_is_said_to_be_none() -> None:
+    for wrong in (None, 3, [[1, 2]], np.zeros((1, 2))):
+        value: Any = wrong
+        with pytest.raises(UsageError, match="is no network; give one, or the path of a .nir file"):
+            lehr.simulate(value, [[1]])
+        with pytest.raises(UsageError, match="is no network"):
+            lehr.read(value)
+    Path("folder").mkdir()
+    Path("model.nir").rename("folder/model.nir")
+    with pytest.raises(UsageError, match="it is a folder: did you mean folder/model.nir"):
+        lehr.read("folder")
+
+
+@pytest.mark.usefixtures("here")
+def test_no_file_is_lost_to_one_of_another_kind(tmp_path: Path) -> None:
+    before = {path.name: path.read_bytes() for path in Path().iterdir()}
+    for output in ("model.nir", "in.npz"):
+        with pytest.raises(UsageError, match=f"{output} is an input of this command"):
+            lehr.simulate("model.nir", "in.npz", output=output)
+    with pytest.raises(
+        FileRefused, match="in.npz cannot be written: an archive, as .npz files are"
+    ):
+        lehr.write("model.nir", "in.npz")
+    with pytest.raises(FileRefused, match="an HDF5 file, as .nir files are, is there"):
+        lehr.simulate(lehr.read("model.nir"), np.load("in.npz")["input"], output="model.nir")
+    with pytest.raises(FileRefused, match="make its folder first"):
+        lehr.write("model.nir", "none/model.nir")
+    assert {path.name: path.read_bytes() for path in Path().iterdir()} == before
+
+
+def test_help_begins_with_the_function() -> None:
+    for name in ("simulate", "train", "export", "report", "targets"):
+        text = inspect.getdoc(getattr(lehr, name))
+        assert text
+        assert text.startswith(f"{name}(")
+        assert ">>> import lehr" in text
+
+
+@pytest.mark.usefixtures("here")
 def test_names_that_there_are_not() -> None:
     with pytest.raises(UsageError, match=r"no target is called 'onx'; did you mean 'onnx'"):
         lehr.check("model.nir", "onx")
@@ -136,8 +204,9 @@ def test_checking_every_target_says_what_each_wants(here: Path) -> None:
 
 @pytest.mark.usefixtures("here")
 def test_a_folder_that_was_changed_does_not_verify() -> None:
-    lehr.build("model.nir", "onnx", Path("out"), x="in.npz", samples=2)
-    assert lehr.verify(Path("out"), 1).samples == 1
+    built = lehr.build("model.nir", "onnx", Path("out"), x="in.npz", samples=2)
+    assert "out: " in repr(built)
+    assert lehr.verify(built, 1).samples == 1
     lehr.verify("out").require()
     network = Path("out/model.nir").read_bytes()
     other = lehr.read("model.nir")
