@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,11 @@ def test_the_examples_of_a_help_page_run(here: Path, lehr: Lehr, command: str) -
         assert after in ([], ["PASS"])
         following = shlex.split(line.removeprefix(MARK))
         read(following)
-        files = [word for word in following if ("." in word or "/" in word) and word.islower()]
+        files = [
+            word
+            for before, word in pairwise(following)
+            if before != "-o" and ("." in word or "/" in word) and word.islower()
+        ]
         assert all(Path(file).exists() for file in files if words[0] != "train"), line
 
 
