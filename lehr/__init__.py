@@ -7,9 +7,9 @@
     lehr.build(net, "c", "out", x="in.npz")
     lehr.verify("out").require()
 
-These names are the public ones, with those that `__all__` lists and the modules that the
-documentation names; other modules may change from one version to the next. Each is imported when it
-is first used: `import lehr` alone loads neither numpy nor torch.
+The names in `lehr.__all__`, in `lehr.plot` and `lehr.zoo`, and those that the page
+docs/reference/python.md lists are public; everything else may change from one version to the next.
+Each is imported when it is first used: `import lehr` alone loads neither numpy nor torch.
 """
 
 from importlib import import_module

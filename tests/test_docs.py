@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,10 @@ from commands import run
 from lehr.targets import operators, registry
 
 TOP = Path(__file__).parent.parent
+ERRORS = [
+    f"lehr.errors.{name}"
+    for name in ("FileRefused", "NotBitExact", "NotMappable", "ToolMissing", "UsageError")
+]
 PAGES = [TOP / "README.md", TOP / "CONTRIBUTING.md", *sorted((TOP / "docs").rglob("*.md"))]
 
 
@@ -35,6 +40,34 @@ def test_every_command_is_in_the_readme_and_every_one_there_exists() -> None:
     listed = set(re.findall(r"^\| `lehr (\w+)", readme, re.MULTILINE))
     printed = re.findall(r"^  (\w+)  ", run("--help").out.partition("Commands:")[2], re.MULTILINE)
     assert listed == set(printed)
+
+
+PUBLIC = re.findall(
+    r"^\.\. auto(?:function|class|module):: (lehr\S*)",
+    (TOP / "docs" / "reference" / "python.md").read_text("utf-8"),
+    re.MULTILINE,
+)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_public_name_exists(name: str) -> None:
+    module, _, attribute = name.rpartition(".")
+    assert hasattr(import_module(module), attribute) or import_module(name)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_names_of_python_is_public(page: Path) -> None:
+    """The page of the public names has all that others import, or name in full."""
+    text = page.read_text("utf-8")
+    named = {
+        f"{module}.{name.strip()}"
+        for module, names in re.findall(
+            r"^ *from (lehr[\w.]*) import ([\w, ]+)$", text, re.MULTILINE
+        )
+        for name in names.split(",")
+    } | set(re.findall(r"`(lehr\.\w+\.[\w.]+)", text))
+    short = {"lehr.nirfile", "lehr.zoo", "lehr.plot", "lehr.targets.conformance"}
+    assert named - short <= {*PUBLIC, *ERRORS}
 
 
 def test_the_recipe_in_the_documentation_is_one() -> None:

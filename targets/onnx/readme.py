@@ -69,10 +69,10 @@ kinds = {{i.name: (i.type[7:-1], i.shape[1:]) for i in session.get_inputs()}}
 fed = \
 {{before: np.full((4, *kinds[before][1]), first, kinds[before][0]) for before, _, first in states}}
 for _ in range({steps}):
-    made = dict(zip(names, session.run(names, {{**fed, "input": images}})))
-    fed = {{before: made[after] for before, after, _ in states}}
-print(made["{scores}"])
-print(made["prediction"])
+    outputs = dict(zip(names, session.run(names, {{**fed, "input": images}})))
+    fed = {{before: outputs[after] for before, after, _ in states}}
+print(outputs["{scores}"])
+print(outputs["prediction"])
 ```
 """
 

@@ -42,8 +42,8 @@ With a samna that has `xyloCore2` (the releases for the development kit), in thi
 
     from samna.xyloCore2 import configuration, validate_configuration
     from samna_configuration import configured
-    made = configured(configuration.XyloConfiguration(), "{configuration}")
-    print(validate_configuration(made))
+    chip = configured(configuration.XyloConfiguration(), "{configuration}")
+    print(validate_configuration(chip))
 
 Samna 0.7.1, the last that is in public, has the first core of the family alone; there outputs 2i \
 and 2i + 1 must have one threshold.

@@ -150,7 +150,7 @@ def test_nothing_is_written(target: OpenSpike | Odin) -> None:
     with pytest.raises(UsageError, match=f"target {target.name} has no tool"):
         target.require_runner()
     assert target.estimate(net, {}).figures == ()
-    assert f"| {target.name} |" not in markdown([target]).splitlines()[4]
+    assert f"| {target.name} |" not in markdown([target])
 
 
 @pytest.mark.slow
