@@ -9,14 +9,14 @@ from typing import Literal
 
 from lehr.shown import Table
 
-Mark = Literal["good", "watch", "bad"]
+Mark = Literal["good", "note", "watch", "bad"]
 ROWS = 200
 """Of a table on a page, at most."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One sentence that says whether something is good or bad."""
+    """One sentence that says whether something is good or bad, or neither: a note."""
 
     mark: Mark
     text: str
