@@ -202,7 +202,8 @@ def right_by_step(result: Result, labels: npt.ArrayLike) -> npt.NDArray[np.bool_
         UsageError: when the output was not traced, or labels are not as many.
     """
     known = pair_of(classes_of(result.prediction, "predictions"), "samples", labels)
-    return (_scores(result).argmax(axis=2) == known[:, np.newaxis]).T
+    right: npt.NDArray[np.bool_] = _scores(result).argmax(axis=2) == known[:, np.newaxis]
+    return right.T
 
 
 def shares_of(right: npt.NDArray[np.bool_]) -> list[Share]:

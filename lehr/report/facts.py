@@ -100,9 +100,9 @@ class LayerFacts:
         bits: of the membrane as the network has it.
         proven, proven_bits: what no input makes a membrane leave, and the bits for it.
         observed, observed_bits: what the inputs made of it.
-        rate: spikes a neuron and step.
-        dead, neurons, saturations: neurons that never fired, of how many; how often a state left
-            its width.
+        rate: spikes a neuron and step; None of neurons that integrate and cannot fire.
+        dead, neurons, saturations: neurons that never fired (None where they cannot), of how many;
+            how often a state left its width.
         dense, events: synaptic operations a sample, if every weight is used in every step, and if
             events alone are.
         work: share of the whole's time or, where no target tells it, of its operations by event.
