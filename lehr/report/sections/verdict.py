@@ -87,6 +87,13 @@ def accuracy_text(each: Accuracy) -> str:
     return f"{percent(each.share)}, {around} ({each.station}, {total}: {each.of})"
 
 
+def with_interval(each: Accuracy) -> str:
+    """Return an accuracy with the ends of its interval, in short."""
+    if not each.samples:
+        return percent(each.share)
+    return f"{percent(each.share)} ({100 * each.low:.2f} to {100 * each.high:.2f})"
+
+
 def cost_rows(facts: Facts) -> list[tuple[str, str]]:
     """Return time, energy and the fullest part of the device, as far as they are known."""
     steps, rows = facts.network.steps if facts.network else 1, list[tuple[str, str]]()
