@@ -152,7 +152,7 @@ def test_bars_are_as_long_as_accuracies_with_their_intervals() -> None:
     ax = plot.accuracy(shares)
     assert [bar.get_width() for bar in ax.patches] == pytest.approx([30, 25, 25])  # type: ignore[attr-defined]
     assert [t.get_text() for t in ax.get_yticklabels()] == ["float", "integer", "C"]
-    assert [t.get_text() for t in ax.texts] == ["30.00", "25.00", "25.00"]
+    assert [t.get_text() for t in ax.texts] == ["30.00, n = 100", "25.00, n = 100", "25.00"]
     segments = [s for c in ax.collections for s in c.get_segments()]  # type: ignore[attr-defined]
     assert len(segments) == 2  # a number has no interval
     for segment, share in zip(segments, (30, 25), strict=True):

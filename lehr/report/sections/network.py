@@ -70,10 +70,6 @@ def _findings(rates: dict[str, float]) -> list[Finding]:
             findings.append(Finding("watch", text))
     if rates and not findings:
         least, most = min(rates.values()), max(rates.values())
-        findings.append(
-            Finding(
-                "good",
-                f"Every layer that can fire does, sparsely: {least:.4f} to {most:.4f} spikes a neuron and step.",
-            )
-        )
+        text = f"{least:.4f} to {most:.4f} spikes a neuron and step"
+        findings.append(Finding("good", f"Every layer that can fire does, sparsely: {text}."))
     return findings
