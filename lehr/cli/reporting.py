@@ -82,6 +82,8 @@ def _print(out: Output, source: Path, report: Report) -> None:
     """Print the tables of a built folder, or of anything else what is known in short."""
     out.facts["report"] = report.facts.to_json()
     lacking = dict(report.facts.lacking)
+    for text in report.facts.warnings:
+        out.warn(text)
     if undigested := lacking.pop("verdict", ""):
         out.note(undigested.removesuffix("."))
     if report.facts.kind == "artefact":

@@ -24,7 +24,16 @@ from lehr.reading import sha256_of
 from lehr.report.artefacts import NOT_ASKED, Artefact, Run, read_artefact, run_artefact
 from lehr.report.costs import cost
 from lehr.report.engines import compare_engines
-from lehr.report.facts import Accuracy, CostFacts, Facts, Kind, LayerFacts, TableFacts, Verdict
+from lehr.report.facts import (
+    Accuracy,
+    CostFacts,
+    Facts,
+    Kind,
+    LayerFacts,
+    TableFacts,
+    Verdict,
+    headline,
+)
 from lehr.report.inputs import Asked, Given, Ran, labels_of_golden, run
 from lehr.report.lacking import lacking
 from lehr.report.nodes import layer_facts, network_facts
@@ -129,6 +138,7 @@ def gather(
         target=artefact.target if artefact else "",
         device=artefact.device if artefact else "",
         judge=artefact.judge if artefact else "",
+        warnings=_warnings(source, training, network, accuracies),
         recipe=training.about if training else {},
         accuracies=tuple(accuracies),
         epochs=tuple(training.history.entries) if training else (),
@@ -228,6 +238,22 @@ def _accuracies(
     if artefact is not None:
         known += _of_target(artefact, outcome, arm, given)
     return known
+
+
+def _warnings(
+    source: Source,
+    training: Training | None,
+    network: Network | None,
+    accuracies: Sequence[Accuracy],
+) -> tuple[str, ...]:
+    """Return what gives reason to doubt the network, in sentences without a stop."""
+    known = list(training.warnings) if training else []
+    if network is not None:
+        classes = int(np.prod(network.shapes[network.output]))
+        own = [each for each in accuracies if each.arm == source.path.name]
+        if best := headline(own):
+            known += [best.by_chance(classes)] * bool(best.by_chance(classes))
+    return tuple(known)
 
 
 def _of_target(artefact: Artefact, outcome: Run, arm: str, given: Given | None) -> list[Accuracy]:

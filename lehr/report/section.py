@@ -77,6 +77,11 @@ def plural(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
+def sentence(text: str) -> str:
+    """Return a clause as a sentence: with a capital, and a stop."""
+    return f"{text[:1].upper()}{text[1:].removesuffix('.')}."
+
+
 def without_empty(table: Table) -> Table:
     """Leave out the columns of which nothing is known."""
     kept = [n for n in range(len(table.columns)) if any(row[n] for row in table.rows)]
