@@ -51,7 +51,7 @@ def per_inference(
     figures = []
     for each in costs:
         unit = _PER.match(each.unit)
-        if unit is None or unit[2] != quantity or _NOT_OURS in each.name:
+        if unit is None or unit[2] != quantity or of_another(each):
             continue
         times = steps if unit[3] == "step" else 1
         value = each.value * _SIZES[unit[1]] * times
@@ -79,7 +79,10 @@ def _of_tables(tables: Sequence[TableFacts], quantity: str) -> CostFacts | None:
 
 
 def fullest(costs: Sequence[CostFacts], tables: Sequence[TableFacts]) -> tuple[str, float] | None:
-    """Return what of the device is used most, and its share, by figures and by tables."""
+    """Return what of the device is used most, and its share, by figures and by tables.
+
+    Several parts that are as full are named together.
+    """
     shares = [
         (each.name.removesuffix(" of the device"), each.share)
         for each in costs
@@ -88,11 +91,20 @@ def fullest(costs: Sequence[CostFacts], tables: Sequence[TableFacts]) -> tuple[s
     for table in tables:
         if {"used", "there"} <= set(table.columns):
             used, there = (list(table.columns).index(name) for name in ("used", "there"))
-            for row in table.rows:
-                most = _number(row[there])
-                if most:
-                    shares.append((row[0], _number(row[used]) / most))
-    return max(shares, key=lambda each: each[1], default=None)
+            shares += [
+                (row[0], _number(row[used]) / limit)
+                for row in table.rows
+                if (limit := _number(row[there]))
+            ]
+    most = max((share for _, share in shares), default=None)
+    if most is None:
+        return None
+    return " and ".join(name for name, share in shares if share == most), most
+
+
+def of_another(cost: CostFacts) -> bool:
+    """Say whether a figure is one that a chip's makers published of a network of their own."""
+    return _NOT_OURS in cost.name
 
 
 def table(shown: Table) -> TableFacts:
