@@ -63,15 +63,15 @@ def report(
         asked = None if inputs is None else Asked(inputs, frames)
         report = make(source, asked, beside or (), verify=page is not None)
         _print(out, source, report)
+        out.checked = bool(report.facts.verdict.word)
+        if report.facts.verdict.exit_code:
+            out.fail(report.facts.verdict.exit_code)
         if page is None:
             return
         report.save(page, markdown=markdown)
-        out.checked = bool(report.facts.verdict.word)
         out.say(report.facts.verdict.sentence)
         out.say(f"wrote {page}{' and MODEL_CARD.md beside it' if markdown else ''}")
         out.facts["output"] = str(page)
-        if report.facts.verdict.exit_code:
-            out.fail(report.facts.verdict.exit_code)
         if show:
             import webbrowser
 
