@@ -15,6 +15,10 @@ CAPTIONS = {
     "built. Do not use it.",
     "": "A verdict is given of what was compared in making this report, and of nothing else.",
 }
+SIMULATORS = (
+    "Rates, layers, spikes and distributions (items 4, 5, 6 and 10) are those of the simulator, of "
+    "the network that was to be built; they say nothing of this artefact."
+)
 MICRO, MILLI = 1e6, 1e3
 
 
@@ -29,6 +33,8 @@ def section(of: Gathered) -> Section:
         findings.append(
             Finding("watch", "Membranes were not compared: the target's tool does not show them.")
         )
+    if facts.kind == "artefact" and word == "FAIL":
+        findings.append(Finding("note", SIMULATORS))
     lacking = facts.lacking.get("verdict", "")
     table = Table("In short", ("what", "value"), rows(facts))
     return Section("verdict", title[word], CAPTIONS[word], findings, (), (table,), lacking)
