@@ -74,11 +74,9 @@ def _confused(counts: np.ndarray) -> list[Finding]:
     findings = []
     off = counts.copy()
     np.fill_diagonal(off, 0)
-    if off.any():
+    if off.max() > 1:
         label, other = divmod(int(off.argmax()), len(off))
-        text = (
-            f"Taken for another most often: {label} for {other}, {plural(int(off.max()), 'time')}."
-        )
+        text = f"Taken for another most often: {label} for {other}, {off.max():,} times."
         findings.append(Finding("watch", text))
     never = [str(n) for n in range(len(counts)) if counts[n].any() and not counts[:, n].any()]
     if never:

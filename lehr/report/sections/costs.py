@@ -36,7 +36,7 @@ def section(of: Gathered) -> Section:
     label = f"What {facts.target} needs: {', '.join(shown)}"
     picture = Picture(
         svg(plot.resources(costs), "costs", label),
-        f"What the artefact needs of {facts.device or facts.target}.",
+        f"What the artefact needs{f' of {facts.device}' if facts.device else ''}.",
         wide=True,
     )
     tables = [_figures(costs, own)]

@@ -69,10 +69,10 @@ def section(of: Gathered) -> Section:
 def _words(sample: SampleFacts) -> str:
     where = f"Sample {sample.number:,}"
     if sample.label is None:
-        return f"{where}, taken for {sample.prediction}"
+        return f"{where}, taken for class {sample.prediction}"
     if sample.wrong:
-        return f"{where}, a {sample.label} taken for {sample.prediction}: wrong"
-    return f"{where}, a {sample.label}: right"
+        return f"{where}, class {sample.label} taken for {sample.prediction}: wrong"
+    return f"{where}, class {sample.label}: right"
 
 
 def _left_out(of: Gathered) -> str:
