@@ -63,15 +63,15 @@ def report(
         asked = None if inputs is None else Asked(inputs, frames)
         report = make(source, asked, beside or (), verify=page is not None)
         _print(out, source, report)
+        out.checked = bool(report.facts.verdict.word)
+        if report.facts.verdict.exit_code:
+            out.fail(report.facts.verdict.exit_code)
         if page is None:
             return
         report.save(page, markdown=markdown)
-        out.checked = bool(report.facts.verdict.word)
         out.say(report.facts.verdict.sentence)
         out.say(f"wrote {page}{' and MODEL_CARD.md beside it' if markdown else ''}")
         out.facts["output"] = str(page)
-        if report.facts.verdict.exit_code:
-            out.fail(report.facts.verdict.exit_code)
         if show:
             import webbrowser
 
@@ -82,6 +82,8 @@ def _print(out: Output, source: Path, report: Report) -> None:
     """Print the tables of a built folder, or of anything else what is known in short."""
     out.facts["report"] = report.facts.to_json()
     lacking = dict(report.facts.lacking)
+    for text in report.facts.warnings:
+        out.warn(text)
     if undigested := lacking.pop("verdict", ""):
         out.note(undigested.removesuffix("."))
     if report.facts.kind == "artefact":

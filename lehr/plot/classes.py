@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,55 @@ NUMBERED = 20
 """Classes of which every cell has its number written in it, at most."""
 MOST = 4096
 """Classes of which a matrix is drawn, at most."""
+PAIRED = 200
+"""Samples below which nothing is said of stopping early."""
+LOSS = 0.01
+"""Share of the samples that stopping early may lose."""
+LEVEL = 0.05
+"""Chance of a loss at least so great by luck alone, below which it counts as shown."""
+
+
+class Stop(NamedTuple):
+    """Stop after some steps, compared with the end on the same samples.
+
+    Attributes:
+        steps: after which it is.
+        samples: how many were compared.
+        lost: samples that are right at the end, but not here.
+        won: samples that are right here, but not at the end.
+    """
+
+    steps: int
+    samples: int
+    lost: int
+    won: int
+
+    @property
+    def loss(self) -> float:
+        """Share of the samples that is lost in all; below 0 where more are won."""
+        return (self.lost - self.won) / self.samples
+
+    @property
+    def chance(self) -> float:
+        """Chance of so many losses among the samples that differ, if neither side were better.
+
+        Source: McNemar 1947, "Note on the sampling error of the difference between correlated
+        proportions or percentages", in its exact, one-sided form.
+        """
+        pairs = self.lost + self.won
+        full = math.lgamma(pairs + 1) - pairs * math.log(2)
+        return min(
+            1.0,
+            math.fsum(
+                math.exp(full - math.lgamma(lost + 1) - math.lgamma(pairs - lost + 1))
+                for lost in range(self.lost, pairs + 1)
+            ),
+        )
+
+    @property
+    def harmless(self) -> bool:
+        """Whether the loss is small, and none is shown."""
+        return self.loss <= LOSS and (self.loss <= 0 or self.chance >= LEVEL)
 
 
 def confusion(
@@ -88,8 +138,8 @@ def confusions(predictions: Result | npt.ArrayLike, labels: npt.ArrayLike) -> In
 def steps(result: Result, labels: npt.ArrayLike, ax: Axes | None = None) -> Axes:
     """Draw the accuracy against the number of steps: what would be right if one stopped there.
 
-    A line marks where one may stop early: from there on the accuracy stays within the interval of
-    95 % of that after all steps.
+    Of 200 samples or more a line marks the first step from which on, on these samples, stopping
+    loses at most 1 % of them, and no loss is shown (McNemar's test).
 
     Args:
         result: a run with a trace of its output layer.
@@ -107,26 +157,28 @@ def steps(result: Result, labels: npt.ArrayLike, ax: Axes | None = None) -> Axes
     >>> ax.get_ylabel()
     'accuracy (%)'
     """
-    shares = accuracy_by_step(result, labels)
+    right_at = right_by_step(result, labels)
+    shares = shares_of(right_at)
     numbers = np.arange(1, len(shares) + 1)
     values = 100 * np.array([share.value for share in shares])
     limits = 100 * np.array([share.interval for share in shares])
-    enough = enough_steps(shares)
+    enough = enough_steps(right_at)
     with drawing(ax, 2.8) as ax:
         low, high = limits.T
         ax.fill_between(numbers, low, high, color=COLOURS[0], alpha=0.2, linewidth=0)
         ax.plot(numbers, values, color=COLOURS[0], marker="o" if len(numbers) <= 40 else "", ms=3.5)
-        ax.axvline(enough, color=QUIET, linestyle="dashed", linewidth=1)
-        right = enough > (len(shares) + 1) / 2
-        ax.annotate(
-            f"{enough} of {len(shares)} steps: {values[enough - 1]:.2f} %",
-            (enough, 0.04),
-            (-5 if right else 5, 0),
-            xycoords=ax.get_xaxis_transform(),
-            textcoords="offset points",
-            ha="right" if right else "left",
-            fontsize=9,
-        )
+        if enough is not None:
+            ax.axvline(enough.steps, color=QUIET, linestyle="dashed", linewidth=1)
+            right = enough.steps > (len(shares) + 1) / 2
+            ax.annotate(
+                f"{enough.steps} of {len(shares)} steps: {values[enough.steps - 1]:.2f} %",
+                (enough.steps, 0.04),
+                (-5 if right else 5, 0),
+                xycoords=ax.get_xaxis_transform(),
+                textcoords="offset points",
+                ha="right" if right else "left",
+                fontsize=9,
+            )
         ax.set(xlabel="number of steps", ylabel="accuracy (%)", ylim=(0, 102))
         ax.set_xlim(1 - 0.02 * len(shares), len(shares) * 1.02)
         whole_numbers(ax.xaxis)
@@ -140,18 +192,42 @@ def accuracy_by_step(result: Result, labels: npt.ArrayLike) -> list[Share]:
     Raises:
         UsageError: when the output was not traced, or labels are not as many.
     """
+    return shares_of(right_by_step(result, labels))
+
+
+def right_by_step(result: Result, labels: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    """Return which samples would be right after each step, bool `[T, N]`.
+
+    Raises:
+        UsageError: when the output was not traced, or labels are not as many.
+    """
     known = pair_of(classes_of(result.prediction, "predictions"), "samples", labels)
-    return [
-        Share(int((scores.argmax(axis=1) == known).sum()), len(known))
-        for scores in np.moveaxis(_scores(result), 1, 0)
-    ]
+    right: npt.NDArray[np.bool_] = _scores(result).argmax(axis=2) == known[:, np.newaxis]
+    return right.T
 
 
-def enough_steps(shares: list[Share]) -> int:
-    """Return the number of steps from which on accuracy stays within the last one's interval."""
-    lowest = shares[-1].interval[0]
-    below = [number for number, share in enumerate(shares, start=1) if share.value < lowest]
-    return max(below, default=0) + 1
+def shares_of(right: npt.NDArray[np.bool_]) -> list[Share]:
+    """Return the share of samples that are right after each step, of bool `[T, N]`."""
+    return [Share(int(row.sum()), row.size) for row in right]
+
+
+def enough_steps(right: npt.NDArray[np.bool_]) -> Stop | None:
+    """Return the first stop that is harmless, as every later one is; of few samples None.
+
+    Args:
+        right: whether each sample is right after each step, bool `[T, N]`.
+    """
+    steps, samples = right.shape
+    if samples < PAIRED:
+        return None
+    last, first = right[-1], Stop(steps, samples, 0, 0)
+    for number in range(steps - 1, 0, -1):
+        row = right[number - 1]
+        stop = Stop(number, samples, int((last & ~row).sum()), int((row & ~last).sum()))
+        if not stop.harmless:
+            break
+        first = stop
+    return first
 
 
 def _scores(result: Result) -> Int64:

@@ -35,7 +35,8 @@ def distributions(
     The box goes from the first to the third quartile with the median in it, the line from the least
     value to the greatest.
 
-    - "rates": spikes per neuron and step, of each neuron; how many are dead stands beside;
+    - "rates": spikes per neuron and step, of each neuron; how many are dead stands beside; layers
+      that integrate alone, and never fire, are left out;
     - "membranes": after each step, as a share of what their width holds; at 100 % they saturate or
       wrap. Without a trace of a layer its range alone is drawn, and of one whose membrane has no
       width in bits, nothing;
@@ -69,9 +70,10 @@ def distributions(
     if missing := [name for name in network.neurons if name not in result.layers]:
         raise UsageError(f"the run has no layer {missing[0]}; give a run of this network")
     if what == "rates":
-        ax = _boxes(rates_of(network, result), "spikes per neuron and step", ax)
-        dead = {name: layer.dead for name, layer in result.layers.items()}
-        _beside(ax, [f"{dead[name]:,} dead" if dead[name] else "" for name in network.neurons])
+        rates = rates_of(network, result)
+        ax = _boxes(rates, "spikes per neuron and step", ax, "neuron that fires")
+        dead = {name: result.layers[name].dead for name in rates}
+        _beside(ax, [f"{count:,} dead" if count else "" for count in dead.values()])
         ax.set_xlim(left=0)
         return ax
     ax = _boxes(
@@ -83,8 +85,8 @@ def distributions(
 
 
 def rates_of(network: Network, result: Result) -> dict[str, Values]:
-    """Return spikes per step of each neuron, by layer."""
-    layers = {name: result.layers[name] for name in network.neurons}
+    """Return spikes per step of each neuron, by layer, of those that can fire."""
+    layers = {n: result.layers[n] for n, neuron in network.neurons.items() if not neuron.integrates}
     return {name: layer.spikes.ravel() / layer.instants for name, layer in layers.items()}
 
 

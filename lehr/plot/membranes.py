@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from lehr.arithmetic import Int64
 from lehr.errors import UsageError
 from lehr.network import Network
 from lehr.plot.given import layer_in, sample_in, trace_of
-from lehr.plot.style import ALERT, COLOURS, QUIET, drawing, whole_numbers
+from lehr.plot.style import ALERT, COLOURS, QUIET, drawing, figure_of, whole_numbers
 from lehr.simulate.compare import Comparison, Difference
 from lehr.simulate.result import Result, Trace
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 AROUND = 5
 """Steps that are shown before and after the one that is looked at."""
-_HEIGHT = 2.8
+_HEIGHT, _HEIGHT_OF_TWO = 2.8, 4.0
 
 
 def membrane(
@@ -38,8 +39,8 @@ def membrane(
     """Draw the membrane of a neuron after each step against its threshold, and its spikes above.
 
     The membrane is that after the step, so after a reset too: what crossed the threshold is seen by
-    its spike. Beside an expected run both are drawn, and the first step in which they differ is
-    marked, with both values. Around a step some steps are shown, otherwise all.
+    its spike. Beside an expected run both are drawn, their difference below, and the first step in
+    which they differ is marked, with both values. Around a step some steps are shown, else all.
 
     Args:
         result: what is drawn: a run or a trace.
@@ -85,7 +86,7 @@ def membrane(
         step = first_step(got, right)
     if step is not None and not 0 <= step < len(got.spikes):
         raise UsageError(f"there is no step {step}; give 0 to {len(got.spikes) - 1}")
-    with drawing(ax, _HEIGHT) as ax:
+    with drawing(ax, _HEIGHT if right is None else _HEIGHT_OF_TWO) as ax:
         if right is not None:
             _draw(ax, right, "expected", COLOURS[0], 0.90, zorder=2)
         _draw(ax, got, "got" if right is not None else "membrane", COLOURS[1], 0.96, zorder=3)
@@ -93,8 +94,8 @@ def membrane(
         if height is not None:
             ax.axhline(height, color=QUIET, linestyle="dashed", linewidth=1.2, label="threshold")
         _show_steps(ax, step, [got] if right is None else [got, right], height)
-        if step is not None and right is not None:
-            ax.set_title(_difference(got, right, step), color=ALERT, loc="left")
+        if right is not None:
+            _show_difference(ax, got, right, step)
         where = ", ".join(map(str, got.index))
         ax.set(xlabel="step", ylabel=f"membrane of {layer} ({where})")
         whole_numbers(ax.xaxis)
@@ -197,6 +198,30 @@ def _show_steps(
     ax.set_ylim(low - 0.06 * room, high + 0.25 * room)
     if step is not None:
         ax.axvspan(step - 0.5, step + 0.5, color=ALERT, alpha=0.15, linewidth=0)
+
+
+def _show_difference(ax: Axes, got: OneNeuron, expected: OneNeuron, step: int | None) -> None:
+    """Name the first difference, and draw by how much membranes differ below them.
+
+    There a difference of 1 is seen.
+    """
+    if step is not None:
+        ax.set_title(_difference(got, expected, step), color=ALERT, loc="left")
+    place = ax.get_subplotspec()
+    if got.membrane is None or expected.membrane is None or place is None:
+        return
+    parts = place.subgridspec(2, 1, height_ratios=(3, 1))
+    ax.set_subplotspec(parts[0])
+    below = figure_of(ax).add_subplot(parts[1])
+    low, high = ax.get_xlim()
+    shown = np.arange(max(math.ceil(low), 0), min(math.floor(high) + 1, len(got.membrane)))
+    gap = (got.membrane - expected.membrane)[shown]
+    below.bar(shown, gap, 0.6, color=ALERT, alpha=0.8)
+    below.axhline(0, color=QUIET, linewidth=1)
+    below.set(xlim=(low, high), xlabel="step", ylabel="got - expected")
+    whole_numbers(below.xaxis)
+    whole_numbers(below.yaxis)
+    below.grid(axis="y")
 
 
 def _difference(got: OneNeuron, expected: OneNeuron, step: int) -> str:

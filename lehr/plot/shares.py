@@ -66,7 +66,7 @@ def accuracy(figures: Stations, ax: Axes | None = None) -> Axes:
     """Draw accuracies as bars, from station to station and from top to bottom.
 
     The axis starts at 0, or where all are high, as it says then, higher. A Share has its interval
-    of 95 % (Wilson), a number has none.
+    of 95 % (Wilson) and its number of samples, a number has none.
 
     Args:
         figures: by station, as "float", "integer", "C"; or by arm and then by station, which stand
@@ -105,9 +105,9 @@ def accuracy(figures: Stations, ax: Axes | None = None) -> Axes:
                 elinewidth=1,
                 capsize=2.5,
             )
-            for row, value, high in zip(rows, values, limits[:, 1], strict=True):
+            for row, share, high in zip(rows, shares.values(), limits[:, 1], strict=True):
                 ax.annotate(
-                    f"{value:.2f}",
+                    _words(share),
                     (high, row),
                     (5, 0),
                     textcoords="offset points",
@@ -145,6 +145,12 @@ def _arms(figures: Stations) -> dict[str, dict[str, Accuracy]]:
             if not 0 <= _value(share) <= 1:
                 raise UsageError(f"{name}: {share} is no share; give 0 to 1")
     return arms
+
+
+def _words(share: Accuracy) -> str:
+    """Return what stands at a bar: the share, and of how many samples it is."""
+    of = f", n = {share.samples:,}" if isinstance(share, Share) else ""
+    return f"{100 * _value(share):.2f}{of}"
 
 
 def _value(share: Accuracy) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from statistics import median_low
 
 from lehr.plot.costs import Cost, in_order
 from lehr.report.facts import CostFacts, TableFacts
@@ -44,13 +45,13 @@ def per_inference(
     """Return the energy ("J") or the time ("s") of an inference, in J or s.
 
     What was measured goes before what was estimated, and a figure before a table of inferences, of
-    which the middle row is taken. A figure that was published of another network is none.
+    which the median is taken. A figure that was published of another network is none.
     """
     ranks = {"measured": 0, "of the run": 0, "estimated": 1}
     figures = []
     for each in costs:
         unit = _PER.match(each.unit)
-        if unit is None or unit[2] != quantity or _NOT_OURS in each.name:
+        if unit is None or unit[2] != quantity or of_another(each):
             continue
         times = steps if unit[3] == "step" else 1
         value = each.value * _SIZES[unit[1]] * times
@@ -60,20 +61,28 @@ def per_inference(
 
 
 def _of_tables(tables: Sequence[TableFacts], quantity: str) -> CostFacts | None:
-    """Return what the middle row of a table of inferences says, in J or s."""
+    """Return the median of a table of inferences, the lower of two, in J or s.
+
+    Rows are not in the order of that column: a sample with more spikes may take less time.
+    """
     for table in tables:
-        if "inference" not in table.title or not table.rows:
+        if "inference" not in table.title:
             continue
-        for column, cell in zip(table.columns, table.rows[len(table.rows) // 2], strict=True):
+        for number, column in enumerate(table.columns):
             unit = _UNIT.fullmatch(column)
-            if unit and unit[2] == quantity:
-                value = _number(cell) * _SIZES[unit[1]]
-                return CostFacts(column, value, quantity, table.title, f"{table.title}, median row")
+            values = [value for row in table.rows if (value := _number(row[number]))]
+            if unit and unit[2] == quantity and values:
+                value = median_low(values) * _SIZES[unit[1]]
+                origin = f"{table.title}, median {column} of {len(values)} rows"
+                return CostFacts(column, value, quantity, table.title, origin)
     return None
 
 
 def fullest(costs: Sequence[CostFacts], tables: Sequence[TableFacts]) -> tuple[str, float] | None:
-    """Return what of the device is used most, and its share, by figures and by tables."""
+    """Return what of the device is used most, and its share, by figures and by tables.
+
+    Several parts that are as full are named together.
+    """
     shares = [
         (each.name.removesuffix(" of the device"), each.share)
         for each in costs
@@ -82,11 +91,20 @@ def fullest(costs: Sequence[CostFacts], tables: Sequence[TableFacts]) -> tuple[s
     for table in tables:
         if {"used", "there"} <= set(table.columns):
             used, there = (list(table.columns).index(name) for name in ("used", "there"))
-            for row in table.rows:
-                most = _number(row[there])
-                if most:
-                    shares.append((row[0], _number(row[used]) / most))
-    return max(shares, key=lambda each: each[1], default=None)
+            shares += [
+                (row[0], _number(row[used]) / limit)
+                for row in table.rows
+                if (limit := _number(row[there]))
+            ]
+    most = max((share for _, share in shares), default=None)
+    if most is None:
+        return None
+    return " and ".join(name for name, share in shares if share == most), most
+
+
+def of_another(cost: CostFacts) -> bool:
+    """Say whether a figure is one that a chip's makers published of a network of their own."""
+    return _NOT_OURS in cost.name
 
 
 def table(shown: Table) -> TableFacts:

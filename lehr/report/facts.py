@@ -83,11 +83,30 @@ class Accuracy:
     low: float
     high: float
 
+    def by_chance(self, classes: int) -> str:
+        """Say that the interval has the share in it that who guesses has; empty if it has not."""
+        if not self.samples or classes < 2 or self.low > 1 / classes:
+            return ""
+        return (
+            f"at chance level: {100 * self.share:.2f} % of {self.samples:,} samples are right "
+            f"({self.station}; {self.of}), with 95 % confidence {100 * self.low:.2f} to "
+            f"{100 * self.high:.2f} %, and who guesses among {classes} classes has "
+            f"{100 / classes:.2f} %"
+        )
+
     @classmethod
     def counted(cls, arm: str, station: str, share: float, samples: int, of: str) -> Accuracy:
         """Return the accuracy with its interval."""
         low, high = Share(round(share * samples), samples).interval if samples else (share, share)
         return cls(arm, station, share, samples, of, low, high)
+
+
+def headline(own: Sequence[Accuracy]) -> Accuracy | None:
+    """Return the accuracy that speaks for its source: of its integers, of most samples."""
+    integer = [each for each in own if each.station not in TRAINED]
+    return max(
+        integer or own, key=lambda each: (each.station == "integer", each.samples), default=None
+    )
 
 
 @dataclass(frozen=True)
@@ -100,9 +119,9 @@ class LayerFacts:
         bits: of the membrane as the network has it.
         proven, proven_bits: what no input makes a membrane leave, and the bits for it.
         observed, observed_bits: what the inputs made of it.
-        rate: spikes a neuron and step.
-        dead, neurons, saturations: neurons that never fired, of how many; how often a state left
-            its width.
+        rate: spikes a neuron and step; None of neurons that integrate and cannot fire.
+        dead, neurons, saturations: neurons that never fired (None where they cannot), of how many;
+            how often a state left its width.
         dense, events: synaptic operations a sample, if every weight is used in every step, and if
             events alone are.
         work: share of the whole's time or, where no target tells it, of its operations by event.
@@ -198,6 +217,8 @@ class Facts:
         verdict: what was compared.
         target, device: of an artefact; empty where there is none, or it names none.
         judge: what the target's artefacts are run in, in words, and whose work that is.
+        warnings: what gives reason to doubt the network: those of its training, and an accuracy
+            that may be chance.
         recipe: name and description of a run's recipe, and its data set.
         accuracies: in the order of the line, those of others last.
         epochs: of a run, as its metrics.jsonl has them.
@@ -221,6 +242,7 @@ class Facts:
     target: str = ""
     device: str = ""
     judge: str = ""
+    warnings: Sequence[str] = ()
     recipe: Mapping[str, str] = field(default_factory=dict)
     accuracies: Sequence[Accuracy] = ()
     epochs: Sequence[Mapping[str, Any]] = ()
@@ -235,6 +257,11 @@ class Facts:
     files: Mapping[str, str] = field(default_factory=dict)
     commands: Sequence[str] = ()
     lacking: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def headline(self) -> Accuracy | None:
+        """The accuracy that speaks for what is reported on."""
+        return headline([each for each in self.accuracies if each.arm == self.name])
 
     def to_json(self) -> dict[str, Any]:
         """Return the facts as JSON has them."""

@@ -22,9 +22,19 @@ from lehr.plot.classes import accuracy_by_step, confusions
 from lehr.plot.history import History
 from lehr.reading import sha256_of
 from lehr.report.artefacts import NOT_ASKED, Artefact, Run, read_artefact, run_artefact
+from lehr.report.commands import commands
 from lehr.report.costs import cost
 from lehr.report.engines import compare_engines
-from lehr.report.facts import Accuracy, CostFacts, Facts, Kind, LayerFacts, TableFacts, Verdict
+from lehr.report.facts import (
+    Accuracy,
+    CostFacts,
+    Facts,
+    Kind,
+    LayerFacts,
+    TableFacts,
+    Verdict,
+    headline,
+)
 from lehr.report.inputs import Asked, Given, Ran, labels_of_golden, run
 from lehr.report.lacking import lacking
 from lehr.report.nodes import layer_facts, network_facts
@@ -120,6 +130,8 @@ def gather(
         *_accuracies(source, training, artefact, outcome, ran, samples),
         *_beside(beside, source.path.name, network, samples, verify=verify),
     ]
+    name, others = source.path.name, [other.path for other in beside]
+    lines, unnamed = commands(name, training, artefact, given, others)
     facts = Facts(
         kind=source.kind,
         name=source.path.name,
@@ -129,6 +141,7 @@ def gather(
         target=artefact.target if artefact else "",
         device=artefact.device if artefact else "",
         judge=artefact.judge if artefact else "",
+        warnings=_warnings(source, training, network, accuracies),
         recipe=training.about if training else {},
         accuracies=tuple(accuracies),
         epochs=tuple(training.history.entries) if training else (),
@@ -141,10 +154,11 @@ def gather(
         costs=tuple(costs),
         tables=_tables(artefact),
         files=_files(source, samples),
-        commands=_commands(source, training, artefact, given, beside),
+        commands=lines,
         lacking=_lacking(
             training, artefact, outcome, ran, accuracies, "" if stated else source.path.name
-        ),
+        )
+        | ({"again": unnamed} if unnamed else {}),
     )
     history = training.history if training else None
     return Gathered(facts, network, ran, history, outcome.around, work)
@@ -230,6 +244,22 @@ def _accuracies(
     return known
 
 
+def _warnings(
+    source: Source,
+    training: Training | None,
+    network: Network | None,
+    accuracies: Sequence[Accuracy],
+) -> tuple[str, ...]:
+    """Return what gives reason to doubt the network, in sentences without a stop."""
+    known = list(training.warnings) if training else []
+    if network is not None:
+        classes = int(np.prod(network.shapes[network.output]))
+        own = [each for each in accuracies if each.arm == source.path.name]
+        if best := headline(own):
+            known += [best.by_chance(classes)] * bool(best.by_chance(classes))
+    return tuple(known)
+
+
 def _of_target(artefact: Artefact, outcome: Run, arm: str, given: Given | None) -> list[Accuracy]:
     """Return the accuracy of the artefact itself, on golden samples whose labels are known."""
     labels = labels_of_golden(artefact.network, artefact.golden, given)
@@ -303,39 +333,3 @@ def _files(source: Source, given: Given | None) -> dict[str, str]:
             np.asarray(given.x).tobytes()
         ).hexdigest()
     return sums
-
-
-def _commands(
-    source: Source,
-    training: Training | None,
-    artefact: Artefact | None,
-    given: Given | None,
-    beside: Sequence[Source],
-) -> tuple[str, ...]:
-    """Return the commands that make it again."""
-    name, file = _word(source.path.name), given.name if given else ""
-    inputs = f" -i {_word(file)}" if file else ""
-    lines = []
-    if training is not None:
-        recipe = f"{name}/recipe.toml"
-        lines += [f"lehr train {recipe} -o {name}"]
-        if training.network is not None:
-            lines += [f"lehr export {name} -o model.nir"]
-    if artefact is not None:
-        options = artefact.manifest.get("options", {})
-        chosen = "".join(
-            f" --option {_word(f'{key}={value}')}" for key, value in sorted(options.items())
-        )
-        lines += [
-            f"lehr build model.nir --target {artefact.target}{inputs}{chosen} -o {name}",
-            f"lehr verify {name}",
-        ]
-    others = "".join(f" --beside {_word(other.path.name)}" for other in beside)
-    return (*lines, f"lehr report {name}{inputs}{others} -o report.html")
-
-
-def _word(text: str) -> str:
-    """Return a word as a shell takes it."""
-    import shlex
-
-    return shlex.quote(text)

@@ -93,7 +93,7 @@ def _of_neurons(
         each,
         observed=(layer.lowest, layer.highest),
         observed_bits=bits_for(layer.lowest, layer.highest),
-        rate=layer.rate,
-        dead=layer.dead,
+        rate=None if neuron.integrates else layer.rate,
+        dead=None if neuron.integrates else layer.dead,
         saturations=layer.saturations,
     )

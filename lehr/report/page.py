@@ -12,9 +12,9 @@ from markupsafe import Markup
 
 from lehr.report.facts import Facts, Verdict
 from lehr.report.gather import Gathered
-from lehr.report.section import Section, percent, plural, thinned
+from lehr.report.section import Section, plural, sentence, thinned
 from lehr.report.sections import SECTIONS
-from lehr.report.sections.verdict import cost_rows, headline
+from lehr.report.sections.verdict import cost_rows, with_interval
 from lehr.shown import Table
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -47,6 +47,7 @@ def page(facts: Facts, items: Sequence[Section]) -> str:
         kind=KINDS[facts.kind],
         chips=chips(facts),
         align=align,
+        sentence=sentence,
         plural=plural,
     )
 
@@ -58,9 +59,8 @@ def chips(facts: Facts) -> list[tuple[str, str]]:
         words.append(("target", facts.target))
     if facts.device:
         words.append(("device", facts.device))
-    if best := headline(facts):
-        half = f" ± {50 * (best.high - best.low):.2f}" if best.samples else ""
-        words.append(("accuracy", f"{percent(best.share)[:-2]}{half} %"))
+    if best := facts.headline:
+        words.append(("accuracy", with_interval(best)))
     if facts.verdict.values:
         words.append(("differ", _differ(facts.verdict)))
     words += [(name, value.partition(",")[0]) for name, value in cost_rows(facts)]

@@ -44,6 +44,11 @@ class Training:
     stated: bool
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What training found that gives reason to doubt the network, in sentences."""
+        return tuple(self.state.get("warnings", ()))
+
+    @property
     def arm(self) -> str:
         """Kind of the weights and thresholds of phase A."""
         if _under(self.recipe, "network", "weights") == "float":
@@ -101,6 +106,9 @@ def _check(state: Mapping[str, Any]) -> None:
         raise ValueError(f"{STATE} tells accuracies that are no shares")
     if type(state.get("tested", 0)) is not int or state.get("tested", 0) < 0:
         raise ValueError(f"{STATE} tells {state['tested']!r} test samples")
+    warnings = state.get("warnings", [])
+    if not isinstance(warnings, list) or not all(isinstance(text, str) for text in warnings):
+        raise ValueError(f"{STATE} tells warnings that are no sentences")
 
 
 def _epoch(entry: Mapping[str, Any]) -> dict[str, Any]:

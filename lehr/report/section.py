@@ -9,14 +9,14 @@ from typing import Literal
 
 from lehr.shown import Table
 
-Mark = Literal["good", "watch", "bad"]
+Mark = Literal["good", "note", "watch", "bad"]
 ROWS = 200
 """Of a table on a page, at most."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One sentence that says whether something is good or bad."""
+    """One sentence that says whether something is good or bad, or neither: a note."""
 
     mark: Mark
     text: str
@@ -75,6 +75,11 @@ def percent(share: float, digits: int = 2) -> str:
 def plural(count: int, one: str, many: str = "") -> str:
     """Return a count and its noun: `1 sample`, `2,000 samples`."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def sentence(text: str) -> str:
+    """Return a clause as a sentence: with a capital, and a stop."""
+    return f"{text[:1].upper()}{text[1:].removesuffix('.')}."
 
 
 def without_empty(table: Table) -> Table:

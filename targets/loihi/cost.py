@@ -13,8 +13,8 @@ DENSE, CONVOLUTION = 35.5e-12, 24.0e-12
 """Joules of a synaptic event."""
 NEURON, UPDATE, SPIKE, MESSAGE = 51.2e-12, 21.6e-12, 69.3e-12, 111.0e-12
 """Joules of a neuron in a step, of its update, of a spike, and of a message to another core."""
-CORE = 1024
-"""Neurons of a core."""
+CORE, CORES = 1024, 128
+"""Neurons of a core, and cores of a chip."""
 SOURCE = "Davies et al. 2018, IEEE Micro 38(1), as in SANA-FE's loihi.yaml"
 
 
@@ -49,7 +49,7 @@ def figures(
         Figure(
             "cores",
             sum(math.ceil(each.layer.size / CORE) for each in layers),
-            "cores",
+            f"of {CORES} cores",
             f"{CORE:,} neurons each, layers apart",
         ),
         Figure(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, get_args
@@ -118,6 +119,7 @@ class Xylo(Target):
         del options
         chip = self._chip(net)
         hidden = len(chip.recurrent.values)
+        inputs, outputs = math.prod(net.input.shape), math.prod(net.shapes[net.output])
         count = {name: int(np.count_nonzero(each.values)) for name, each in _matrices(chip).items()}
         published = (
             "arXiv 2406.15112, keyword spotting on Xylo Audio 2; of that network, nothing "
@@ -125,9 +127,11 @@ class Xylo(Target):
         )
         return Estimate(
             (
+                Figure("inputs", inputs, f"of {INPUTS}", "values of the input in a step"),
                 Figure(
                     "hidden neurons", hidden, f"of {HIDDEN:,}", "neurons of all layers but the last"
                 ),
+                Figure("outputs", outputs, f"of {OUTPUTS}", "neurons of the last layer"),
                 Figure(
                     "recurrent synapses",
                     count["recurrent"],

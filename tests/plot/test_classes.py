@@ -17,7 +17,7 @@ from lehr.arithmetic import Arithmetic
 from lehr.errors import UsageError
 from lehr.network import Input, Linear, Network, Neuron
 from lehr.plot import Share
-from lehr.plot.classes import accuracy_by_step, confusions, enough_steps
+from lehr.plot.classes import Stop, accuracy_by_step, confusions, enough_steps
 from lehr.simulate import simulate
 
 stats = pytest.importorskip("scipy.stats")  # scikit-learn brings it
@@ -87,12 +87,50 @@ def test_the_accuracy_after_some_steps_is_that_of_a_run_of_so_many(
     assert ax.get_xlabel() == "number of steps"
 
 
-def test_one_may_stop_where_the_accuracy_stays_within_the_last_interval() -> None:
-    shares = [Share(c, 100) for c in (10, 90, 60, 88, 91, 90)]
-    low = stats.binomtest(90, 100).proportion_ci(0.95, "wilson").low
-    assert 0.6 < low < 0.88
-    assert enough_steps(shares) == 4
-    assert enough_steps([Share(1, 2)]) == 1
+def right_after(samples: int, *stops: tuple[int, int]) -> np.ndarray[Any, Any]:
+    """Return which samples are right after each step; each stop loses and wins some of the last."""
+    last = np.arange(samples) < samples * 3 // 4
+    rows = []
+    for lost, won in stops:
+        row = last.copy()
+        row[:lost] = False
+        row[samples - won :] = True
+        rows.append(row)
+    return np.array([*rows, last])
+
+
+@pytest.mark.parametrize(("lost", "won"), [(0, 0), (1, 0), (7, 3), (3, 7), (60, 41), (900, 850)])
+def test_the_chance_of_a_loss_is_scipys(lost: int, won: int) -> None:
+    expected = 1.0
+    if lost + won:
+        expected = stats.binomtest(lost, lost + won, 0.5, alternative="greater").pvalue
+    assert Stop(1, 10000, lost, won).chance == pytest.approx(expected, rel=1e-9)
+
+
+def test_one_stops_where_no_step_from_there_on_loses_samples() -> None:
+    right = right_after(300, (9, 8), (30, 0), (4, 1), (20, 18), (0, 0))
+    assert enough_steps(right) == Stop(3, 300, 4, 1)  # 1 is better, but 2 loses 10 points
+    assert enough_steps(right_after(300, (4, 0))) == Stop(2, 300, 0, 0)  # 1.33 points
+    assert enough_steps(right_after(300, (0, 40))) == Stop(1, 300, 0, 40)
+
+
+def test_a_small_loss_that_is_shown_is_a_loss() -> None:
+    """Of 4,000 samples 0.5 points are shown by 20 of 20, and not by 510 of 1,000."""
+    assert stats.binomtest(20, 20, alternative="greater").pvalue < 0.05
+    assert stats.binomtest(510, 1000, alternative="greater").pvalue > 0.05
+    assert enough_steps(right_after(4000, (20, 0))) == Stop(2, 4000, 0, 0)
+    assert enough_steps(right_after(4000, (510, 490))) == Stop(1, 4000, 510, 490)
+
+
+def test_of_few_samples_nothing_is_said_of_stopping() -> None:
+    assert enough_steps(right_after(199, (0, 0))) is None
+    assert enough_steps(right_after(200, (0, 0))) == Stop(1, 200, 0, 0)
+    net = network("count_argmax_lowest")
+    x = np.random.default_rng(5).integers(0, 2, (60, 12, 8)).astype(np.uint8)
+    ran = simulate(net, x, trace=("all",))
+    assert not plot.steps(ran, ran.prediction).texts
+    many = simulate(net, np.concatenate([x] * 4), trace=("all",))
+    assert len(plot.steps(many, many.prediction).texts) == 1
 
 
 @pytest.mark.parametrize(
@@ -114,7 +152,7 @@ def test_bars_are_as_long_as_accuracies_with_their_intervals() -> None:
     ax = plot.accuracy(shares)
     assert [bar.get_width() for bar in ax.patches] == pytest.approx([30, 25, 25])  # type: ignore[attr-defined]
     assert [t.get_text() for t in ax.get_yticklabels()] == ["float", "integer", "C"]
-    assert [t.get_text() for t in ax.texts] == ["30.00", "25.00", "25.00"]
+    assert [t.get_text() for t in ax.texts] == ["30.00, n = 100", "25.00, n = 100", "25.00"]
     segments = [s for c in ax.collections for s in c.get_segments()]  # type: ignore[attr-defined]
     assert len(segments) == 2  # a number has no interval
     for segment, share in zip(segments, (30, 25), strict=True):

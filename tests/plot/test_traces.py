@@ -184,6 +184,13 @@ def test_the_first_difference_is_marked_with_both_values() -> None:
     was = right.membranes["maps"][1, 21, 2, 0, 4]
     assert ax.get_title("left") == f"step 21: membrane {was + 7}, expected {was}"
     assert ax.get_xlim() == (15.5, 26.5)
+    below = ax.figure.axes[1]
+    heights = {
+        round(bar.get_x() + bar.get_width() / 2): bar.get_height()  # type: ignore[attr-defined]
+        for bar in below.patches
+    }
+    assert heights == {step: 7 if step == 21 else 0 for step in range(16, 27)}
+    assert (below.get_ylabel(), below.get_xlim()) == ("got - expected", ax.get_xlim())
     same = plot.membrane(wrong, "maps", (2, 0, 4), 1, expected=right)
     assert same.get_title("left") == ax.get_title("left")
     later = plot.membrane(wrong, "maps", (2, 0, 4), 1, expected=right, step=30)

@@ -15,7 +15,7 @@ import lehr as api
 from lehr.errors import UsageError
 
 
-def test_without_a_place_nothing_is_written_and_nothing_is_run(
+def test_without_a_place_nothing_is_written_and_no_artefact_is_run(
     line: Path, built: Path, tmp_path: Path, lehr: Lehr, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -29,9 +29,16 @@ def test_without_a_place_nothing_is_written_and_nothing_is_run(
     assert {row["figure"] for row in facts["estimate"]} >= {"flash", "RAM"}
     assert facts["report"]["verdict"]["word"] == ""
     assert "write a page with -o" in facts["report"]["verdict"]["sentence"]
-    for source in (line / "run", line / "model.nir"):
-        ran = lehr("report", source)
+    for source, given, word in (
+        (line / "run", [], "PASS"),
+        (line / "model.nir", [], ""),
+        (line / "model.nir", ["-i", line / "in.npz"], "PASS"),
+    ):
+        ran = lehr("report", source, *given)
         assert ran.code == 0
+        assert (ran.last in ("PASS", "FAIL")) == bool(word)
+        result = lehr("report", source, *given, "--json").facts
+        assert result.get("result", "") == result["report"]["verdict"]["word"] == word
         assert api.read(line / "model.nir").digest in ran.out
     assert not list(tmp_path.iterdir())
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lehr import plot
 from lehr.plot.style import svg
 from lehr.report.facts import TRAINED, Accuracy, Facts
 from lehr.report.gather import Gathered
-from lehr.report.section import Finding, Picture, Section, percent
+from lehr.report.section import Finding, Picture, Section, percent, plural
 from lehr.shown import Table
 
 ORDER = (*TRAINED, "integer", "simulator")
@@ -15,6 +17,11 @@ CAPTION = (
     "nothing is lost, as everything after it is compared bit by bit. A loss between annealed and "
     "integer is the price of frozen thresholds. Where intervals of 95 % overlap, a difference may "
     "be chance."
+)
+DIFFERENT = (
+    "The line of stations, from float weights to the artefact. Each bar has its number of samples, "
+    "n. These are not the same samples: what is lost from one station to the next cannot be read "
+    "from bars of different ones."
 )
 
 
@@ -32,7 +39,7 @@ def section(of: Gathered) -> Section:
     label = "Accuracy: " + ", ".join(f"{e.arm} {e.station} {percent(e.share)}" for e in accuracies)
     picture = Picture(
         svg(ax, "accuracy", label),
-        "Test accuracy of each station; lines are intervals of 95 % (Wilson).",
+        "Accuracy of each station on n samples; lines are intervals of 95 % (Wilson).",
         wide=True,
     )
     rows = [
@@ -52,8 +59,8 @@ def section(of: Gathered) -> Section:
     return Section(
         "accuracy",
         "Accuracy",
-        CAPTION,
-        _findings(accuracies),
+        DIFFERENT if of_different_samples(accuracies) else CAPTION,
+        [*_samples(accuracies), *_findings(accuracies)],
         (picture,),
         (table,),
         facts.lacking.get("accuracy", ""),
@@ -69,6 +76,28 @@ def in_order(facts: Facts) -> list[Accuracy]:
         return station, arms.index(each.arm)
 
     return sorted(facts.accuracies, key=place)
+
+
+def of_different_samples(accuracies: Sequence[Accuracy]) -> bool:
+    """Say whether accuracies are of different numbers of samples, or of some that nobody counted.
+
+    Samples of the same number may have several names: a run keeps those it was tested on.
+    """
+    return len({each.samples for each in accuracies}) > 1
+
+
+def _samples(accuracies: Sequence[Accuracy]) -> list[Finding]:
+    """Say of which samples bars are, where they are not of the same."""
+    named = {(each.samples, each.of): None for each in accuracies}
+    if len(named) < 2:
+        return []
+    which = "; ".join(
+        f"{plural(samples, 'sample') if samples else 'nobody knows how many'}: {of}"
+        for samples, of in named
+    )
+    if of_different_samples(accuracies):
+        return [Finding("watch", f"Bars are of different samples ({which}).")]
+    return [Finding("note", f"Bars compare if these are the same samples ({which}).")]
 
 
 def _findings(accuracies: list[Accuracy]) -> list[Finding]:

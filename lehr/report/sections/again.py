@@ -9,7 +9,7 @@ from lehr.report.section import Section
 from lehr.shown import Table
 
 CAPTION = (
-    "The same files and the same lehr give this page again, byte for byte. Digests are what "
+    "The same files and the same versions give this page again, byte for byte. Digests are what "
     "'sha256sum' prints; good is that yours are the same."
 )
 
@@ -20,7 +20,9 @@ def section(of: Gathered) -> Section:
     commands = Table("Commands", ("command",), [(command,) for command in facts.commands])
     files = Table("Digests", ("file", "sha256"), list(facts.files.items()))
     versions = Table("Versions", ("what", "version"), _versions(of))
-    return Section("again", "To make it again", CAPTION, tables=(commands, versions, files))
+    lacking = facts.lacking.get("again", "")
+    tables = (commands, versions, files)
+    return Section("again", "To make it again", CAPTION, tables=tables, lacking=lacking)
 
 
 def _versions(of: Gathered) -> list[tuple[str, str]]:

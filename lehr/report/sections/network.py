@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lehr import plot
 from lehr.errors import UsageError
-from lehr.network import INPUT
+from lehr.network import INPUT, Network
 from lehr.plot.style import svg
 from lehr.report.gather import Gathered
 from lehr.report.section import Finding, Picture, Section, plural
@@ -19,11 +19,11 @@ SILENT, BUSY = 1e-4, 0.5
 
 def section(of: Gathered) -> Section:
     """Return the graph."""
-    facts, net, ran = of.facts, of.network, of.ran
+    facts, net = of.facts, of.network
     lacking = facts.lacking.get("network", "")
     if net is None:
         return Section("network", "Network", CAPTION, lacking=lacking)
-    rates = {} if ran is None else ran.all.rates
+    rates = {each.name: each.rate for each in facts.layers if each.rate is not None}
     label = f"Graph of {plural(len(net.nodes), 'node')} from {shape_text(net.input.shape)} " + (
         "to " + shape_text(net.shapes[net.output])
     )
@@ -40,7 +40,7 @@ def section(of: Gathered) -> Section:
                 type(net.nodes[name]).__name__,
                 ", ".join(net.sources(name)),
                 shape_text(net.shapes[name]),
-                f"{rates[name]:.4f}" if name in rates else "",
+                _rate(net, rates, name),
             )
             for name in net.order
         ),
@@ -49,6 +49,13 @@ def section(of: Gathered) -> Section:
     return Section(
         "network", "Network", CAPTION, _findings(rates), pictures, (table,), lacking, "side"
     )
+
+
+def _rate(net: Network, rates: dict[str, float], name: str) -> str:
+    """Return the rate of a node as a table has it."""
+    if name in net.neurons and net.neurons[name].integrates:
+        return "does not fire"
+    return f"{rates[name]:.4f}" if name in rates else ""
 
 
 def _findings(rates: dict[str, float]) -> list[Finding]:
@@ -63,10 +70,6 @@ def _findings(rates: dict[str, float]) -> list[Finding]:
             findings.append(Finding("watch", text))
     if rates and not findings:
         least, most = min(rates.values()), max(rates.values())
-        findings.append(
-            Finding(
-                "good",
-                f"Every layer fires, sparsely: {least:.4f} to {most:.4f} spikes a neuron and step.",
-            )
-        )
+        text = f"{least:.4f} to {most:.4f} spikes a neuron and step"
+        findings.append(Finding("good", f"Every layer that can fire does, sparsely: {text}."))
     return findings

@@ -14,6 +14,11 @@ CAPTION = (
     "the right class alone is busy at the bottom. Bad: rows that are busy in every sample, or "
     "layers that are empty."
 )
+READ_OUT = (
+    "Every spike of one sample a class, those that are classified wrong first. {output}, which "
+    "decides, never fires: its membranes are read out, and the item on membranes draws one. Bad: "
+    "rows that are busy in every sample, or layers that are empty."
+)
 SIZE = 3.1, 4.0
 """Height and width of a raster, in inches: three stand in a row on a desk."""
 
@@ -23,14 +28,19 @@ def section(of: Gathered) -> Section:
     facts, ran = of.facts, of.ran
     if ran is None:
         return Section("rasters", "Spikes", CAPTION, lacking=facts.lacking.get("rasters", ""))
-    pictures, rows = [], []
-    names = list(ran.traced.trace.spikes)
+    assert of.network is not None
+    pictures, rows, neurons = [], [], of.network.neurons
+    names = [name for name in ran.traced.trace.spikes if not neurons[name].integrates]
+    if not names:
+        text = "No layer of this network fires: membranes alone are read out."
+        return Section("rasters", "Spikes", text)
+    reads_out = neurons[of.network.output].integrates
     for place, sample in enumerate(ran.shown):
         spikes = {n: int(ran.traced.trace.spikes[n][place].sum()) for n in names}
         counted = ", ".join(f"{name} {count:,}" for name, count in spikes.items())
         text = _words(sample)
         with drawing(None, *SIZE) as ax:
-            plot.raster(ran.traced, place, ax=ax)
+            plot.raster(ran.traced, place, names, ax=ax)
         label = f"{text}; spikes: {counted}"
         pictures.append(Picture(svg(ax, f"raster-{place}", label), f"{text}."))
         label = "" if sample.label is None else str(sample.label)
@@ -47,7 +57,7 @@ def section(of: Gathered) -> Section:
     return Section(
         "rasters",
         "Spikes",
-        CAPTION,
+        READ_OUT.format(output=of.network.output) if reads_out else CAPTION,
         _findings(of),
         pictures,
         (Table("Spikes of the samples that are shown", columns, rows),),
@@ -59,10 +69,10 @@ def section(of: Gathered) -> Section:
 def _words(sample: SampleFacts) -> str:
     where = f"Sample {sample.number:,}"
     if sample.label is None:
-        return f"{where}, taken for {sample.prediction}"
+        return f"{where}, taken for class {sample.prediction}"
     if sample.wrong:
-        return f"{where}, a {sample.label} taken for {sample.prediction}: wrong"
-    return f"{where}, a {sample.label}: right"
+        return f"{where}, class {sample.label} taken for {sample.prediction}: wrong"
+    return f"{where}, class {sample.label}: right"
 
 
 def _left_out(of: Gathered) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from lehr.report.costs import fullest, per_inference
-from lehr.report.facts import TRAINED, Accuracy, Facts
+from lehr.report.facts import Accuracy, Facts
 from lehr.report.gather import Gathered
-from lehr.report.section import Finding, Section, percent, plural
+from lehr.report.section import Finding, Section, percent, plural, sentence
 from lehr.shown import Table, shape_text
 
 CAPTIONS = {
@@ -15,6 +15,10 @@ CAPTIONS = {
     "built. Do not use it.",
     "": "A verdict is given of what was compared in making this report, and of nothing else.",
 }
+SIMULATORS = (
+    "Rates, layers, spikes and distributions (items 4, 5, 6 and 10) are those of the simulator, of "
+    "the network that was to be built; they say nothing of this artefact."
+)
 MICRO, MILLI = 1e6, 1e3
 
 
@@ -24,22 +28,16 @@ def section(of: Gathered) -> Section:
     title = {"PASS": "Verdict: PASS", "FAIL": "Verdict: FAIL", "": "No verdict"}
     mark = {"PASS": "good", "FAIL": "bad", "": "watch"}[facts.verdict.word]
     findings = [Finding(mark, facts.verdict.sentence)]  # type: ignore[arg-type]
+    findings += [Finding("bad", sentence(text)) for text in facts.warnings]
     if facts.verdict.word and not facts.verdict.membranes_shown:
         findings.append(
             Finding("watch", "Membranes were not compared: the target's tool does not show them.")
         )
+    if facts.kind == "artefact" and word == "FAIL":
+        findings.append(Finding("note", SIMULATORS))
     lacking = facts.lacking.get("verdict", "")
     table = Table("In short", ("what", "value"), rows(facts))
     return Section("verdict", title[word], CAPTIONS[word], findings, (), (table,), lacking)
-
-
-def headline(facts: Facts) -> Accuracy | None:
-    """Return the accuracy that speaks for what is reported on: of its integers, of most samples."""
-    own = [each for each in facts.accuracies if each.arm == facts.name]
-    integer = [each for each in own if each.station not in TRAINED]
-    return max(
-        integer or own, key=lambda each: (each.station == "integer", each.samples), default=None
-    )
 
 
 def rows(facts: Facts) -> list[tuple[str, str]]:
@@ -58,7 +56,7 @@ def rows(facts: Facts) -> list[tuple[str, str]]:
         )
     if verdict.misjudged:
         rows.append(("decisions that differ", f"{verdict.misjudged:,}"))
-    if best := headline(facts):
+    if best := facts.headline:
         rows.append(("accuracy", accuracy_text(best)))
     for name, value in (
         ("target", facts.target),
@@ -85,6 +83,13 @@ def accuracy_text(each: Accuracy) -> str:
     around = f"{percent(each.low)} to {percent(each.high)} with 95 % confidence"
     total = plural(each.samples, "sample")
     return f"{percent(each.share)}, {around} ({each.station}, {total}: {each.of})"
+
+
+def with_interval(each: Accuracy) -> str:
+    """Return an accuracy with the ends of its interval, in short."""
+    if not each.samples:
+        return percent(each.share)
+    return f"{percent(each.share)} ({100 * each.low:.2f} to {100 * each.high:.2f})"
 
 
 def cost_rows(facts: Facts) -> list[tuple[str, str]]:
