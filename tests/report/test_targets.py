@@ -86,8 +86,8 @@ def test_the_page_of_an_artefact_says_what_the_target_says(name: str, tmp_path: 
     rows = dict(page.table("verdict", "In short").rows[1:])
     assert ("energy" in rows) == bool(energy)
     if energy:
-        said = float(rows["energy"].partition(" ")[0])
-        assert said == pytest.approx(energy[0] * 1e6, rel=1e-3)
+        microjoules = float(rows["energy"].partition(" ")[0])
+        assert microjoules == pytest.approx(energy[0] * 1e6, rel=1e-3)
     assert rows["target"] == name
     right = int((example.expected.prediction == labels).sum())
     accuracy = {row[1]: row for row in page.table("accuracy", "Accuracies").rows[1:]}
