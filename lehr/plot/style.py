@@ -29,7 +29,7 @@ They are near those of Okabe & Ito 2008, "Color Universal Design", with their li
 middle.
 """
 _STROKES = ("solid", "dashed", "dotted", "dashdot")
-WIDTH = 5.6
+WIDTH = 5.0
 """Inches: on a phone of 400 pixels the text is still read."""
 _DPI = 100
 """Of images in SVG: a raster of many spikes is one."""

@@ -17,7 +17,7 @@ _LONG = 30
 def card(facts: Facts, sections: Sequence[Section]) -> str:
     """Return the card of what a report says."""
     named = {section.key: section for section in sections}
-    parts = [f"# Model card: {escaped(facts.name)}\n", f"{data(facts)}\n"]
+    parts = [f"# Model card: {escaped(facts.title)}\n", f"{data(facts)}\n"]
     for key in KEYS:
         section = named[key]
         parts += [f"## {escaped(section.title)}\n"]

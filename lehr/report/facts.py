@@ -212,6 +212,7 @@ class Facts:
 
     Attributes:
         kind, name: what it is of: a run, a model, an artefact.
+        title: what stands over a page: the name, of a file that many folders have with its folder.
         lehr: the version that wrote it.
         network: None for a float baseline, which has no integer network.
         verdict: what was compared.
@@ -236,6 +237,7 @@ class Facts:
 
     kind: Kind
     name: str
+    title: str
     lehr: str
     verdict: Verdict
     network: NetworkFacts | None = None

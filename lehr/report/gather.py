@@ -40,6 +40,7 @@ from lehr.report.lacking import lacking
 from lehr.report.nodes import layer_facts, network_facts
 from lehr.report.runs import Training, read_training
 from lehr.samples import Samples, open_samples
+from lehr.targets.replanned import MODEL
 from lehr.targets.verification import Around
 
 _AGAIN = "give another file"
@@ -50,6 +51,12 @@ class Source(NamedTuple):
 
     kind: Kind
     path: Path
+
+    @property
+    def title(self) -> str:
+        """Its name; of a `model.nir`, as every model of the zoo is called, with its folder's."""
+        folder = self.path.parent.name
+        return f"{folder}/{MODEL}" if folder and self.path.name == MODEL else self.path.name
 
 
 @dataclass(frozen=True)
@@ -135,6 +142,7 @@ def gather(
     facts = Facts(
         kind=source.kind,
         name=source.path.name,
+        title=source.title,
         lehr=lehr.__version__,
         verdict=verdict,
         network=None if network is None else network_facts(network),

@@ -146,3 +146,15 @@ def test_a_report_without_labels_doubts_nothing(reader: Path) -> None:
     written = api.report(reader, samples(10), output=None)
     assert isinstance(written, Report)
     assert written.facts.warnings == ()
+
+
+def test_a_file_that_every_model_has_is_headed_with_its_folder(
+    reader: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "digits"
+    folder.mkdir()
+    shutil.copy(reader, folder / "model.nir")
+    for path, title in ((folder / "model.nir", "digits/model.nir"), (reader, "reader.nir")):
+        written = api.report(path, output=None)
+        assert (written.facts.title, written.facts.name) == (title, path.name)
+        assert f"<h1>{title}</h1>" in written.html

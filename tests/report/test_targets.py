@@ -74,8 +74,8 @@ def test_the_page_of_an_artefact_says_what_the_target_says(name: str, tmp_path: 
         if (limit := re.search(r"\bof ([\d,]+)", f["unit"]))
     ]
     if limits and not own and missing:
-        said = dict(page.table("verdict", "In short").rows[1:])["share of the device"]
-        assert said.startswith(f"{100 * max(limits):.1f} % of ")
+        share = dict(page.table("verdict", "In short").rows[1:])["share of the device"]
+        assert share.startswith(f"{100 * max(limits):.1f} % of ")
     elif not limits and not own and missing:
         assert "estimate names no amount of the device" in page.items["costs"].text
     energy = [

@@ -134,17 +134,16 @@ def test_damaged_artefacts_and_wrong_inputs_are_refused(tmp_path: Path) -> None:
 # -------------------------------------------------------------------- what it costs
 def test_the_estimate_counts_events_by_hand() -> None:
     net, _ = dense(recurrent=True, biased=False)
-    figures = {
-        figure.name: figure.value
-        for figure in LOIHI.estimate(net, {INPUT: 0.5, "hidden": 0.25, "out": 0.1}).figures
-    }
+    estimate = LOIHI.estimate(net, {INPUT: 0.5, "hidden": 0.25, "out": 0.1}).figures
+    figures = {figure.name: figure.value for figure in estimate}
+    units = {figure.name: figure.unit for figure in estimate}
     events = 0.5 * 24 * 16 + 0.25 * 16 * 16 + 0.25 * 16 * 5
     assert figures["synaptic operations"] == pytest.approx(events)
     messages = 0.5 * 24 + 0.25 * 16 + 0.25 * 16
     assert figures["messages"] == pytest.approx(messages)
     picojoules = 35.5 * events + (51.2 + 21.6) * 21 + 69.3 * (0.25 * 16 + 0.1 * 5) + 111 * messages
     assert figures["energy"] == pytest.approx(picojoules * 20 / 1000)
-    assert figures["cores"] == 2
+    assert (figures["cores"], units["cores"]) == (2, "of 128 cores")
 
 
 def test_the_synapses_of_a_convolution_are_counted_place_by_place() -> None:
