@@ -228,6 +228,7 @@ def epochs_shown(
             bar.update(
                 task,
                 completed=total - pace.remaining,
+                refresh=True,  # every epoch is seen, however short
                 left=duration(pace.left or 0),
                 description=(
                     f"{label}: phase {entry['phase']}, loss {entry['loss']:.4f}, validation "
