@@ -32,11 +32,11 @@ def compare_with(out: Output, net: Network, samples: Samples, run: Run, other: s
         )
         comparison = compare_samples(net, samples, run, expected, advance)
     count = samples.shape[0]
-    out.say(
-        f"against {other}: {comparison}; counts of {count:,} samples are equal"
-        if comparison.equal
-        else f"against {other}: {comparison}"
-    )
+    if not comparison.equal:
+        out.say(f"against {other}: {comparison}")
+    else:
+        traced = comparison if comparison.values else "no trace was kept, none was compared"
+        out.say(f"against {other}: {traced}; counts of {count:,} samples are equal")
     out.facts.update(
         compared=other,
         values=comparison.values,

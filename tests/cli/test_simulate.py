@@ -396,3 +396,21 @@ def test_without_labels_there_are_no_labels_beside_the_classes(
     assert ran.code == 0
     assert "class that won:\n" in ran.out
     assert "label" not in ran.out
+
+
+def test_a_result_without_a_trace_is_compared_by_its_counts(
+    line: Path, lehr: Lehr, tmp_path: Path
+) -> None:
+    command = ("simulate", line / "model.nir", "-i", line / "in.npz")
+    stored = tmp_path / "out.npz"
+    assert lehr(*command, "-o", stored).code == 0
+    ran = lehr(*command, "--compare", stored)
+    assert ran.code == 0
+    assert "no trace was kept, none was compared; counts of 80 samples are equal" in ran.out
+    with np.load(stored) as file:
+        arrays = dict(file)
+    arrays["counts"][3, 1] += 1
+    np.savez(stored, **arrays)
+    ran = lehr(*command, "--compare", stored)
+    assert ran.code == 4
+    assert "neuron 1 spiked" in ran.err
