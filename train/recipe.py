@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from lehr.train.augment import Augment
 from lehr.train.contradictions import contradictions
 from lehr.train.mistakes import Mistakes
 from lehr.train.network_recipe import NetworkRecipe as NetworkRecipe
@@ -17,6 +16,8 @@ from lehr.train.network_recipe import nearest_dyadic as nearest_dyadic
 from lehr.train.strict import Count, Strict
 from lehr.train.threshold import Positive
 from lehr.train.threshold import Threshold as Threshold
+from lehr.train.training_recipe import Finetuning as Finetuning
+from lehr.train.training_recipe import Training as Training
 from lehr.train.transforms import Transform
 
 
@@ -55,66 +56,6 @@ class DataRecipe(Strict):
     downsample: Count = 1
     channels: Annotated[int, Field(ge=1, le=700)] | None = None
     classes: Annotated[int, Field(ge=2)] | None = None
-
-
-class Training(Strict):
-    """Phase A: float batch norm, annealed thresholds.
-
-    Attributes:
-        lr_schedule: `cosine` to 0, `constant`, or `restarts`: cosine to 0 in each of the cycles
-            (phases B and C: always cosine).
-        cycles: into how many equal cycles the schedules named `restarts` divide phase A, the
-            learning rate's and the thresholds' alike.
-        objective: what the output learns, `lehr.train.objective`: `count` or `cross-entropy` of
-            spikes by class, or a `ramp`.
-        clip: what the norm of all gradients together is brought down to, where it is larger; in all
-            phases.
-        clamp: the weights are brought within +-clamp after every update, in all phases.
-        patience: phase A ends after so many epochs without a higher validation accuracy, and its
-            best epoch goes on; `lehr.train.selection`. None: it takes all epochs, and the last goes
-            on.
-        augment: how training images are moved and mirrored, anew in every epoch
-            (`lehr.train.augment`); not at all if None.
-        prune: the share of every layer's weights, the smallest ones, that is 0 when phase A ends
-            (`lehr.train.prune`); None: none.
-        thresholds: `annealed`, or held at every layer's `start` or `final`: the arms that annealing
-            is compared with.
-        rates: the firing rates that the loss asks of the right and of the wrong classes' neurons.
-        threads: what all phases compute with: sums come out in another order with another number of
-            them, and small networks are slower with more.
-        device: `cpu`, `cuda`, or `auto`: a GPU where there is one; another device gives other bits.
-            `lehr.train.device`.
-    """
-
-    epochs: Count
-    batch_size: Count
-    lr: Positive
-    lr_schedule: Literal["cosine", "constant", "restarts"] = "cosine"
-    cycles: Count = 1
-    optimizer: Literal["adam", "sgd"] = "adam"
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    clip: Positive | None = None
-    clamp: Positive | None = None
-    patience: Count | None = None
-    augment: Augment | None = None
-    prune: Annotated[float, Field(gt=0, lt=1)] | None = None
-    thresholds: Literal["annealed", "start", "final"] = "annealed"
-    objective: Literal["count", "cross-entropy", "ramp"] = "count"
-    rates: tuple[float, float] = (0.8, 0.2)
-    threads: Count = 1
-    device: Literal["cpu", "cuda", "auto"] = "cpu"
-
-
-class Finetuning(Strict):
-    """Phases B (integer forward pass, thresholds still learn) and C (thresholds frozen).
-
-    In phase C thresholds are integers.
-    """
-
-    epochs: Annotated[int, Field(ge=0)]
-    frozen_epochs: Annotated[int, Field(ge=0)]
-    lr: Positive
-    threshold_lr: Positive
 
 
 class Recipe(Strict):
