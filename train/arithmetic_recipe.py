@@ -17,7 +17,7 @@ from lehr.arithmetic import (
 )
 from lehr.machines import MACHINES
 from lehr.spelling import one_of
-from lehr.train.strict import Strict
+from lehr.strict import Strict
 
 FIELDS = ("decay_form", "rounding", "reset", "reset_timing", "fires", "overflow", "state_bits")
 """The fields of `lehr.arithmetic.Arithmetic` that stand here.

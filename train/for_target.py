@@ -16,12 +16,12 @@ from pydantic import ValidationError
 
 from lehr.errors import NotMappable, UsageError
 from lehr.machines import MACHINES
+from lehr.mistakes import mistakes
 from lehr.network import Network
 from lehr.targets import registry
 from lehr.targets.contract import Target
 from lehr.targets.training_form import Share, TrainingForm, said_by
 from lehr.train.data import Dataset
-from lehr.train.mistakes import mistakes
 from lehr.train.recipe import Recipe
 from lehr.train.stand_in import stand_in
 from lehr.train.updates import decay_parameters

@@ -9,9 +9,9 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from lehr.arithmetic import MAX_FRACTION_BITS, MAX_SHIFT
+from lehr.strict import Count, Strict
 from lehr.train.arithmetic_recipe import ArithmeticRecipe
 from lehr.train.shares import Shares
-from lehr.train.strict import Count, Strict
 from lehr.train.threshold import Positive, Threshold
 from lehr.weights import WeightKind
 

@@ -9,11 +9,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from lehr.mistakes import Mistakes
+from lehr.strict import Count, Strict
 from lehr.train.contradictions import contradictions
-from lehr.train.mistakes import Mistakes
 from lehr.train.network_recipe import NetworkRecipe as NetworkRecipe
 from lehr.train.network_recipe import nearest_dyadic as nearest_dyadic
-from lehr.train.strict import Count, Strict
 from lehr.train.threshold import Positive
 from lehr.train.threshold import Threshold as Threshold
 from lehr.train.training_recipe import Finetuning as Finetuning

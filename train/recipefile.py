@@ -11,10 +11,11 @@ from pydantic import ValidationError
 
 from lehr.errors import FileRefused, UsageError
 from lehr.leftovers import recover
+from lehr.mistakes import mistakes
 from lehr.reading import read_text
 from lehr.spelling import nearest
+from lehr.toml import table_of
 from lehr.train.bundled import bundled as bundled
-from lehr.train.mistakes import mistakes
 from lehr.train.recipe import Recipe
 
 RECIPE_BYTES = 1 << 20
@@ -54,14 +55,7 @@ def load(source: str, overrides: tuple[str, ...] = ()) -> Recipe:
 
 def parse(text: str, source: str, overrides: tuple[str, ...] = ()) -> Recipe:
     """Make a recipe from TOML text; `source` names it in messages."""
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"recipe {source} is not TOML: {error}; correct it there") from None
-    except RecursionError:
-        raise UsageError(
-            f"recipe {source} nests deeper than a recipe does; correct it there"
-        ) from None
+    table = table_of(text, f"recipe {source}")
     wrong = [sentence for override in overrides if (sentence := _assign(table, override))]
     try:
         recipe = Recipe.model_validate(table)

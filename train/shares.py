@@ -7,8 +7,8 @@ import numpy.typing as npt
 from pydantic import model_validator
 
 from lehr.nodes import Int32Array
+from lehr.strict import Count, Strict
 from lehr.targets.training_form import Share
-from lehr.train.strict import Count, Strict
 
 
 class Shares(Strict):

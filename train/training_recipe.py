@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from lehr.strict import Count, Strict
 from lehr.train.augment import Augment
-from lehr.train.strict import Count, Strict
 from lehr.train.threshold import Positive
 
 

@@ -72,7 +72,7 @@ def recipes_and_files(ctx: typer.Context, incomplete: str) -> Iterator[Offer]:
 @_silent
 def recipe_keys(ctx: typer.Context, incomplete: str) -> Iterator[Offer]:  # noqa: ARG001
     """Offer the keys of any recipe, and those in the lists of the recipe that the command names."""
-    from lehr.train.mistakes import keys
+    from lehr.mistakes import keys
     from lehr.train.recipe import Recipe
 
     known = list(dict.fromkeys((*keys(Recipe), *_keys_in(_first(ctx, "recipe")))))

@@ -1,4 +1,4 @@
-"""The common base of a recipe's tables."""
+"""The common base of tables that users write: of recipes, and of the descriptions of devices."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class Strict(BaseModel):
-    """A table of a recipe: no other keys, and no change after it is read."""
+    """A table: no other keys, and no change after it is read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

@@ -1,4 +1,7 @@
-"""The mistakes in a recipe, in sentences: each with its place, and what would be right."""
+"""The mistakes in a table of keys, in sentences: each with its place, and what would be right.
+
+The tables are recipes, and the descriptions of devices.
+"""
 
 from __future__ import annotations
 
@@ -37,35 +40,38 @@ _REMEDIES: Mapping[str, str] = {
 
 
 class Mistakes(ValueError):
-    """Sentences, each about one mistake in a recipe that its keys make together."""
+    """Sentences, each about one mistake in a table that its keys make together."""
 
     def __str__(self) -> str:
         return "; ".join(self.args)
 
 
-def mistakes(error: ValidationError, recipe: type[BaseModel]) -> list[str]:
-    """One sentence for each mistake in a recipe.
+def mistakes(error: ValidationError, table: type[BaseModel], whole: str = "recipe") -> list[str]:
+    """One sentence for each mistake in a table.
 
     Args:
         error: what pydantic reports of it.
-        recipe: the class of recipes, which knows the keys that there are.
+        table: the class of such tables, which knows the keys that there are.
+        whole: a word for the whole table.
     """
     return list(
-        dict.fromkeys(sentence for each in error.errors() for sentence in _sentences(each, recipe))
+        dict.fromkeys(
+            sentence for each in error.errors() for sentence in _sentences(each, table, whole)
+        )
     )
 
 
-def _sentences(error: ErrorDetails, recipe: type[BaseModel]) -> list[str]:
+def _sentences(error: ErrorDetails, table: type[BaseModel], whole: str) -> list[str]:
     cause = error.get("ctx", {}).get("error")
-    return list(cause.args) if isinstance(cause, Mistakes) else [_sentence(error, recipe)]
+    return list(cause.args) if isinstance(cause, Mistakes) else [_sentence(error, table, whole)]
 
 
-def _sentence(error: ErrorDetails, recipe: type[BaseModel]) -> str:
-    models, parts = _walk(error["loc"], recipe)
+def _sentence(error: ErrorDetails, table: type[BaseModel], whole: str) -> str:
+    models, parts = _walk(error["loc"], table)
     where, given, context = ".".join(parts), error["input"], error.get("ctx", {})
     match error["type"]:
         case "extra_forbidden":
-            return f"unknown key '{where}' (value {given!r}); {_other_key(parts, models, recipe)}"
+            return f"unknown key '{where}' (value {given!r}); {_other_key(parts, models, table)}"
         case "missing":
             return f"'{where}' is missing; add it"
         case "union_tag_invalid":
@@ -89,8 +95,7 @@ def _sentence(error: ErrorDetails, recipe: type[BaseModel]) -> str:
                 )
             return f"'{where}' is {given!r}; {remedy}"
     return (
-        f"'{where or 'recipe'}' is {given!r}: {error['msg'].removeprefix('Value error, ')}; "
-        "correct it"
+        f"'{where or whole}' is {given!r}: {error['msg'].removeprefix('Value error, ')}; correct it"
     )
 
 
@@ -99,13 +104,13 @@ def _plain(value: Any) -> Any:
 
 
 def _walk(
-    location: tuple[int | str, ...], recipe: type[BaseModel]
+    location: tuple[int | str, ...], table: type[BaseModel]
 ) -> tuple[list[type[BaseModel]], list[str]]:
     """Follow pydantic's location: the classes the last key is in, and the keys as one writes them.
 
     Between them pydantic names the member of a union that it took, which is no key.
     """
-    models: list[type[BaseModel]] = [recipe]
+    models: list[type[BaseModel]] = [table]
     inside, parts = list(models), list[str]()
     for part in location:
         chosen = [model for model in inside if part in _tags(model)]
@@ -143,11 +148,11 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models(argument)
 
 
-def _other_key(parts: list[str], models: list[type[BaseModel]], recipe: type[BaseModel]) -> str:
+def _other_key(parts: list[str], models: list[type[BaseModel]], table: type[BaseModel]) -> str:
     """Return the key that was probably meant: a similar one beside it, or the same elsewhere."""
     prefix = "".join(f"{part}." for part in parts[:-1])
     similar = nearest(parts[-1], [name for model in models for name in model.model_fields], prefix)
-    elsewhere = [path for path in keys(recipe) if path.rpartition(".")[2] == parts[-1]]
+    elsewhere = [path for path in keys(table) if path.rpartition(".")[2] == parts[-1]]
     if similar or not elsewhere:
         return similar or "remove it or correct its spelling"
     return f"did you mean {elsewhere[0]!r}?"
