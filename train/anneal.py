@@ -175,10 +175,26 @@ class Annealer:
 
 def learning_rate(optimizer: Optimizer, training: Training, batches: int) -> LRScheduler:
     """Return the learning rate's schedule over phase A, to be stepped after each of its batches."""
-    if training.lr_schedule == "cosine":
+    if training.lr_schedule == "cosine" and not training.warmup:
         return CosineAnnealingLR(optimizer, batches)
-    if training.lr_schedule == "constant":
-        return LambdaLR(optimizer, lambda _: 1.0)
     return LambdaLR(
-        optimizer, lambda batch: 1 - cosine(cycle_position(batch, batches, training.cycles))
+        optimizer,
+        lambda batch: _warmth(training, batch, batches) * _share_of_rate(training, batch, batches),
     )
+
+
+def _warmth(training: Training, batch: int, batches: int) -> float:
+    """Return the share of the scheduled rate that a batch, from 0, learns with in the warm-up.
+
+    On a straight line: 1/n in the first of n batches, 1 in the last. The schedule runs beside it.
+    """
+    warm = round(training.warmup * batches)
+    return (batch + 1) / warm if batch < warm else 1.0
+
+
+def _share_of_rate(training: Training, batch: int, batches: int) -> float:
+    """Return the share of `lr` that the schedule leaves a batch, from 0."""
+    if training.lr_schedule == "constant":
+        return 1.0
+    cycles = training.cycles if training.lr_schedule == "restarts" else 1
+    return 1 - cosine(cycle_position(batch, batches, cycles))

@@ -22,6 +22,7 @@ import numpy as np
 import snntorch.functional
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from lehr.errors import UsageError
 from lehr.train.data import Dataset
@@ -82,7 +83,7 @@ class Classes(Objective):
 
 
 class Count(Classes):
-    """Spikes are counted, by class; `loss_of` is one of snnTorch's losses of spikes."""
+    """Spikes are counted, by class; `loss_of` is a loss of spikes `[T, N, classes]`."""
 
     def __init__(self, classes: int, loss_of: Callable[[Tensor, Tensor], Tensor]) -> None:
         super().__init__(classes)
@@ -100,9 +101,9 @@ class Count(Classes):
 class Membrane(Classes):
     """The membranes of integrators are read out: `last`, `sum` or `max` of all steps, by class."""
 
-    def __init__(self, classes: int, readout: str) -> None:
+    def __init__(self, classes: int, readout: str, label_smoothing: float = 0.0) -> None:
         super().__init__(classes)
-        self.readout = readout
+        self.readout, self.label_smoothing = readout, label_smoothing
 
     def loss(self, spikes: Sequence[Tensor], membranes: Tensor, labels: Tensor) -> Tensor:
         """Return the cross-entropy of the scores.
@@ -110,9 +111,10 @@ class Membrane(Classes):
         Of sums it takes the means, so that a gain means the same for any number of steps.
         """
         scores = self.scores(spikes, membranes).flatten(1)
-        return torch.nn.functional.cross_entropy(
+        return functional.cross_entropy(
             (scores / len(membranes) if self.readout == "sum" else scores).to(membranes.dtype),
             labels,
+            label_smoothing=self.label_smoothing,
         )
 
     def scores(self, spikes: Sequence[Tensor], membranes: Tensor) -> Tensor:  # noqa: ARG002
@@ -145,7 +147,7 @@ class Ramp(Objective):
         """Mean square distance from the ramp."""
         step = torch.arange(len(membranes), device=membranes.device)[:, None]
         ramp = torch.where(step <= labels, self.top * step / labels, 0.0)
-        return torch.nn.functional.mse_loss(membranes.flatten(1), ramp)
+        return functional.mse_loss(membranes.flatten(1), ramp)
 
     def right(self, spikes: Sequence[Tensor], membranes: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002
         """Return where the output fires once, alone, near the step that is the label."""
@@ -166,9 +168,16 @@ def objective(recipe: Recipe, data: Dataset) -> Objective:
             snntorch.functional.mse_count_loss(correct_rate=right, incorrect_rate=wrong),
         )
     if recipe.network.integrator is not None:
-        return Membrane(data.classes, recipe.network.integrator.readout)
+        return Membrane(
+            data.classes, recipe.network.integrator.readout, recipe.train.label_smoothing
+        )
     if recipe.train.objective == "cross-entropy":
-        return Count(data.classes, snntorch.functional.ce_count_loss())
+        return Count(
+            data.classes,
+            lambda spikes, labels: functional.cross_entropy(
+                spikes.sum(0), labels, label_smoothing=recipe.train.label_smoothing
+            ),
+        )
     labels = np.concatenate([split.y for split in (data.train, data.validation, data.test)])
     if labels.min() < 1 or labels.max() >= recipe.network.steps:
         raise UsageError(

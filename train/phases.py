@@ -16,11 +16,12 @@ from typing import ClassVar, Generic, TypeVar
 
 import torch
 from torch import nn
-from torch.optim import SGD, Adam, Optimizer
+from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 
 from lehr.train.anneal import Annealer, learning_rate
 from lehr.train.model import FloatNet
+from lehr.train.optimizers import optimizer_of
 from lehr.train.prune import Pruner
 from lehr.train.recipe import Recipe, Training
 from lehr.train.selection import arrived
@@ -129,11 +130,7 @@ class PhaseA(Phase[FloatNet]):
         outputs = None if output.integrates else math.prod(output.shape)
         self._annealer = Annealer(self._thresholds, self._schedules, training, total, outputs)
         self._pruner = Pruner(model.quantized, training.prune, total)
-        optimizer: Optimizer
-        if training.optimizer == "adam":
-            optimizer = Adam(model.parameters(), training.lr)
-        else:
-            optimizer = SGD(model.parameters(), training.lr, training.momentum)
+        optimizer = optimizer_of(training, model)
         super().__init__(
             training, model, training.epochs, learning_rate(optimizer, training, total)
         )

@@ -16,6 +16,7 @@ from lehr.train.network_recipe import NetworkRecipe as NetworkRecipe
 from lehr.train.network_recipe import nearest_dyadic as nearest_dyadic
 from lehr.train.threshold import Positive
 from lehr.train.threshold import Threshold as Threshold
+from lehr.train.training_contradictions import training_contradictions
 from lehr.train.training_recipe import Finetuning as Finetuning
 from lehr.train.training_recipe import Training as Training
 from lehr.train.transforms import Transform
@@ -78,6 +79,12 @@ class Recipe(Strict):
     @model_validator(mode="after")
     def _network_holds(self) -> Recipe:
         if wrong := contradictions(self.network):
+            raise Mistakes(*wrong)
+        return self
+
+    @model_validator(mode="after")
+    def _training_holds(self) -> Recipe:
+        if wrong := training_contradictions(self.train, self.network):
             raise Mistakes(*wrong)
         return self
 

@@ -17,6 +17,12 @@ class Training(Strict):
     Attributes:
         lr_schedule: `cosine` to 0, `constant`, or `restarts`: cosine to 0 in each of the cycles
             (phases B and C: always cosine).
+        warmup: the share of phase A in which the learning rate first rises to what its schedule
+            says, on a straight line from 0.
+        optimizer: of phase A (phases B and C: always Adam).
+        momentum: of `sgd`.
+        weight_decay: of `adamw`, which takes of the weights alone; torch's 0.01 if None.
+            `lehr.train.optimizers`.
         cycles: into how many equal cycles the schedules named `restarts` divide phase A, the
             learning rate's and the thresholds' alike.
         objective: what the output learns, `lehr.train.objective`: `count` or `cross-entropy` of
@@ -33,6 +39,8 @@ class Training(Strict):
             (`lehr.train.prune`); None: none.
         thresholds: `annealed`, or held at every layer's `start` or `final`: the arms that annealing
             is compared with.
+        label_smoothing: the share of a label that the loss spreads evenly over all classes; of
+            cross-entropy alone.
         rates: the firing rates that the loss asks of the right and of the wrong classes' neurons.
         threads: what all phases compute with: sums come out in another order with another number of
             them, and small networks are slower with more.
@@ -44,9 +52,11 @@ class Training(Strict):
     batch_size: Count
     lr: Positive
     lr_schedule: Literal["cosine", "constant", "restarts"] = "cosine"
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.0
     cycles: Count = 1
-    optimizer: Literal["adam", "sgd"] = "adam"
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    weight_decay: Annotated[float, Field(ge=0)] | None = None
     clip: Positive | None = None
     clamp: Positive | None = None
     patience: Count | None = None
@@ -54,6 +64,7 @@ class Training(Strict):
     prune: Annotated[float, Field(gt=0, lt=1)] | None = None
     thresholds: Literal["annealed", "start", "final"] = "annealed"
     objective: Literal["count", "cross-entropy", "ramp"] = "count"
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     rates: tuple[float, float] = (0.8, 0.2)
     threads: Count = 1
     device: Literal["cpu", "cuda", "auto"] = "cpu"

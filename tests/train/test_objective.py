@@ -12,7 +12,7 @@ from tiny import tiny_recipe
 
 from lehr.errors import UsageError
 from lehr.train.data import Dataset, Split, load_dataset
-from lehr.train.objective import Ramp, objective
+from lehr.train.objective import Membrane, Ramp, objective
 from lehr.train.recipe import DataRecipe, Recipe
 from lehr.train.recipefile import load
 
@@ -54,6 +54,28 @@ def test_counts() -> None:
     expected = -torch.log_softmax(counts.float(), 1)[[0, 1], labels].mean()
     assert float(entropy.loss([fired], fired, labels)) == pytest.approx(float(expected))
     assert entropy.right([fired], fired, labels).tolist() == [True, False]
+
+
+def test_smoothed_labels_leave_a_share_to_all_classes() -> None:
+    labels, share = torch.tensor([0, 1]), 0.2
+    fired = (torch.arange(5)[:, None, None] < torch.tensor([[3, 0, 1, 0], [2, 2, 0, 0]])).float()
+    wanted = torch.full((2, 4), share / 4)
+    wanted[[0, 1], labels] += 1 - share
+    recipe = with_objective(tiny_recipe(), "cross-entropy")
+    recipe = recipe.model_copy(
+        update={"train": recipe.train.model_copy(update={"label_smoothing": share})}
+    )
+    smooth = objective(recipe, labelled(0, 1))
+    chances = torch.log_softmax(fired.sum(0), 1)
+    assert float(smooth.loss([fired], fired, labels)) == pytest.approx(
+        -float((wanted * chances).sum(1).mean())
+    )
+    membranes = torch.randn(5, 2, 4, generator=torch.Generator().manual_seed(0))
+    for readout, scores in (("last", membranes[-1]), ("sum", membranes.mean(0))):
+        goal = Membrane(4, readout, share)
+        assert float(goal.loss([], membranes, labels)) == pytest.approx(
+            -float((wanted * torch.log_softmax(scores, 1)).sum(1).mean())
+        )
 
 
 def test_ramp_is_followed_up_to_the_label_and_is_0_after_it() -> None:
