@@ -89,7 +89,7 @@ def prepared(case: Case) -> tuple[FloatNet, Tensor, Tensor]:
     for layer, block in enumerate(net.layers):
         low, high = 0.0, 1e4
         for _ in range(20):
-            block.threshold.fill_((low + high) / 2)
+            block.neurons.threshold.fill_((low + high) / 2)
             with torch.no_grad():
                 quiet = float(net.run(x[:4])[0][layer].mean()) < FIRING
             low, high = (low, (low + high) / 2) if quiet else ((low + high) / 2, high)
@@ -100,9 +100,9 @@ def plain(net: FloatNet) -> Callable[[Tensor], Tensor]:
     """Return the same network, step by step."""
     neurons = [
         snntorch.Leaky(
-            beta=block.beta,
-            threshold=float(block.threshold),
-            spike_grad=surrogate.fast_sigmoid(block.slope),
+            beta=block.neurons.beta,
+            threshold=float(block.neurons.threshold),
+            spike_grad=surrogate.fast_sigmoid(block.neurons.slope),
         )
         for block in net.layers
     ]

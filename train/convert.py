@@ -2,40 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import cast
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from lehr.arithmetic import Arithmetic
 from lehr.errors import NotMappable
-from lehr.export.fold import Affine
 from lehr.export.latent import Latent
-from lehr.network import (
-    INPUT,
-    OUTPUT,
-    Conv2d,
-    Edge,
-    Flatten,
-    Input,
-    Linear,
-    Network,
-    Neuron,
-    Readout,
-    SumPool2d,
-)
-from lehr.nodes import InputKind, Node, Shape
+from lehr.network import Input, Network, Readout
+from lehr.nodes import InputKind, Shape
+from lehr.train.converted_layers import Chain
+from lehr.train.converted_neurons import FoldedNeurons, fold_neurons, shared_neurons
 from lehr.train.finite import require_finite
-from lehr.train.folding import THRESHOLD_MAX, TwinFold, fold_for_twin
+from lehr.train.folding import TwinFold
 from lehr.train.layers import Quantized
-from lehr.train.model import Block, FloatNet
+from lehr.train.model import FloatNet
 from lehr.train.network_recipe import Conv
 from lehr.train.recipe import Recipe
-from lehr.train.shares import Shares
 from lehr.train.twin import Twin
-from lehr.train.updates import LayerUpdate
 from lehr.widths import analyse, fit_state_bits
 
 
@@ -61,80 +46,39 @@ def convert(model: FloatNet, recipe: Recipe, shape: Shape, kind: InputKind) -> C
         UsageError: when a number of the model is not finite.
     """
     require_finite(model.trained(), "where it is folded")
-    shares = recipe.network.thresholds
-    nodes: dict[str, Node] = {}
+    net_recipe = recipe.network
+    chain = Chain(shape)
     latents: dict[str, Latent] = {}
-    folds: dict[str, TwinFold] = {}
-    updates: dict[str, LayerUpdate] = {}
-    units: dict[str, float] = {}
-    path = [INPUT]
+    layers: dict[str, FoldedNeurons] = {}
     for number, (block, layer) in enumerate(
-        zip(model.layers, recipe.network.layers, strict=True), start=1
+        zip(model.layers, net_recipe.layers, strict=True), start=1
     ):
         assert isinstance(block.weight, Quantized)
         weight, quantizer = block.weight.weight.detach(), block.weight.quantizer
         area = layer.pool**2 if isinstance(layer, Conv) else 1
         scale = model.full_scale if number == 1 else 1
         step = quantizer.step(weight)
-        affine = _affine(block)
-        gain = affine.gain * (1.0 if step is None else float(step.detach())) / (area * scale)
-        # of an integrator, the rounding of biases asks for fraction bits
-        theta = 1.0 if block.integrates else float(block.threshold)
+        one = 1.0 if step is None else float(step.detach())
         try:
-            fold = fold_for_twin(
-                Affine(gain, affine.offset),
-                theta,
-                block.update.fraction_bits,
-                shares.most(THRESHOLD_MAX),
-            )
+            folded = fold_neurons(block, one, area * scale, net_recipe.thresholds)
         except NotMappable as error:
             raise NotMappable(f"layer {number}: {error}") from None
-        folded = fold.layer
-        latent = quantizer.frozen(_flip(weight, torch.from_numpy(folded.sign)))
-        declared = quantizer.kind
-        levels = latent.levels(declared)
-        if isinstance(layer, Conv):
-            name = f"conv{number}"
-            nodes[name] = Conv2d(
-                levels, (layer.stride, layer.stride), (layer.padding, layer.padding), kind=declared
-            )
-            path.append(name)
-            if layer.pool > 1:
-                nodes[f"pool{number}"] = SumPool2d(
-                    (layer.pool, layer.pool), (layer.pool, layer.pool)
-                )
-                path.append(f"pool{number}")
-        else:
-            name = f"fc{number}"
-            if (number > 1 and isinstance(recipe.network.layers[number - 2], Conv)) or (
-                number == 1 and len(shape) > 1
-            ):
-                nodes["flatten"] = Flatten()
-                path.append("flatten")
-            nodes[name] = Linear(levels, declared)
-            path.append(name)
-        neuron = f"li{number}" if block.integrates else f"lif{number}"
-        path.append(neuron)
-        latents[name], folds[neuron], updates[neuron] = latent, fold, block.update
-        units[neuron] = (
-            2.0 ** round(float(np.log2(np.median(folded.scale)))) / 2.0**folded.fraction_bits
-        )
-    nodes |= _neurons(folds, updates, shares)
-    edges: tuple[Edge, ...] = tuple(zip(path, [*path[1:], OUTPUT], strict=True))
-    net = Network(nodes, edges, Input(shape, kind), recipe.network.steps, _readout(recipe))
+        latent = quantizer.frozen(_flip(weight, torch.from_numpy(folded.fold.layer.sign)))
+        latents[chain.put_weights(number, layer, latent, quantizer.kind)] = latent
+        layers[chain.put(f"li{number}" if block.integrates else f"lif{number}", None)] = folded
+    nodes = chain.nodes | shared_neurons(layers, net_recipe.thresholds)
+    net = Network(nodes, chain.edges, Input(shape, kind), net_recipe.steps, _readout(recipe))
     analyse(net).require_float32()
-    net_recipe = recipe.network
-    in_thresholds = net_recipe.slope_in == "thresholds"
     twin = Twin(
         net,
         latents=latents,
-        units=units,
+        units={name: folded.unit for name, folded in layers.items()},
         slope=net_recipe.slope,
-        slope_in_thresholds=in_thresholds,
-        shares=shares,
+        slope_in_thresholds=net_recipe.slope_in == "thresholds",
+        shares=net_recipe.thresholds,
         biases=net_recipe.biases,
     )
-    return Converted(twin, folds)
+    return Converted(twin, {name: folded.fold for name, folded in layers.items()})
 
 
 def finished(twin: Twin, recipe: Recipe) -> Network:
@@ -151,41 +95,6 @@ def finished(twin: Twin, recipe: Recipe) -> Network:
         if given is not None and given.keeps_widths
         else fit_state_bits(twin.network())
     )
-
-
-def _neurons(
-    folds: dict[str, TwinFold], updates: dict[str, LayerUpdate], shares: Shares
-) -> dict[str, Neuron]:
-    """Return the layers of neurons, their thresholds shared and on their grid."""
-    firing = {name: fold.layer for name, fold in folds.items() if not updates[name].integrates}
-    if (
-        shares.share == "network"
-        and len(np.unique(np.concatenate([layer.scale for layer in firing.values()]))) > 1
-    ):
-        raise NotMappable(
-            "network.thresholds.share is 'network', but a weight is worth different amounts in "
-            "different layers, as pixels or steps of "
-            "weights make it; give spikes to the network, or each layer a threshold of its own"
-        )
-    thresholds = shares.shared(
-        {name: layer.threshold for name, layer in firing.items()}, THRESHOLD_MAX
-    )
-    neurons = {}
-    for name, fold in folds.items():
-        arithmetic, layer = updates[name].arithmetic, fold.layer
-        if isinstance(arithmetic, Arithmetic):
-            arithmetic = replace(arithmetic, fraction_bits=layer.fraction_bits)
-        parameters = {
-            which: np.full(len(layer.bias), value, np.int32)
-            for which, value in updates[name].parameters.items()
-        }
-        neurons[name] = Neuron(
-            thresholds.get(name, np.zeros_like(layer.threshold)),
-            layer.bias,
-            arithmetic,
-            parameters=parameters,
-        )
-    return neurons
 
 
 def _readout(recipe: Recipe) -> Readout:
@@ -205,17 +114,3 @@ def _flip(latent: Tensor, signs: Tensor) -> Tensor:
     """
     negated = torch.where(latent == 0, -torch.finfo(latent.dtype).tiny, -latent)
     return torch.where(signs.view(-1, *[1] * (latent.ndim - 1)) < 0, negated, latent)
-
-
-def _affine(block: Block) -> Affine:
-    norm = block.norm
-    if not isinstance(norm, nn.modules.batchnorm._BatchNorm):
-        return Affine(
-            np.full(block.shape[0], float(block.gain.detach())),
-            block.bias.detach().double().numpy(),
-        )
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    parameters = (norm.weight, norm.bias, norm.running_mean, norm.running_var)
-    weight, bias, mean, variance = (value.detach().double().numpy() for value in parameters)
-    return Affine.batch_norm(weight, bias, mean, variance, norm.eps)

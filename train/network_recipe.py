@@ -89,6 +89,9 @@ class Integrator(_Layer):
     readout: Literal["last", "sum", "max"] = "sum"
 
 
+Layer = Conv | Linear | Integrator
+
+
 class NetworkRecipe(Strict):
     """The network: how long it runs, how it leaks, and its layers.
 
@@ -127,7 +130,7 @@ class NetworkRecipe(Strict):
     init: Literal["kaiming", "glorot"] = "kaiming"
     weight_step: Literal["learned", "fixed"] | None = None
     layers: Annotated[
-        tuple[Annotated[Conv | Linear | Integrator, Field(discriminator="type")], ...],
+        tuple[Annotated[Layer, Field(discriminator="type")], ...],
         Field(min_length=1),
     ]
 

@@ -121,7 +121,9 @@ class PhaseA(Phase[FloatNet]):
         """Take over a new model, in epochs of `batches` batches."""
         training, output = recipe.train, model.layers[-1]
         total = training.epochs * batches
-        self._thresholds = [block.threshold for block in model.layers if not block.integrates]
+        self._thresholds = [
+            block.neurons.threshold for block in model.layers if not block.integrates
+        ]
         self._schedules, self._batches, self.patience = (
             recipe.network.annealed,
             batches,

@@ -42,7 +42,7 @@ def stand_in(recipe: Recipe, data: Dataset) -> Network:
         for block, layer in zip(model.layers, recipe.network.layers, strict=True):
             if not isinstance(layer, Integrator):
                 at_start = recipe.train.thresholds == "start" or layer.threshold.final is None
-                block.threshold.fill_(
+                block.neurons.threshold.fill_(
                     layer.threshold.start if at_start else layer.threshold.final or 0.0
                 )
         if recipe.train.prune is not None:

@@ -78,7 +78,7 @@ def test_thresholds_that_have_arrived_or_are_held_are_none(overrides: tuple[str,
 
 def _guessing(trained: Trained) -> FloatNet:
     """The network with an output that fires always, so that class 0 wins."""
-    trained.model.layers[-1].threshold.fill_(-100.0)
+    trained.model.layers[-1].neurons.threshold.fill_(-100.0)
     return trained.model
 
 
@@ -117,8 +117,8 @@ def test_neurons_that_never_or_always_fire_are_counted_with_the_key_to_change() 
     recipe = _tiny("train.epochs=1")
     trained = train(recipe, _data())
     assert not _about("fired on", trained.warnings)
-    trained.model.layers[1].threshold.fill_(1e6)
-    trained.model.layers[2].threshold.fill_(-100.0)
+    trained.model.layers[1].neurons.threshold.fill_(1e6)
+    trained.model.layers[2].neurons.threshold.fill_(-100.0)
     assert _about("fired on", concerns(recipe, trained.model, trained.metrics, _data())) == [
         "lif2: 32 of 32 neurons (100 %) never fired on the 300 validation samples; lower "
         "network.layers.1.threshold.final (now 1) or network.layers.1.threshold.start (now 0.5), "
@@ -145,7 +145,7 @@ def test_neurons_that_never_or_always_fire_are_counted_with_the_key_to_change() 
 def test_the_key_is_one_of_the_schedule(threshold: str, way_out: str) -> None:
     recipe = _tiny(f"network.layers.1.threshold={threshold}")
     model = FloatNet(recipe.network, _data().shape).eval()
-    model.layers[1].threshold.fill_(1e6)
+    model.layers[1].neurons.threshold.fill_(1e6)
     metrics = [
         {"phase": "A", "epoch": 1, "candidate": False, "thresholds": [1.0, 1.0, 3.0]},
     ]

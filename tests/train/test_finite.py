@@ -259,7 +259,7 @@ def test_a_recipe_ends_in_the_epoch_in_which_a_weight_is_none(
             "layer 1: its norm.running_var is not finite (infinite) where it is",
         ),
         (
-            lambda net: net.layers[2].threshold.fill_(NAN),
+            lambda net: net.layers[2].neurons.threshold.fill_(NAN),
             "layer 3: its threshold is not finite (NaN) where it is folded",
         ),
     ],

@@ -128,7 +128,7 @@ def test_gradients_reach_gain_bias_and_weights() -> None:
     assert len(spikes) == 2
     Membrane(10, "sum").loss(spikes, membranes, torch.arange(16) % 10).backward()
     last = net.layers[-1]
-    for parameter in (last.gain, last.bias, *net.weights.values()):
+    for parameter in (last.neurons.gain, last.neurons.bias, *net.weights.values()):
         assert parameter.grad is not None
         assert bool(parameter.grad.any())
 

@@ -39,7 +39,7 @@ def _net(dropout: float, **keys: Any) -> FloatNet:
 def test_dropout_takes_currents_anew_in_every_step(held: bool) -> None:
     net, x = _net(0.25), torch.ones((3, 9) if held else (3, 5, 9))
     with torch.no_grad():
-        net.layers[0].bias.fill_(0.5)
+        net.layers[0].neurons.bias.fill_(0.5)
     kept = net.eval().run(x)[1]  # beta is 0, and nothing fires: membranes are currents
     dropped = net.train().run(x)[1]
     assert kept.abs().min() >= 0.5
@@ -162,6 +162,6 @@ def test_held_samples_take_no_test_steps() -> None:
 
 
 def test_float_beta_is_the_float_arm_s_alone() -> None:
-    assert _net(0.0, beta="1/2", float_beta=0.3).layers[0].beta == 0.5
-    assert _net(0.0, beta="1/2", float_beta=0.3, weights="float").layers[0].beta == 0.3
-    assert _net(0.0, beta="1/2", weights="float").layers[0].beta == 0.5
+    assert _net(0.0, beta="1/2", float_beta=0.3).layers[0].neurons.beta == 0.5
+    assert _net(0.0, beta="1/2", float_beta=0.3, weights="float").layers[0].neurons.beta == 0.3
+    assert _net(0.0, beta="1/2", weights="float").layers[0].neurons.beta == 0.5
