@@ -5,58 +5,21 @@ The recipe, the data and the seed give the run, bit for bit.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
 from lehr.mistakes import Mistakes
-from lehr.strict import Count, Strict
+from lehr.strict import Strict
 from lehr.train.contradictions import contradictions
+from lehr.train.data_recipe import DataRecipe as DataRecipe
+from lehr.train.data_recipe import data_contradictions
 from lehr.train.network_recipe import NetworkRecipe as NetworkRecipe
 from lehr.train.network_recipe import nearest_dyadic as nearest_dyadic
-from lehr.train.threshold import Positive
 from lehr.train.threshold import Threshold as Threshold
 from lehr.train.training_contradictions import training_contradictions
 from lehr.train.training_recipe import Finetuning as Finetuning
 from lehr.train.training_recipe import Training as Training
-from lehr.train.transforms import Transform
-
-
-class DataRecipe(Strict):
-    """Data set of a recipe: its name, how much of it (all if None), and how it becomes input.
-
-    Attributes:
-        path: of the file of a user's own data.
-        seed: of the validation split, and of rate coding; not the run's, so that runs of several
-            seeds train on the same samples.
-        encoding: how pixels become spikes; `current` leaves them as they are.
-        steps: T of events and of encoded pixels, which `network.steps` must equal; None where a
-            sample is held for all steps.
-        test_steps: T of the validation and the test samples of event data, which `network.steps`
-            then equals; `steps` if None.
-        step_ms: length of a step into which events are gathered, in milliseconds.
-        transforms: of an event camera's recordings, in this order, before anything else;
-            `lehr.train.transforms`.
-        downsample: how many pixels of an event camera make one, in rows and in columns.
-        channels: into how many the 700 channels of spoken words are gathered, neighbours together;
-            as they are if None.
-        classes: how many of the classes of spoken words there are, the first ones; samples of the
-            others are left out. All if None.
-    """
-
-    name: str
-    path: str | None = None
-    train_samples: Count | None = None
-    test_samples: Count | None = None
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    encoding: Literal["current", "rate", "latency", "delta"] = "current"
-    steps: Count | None = None
-    test_steps: Count | None = None
-    step_ms: Positive | None = None
-    transforms: tuple[Transform, ...] = ()
-    downsample: Count = 1
-    channels: Annotated[int, Field(ge=1, le=700)] | None = None
-    classes: Annotated[int, Field(ge=2)] | None = None
 
 
 class Recipe(Strict):
@@ -75,6 +38,12 @@ class Recipe(Strict):
     network: NetworkRecipe
     train: Training
     finetune: Finetuning | None = None
+
+    @model_validator(mode="after")
+    def _data_hold(self) -> Recipe:
+        if wrong := data_contradictions(self.data):
+            raise Mistakes(*wrong)
+        return self
 
     @model_validator(mode="after")
     def _network_holds(self) -> Recipe:

@@ -22,7 +22,8 @@ import pytest
 from commands import Lehr, Ran
 from file_server import Server, serving
 
-from lehr.train.data.download import MIRROR, OFFICIAL, Remote
+from lehr.errors import UsageError
+from lehr.train.data.download import MIRROR, OFFICIAL, Remote, download
 
 DATA = os.environ.get("LEHR_DATA")
 
@@ -98,6 +99,8 @@ def nmnist_files() -> dict[str, bytes]:
 
 def samples(lehr: Lehr, data: Path, name: str, *sets: str) -> Ran:
     """Write the test samples of a data set, fetching it first."""
+    if name != "mnist" and not sets:
+        sets = ("data.steps=2", "data.step_ms=1")
     options = [part for key in (f"data.name={name}", *sets) for part in ("--set", key)]
     return lehr(
         "recipes",
@@ -350,7 +353,8 @@ def test_a_folder_that_cannot_be_made(lehr: Lehr, data: Path) -> None:
         ),
         (
             ("digits", "--set", "data.name=cifar"),
-            "data set cifar is unknown and is not downloaded; leave out --download",
+            "recipe digits: data set 'cifar' is unknown; use one of digits, mnist, fashion-mnist, "
+            "nmnist, dvs-gesture, shd, ssc, fsdd, temporal, npz",
         ),
         (
             ("digits", "--set", "data.name=mnist"),
@@ -370,3 +374,10 @@ def test_what_cannot_be_fetched(
         tmp_path / "out",
     )
     assert (ran.code, ran.err) == (2, f"error: {message}\n")
+
+
+def test_a_data_set_that_nobody_knows(tmp_path: Path) -> None:
+    with pytest.raises(
+        UsageError, match="^data set cifar is unknown and is not downloaded; leave out --download$"
+    ):
+        download("cifar", tmp_path, pytest.fail)

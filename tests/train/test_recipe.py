@@ -81,6 +81,25 @@ def test_overrides() -> None:
             "recipe tiny: 'train.objective' is 'cross-entrpy'; did you mean 'cross-entropy'?",
         ),
         (
+            "data.name=fsd",
+            "recipe tiny: data set 'fsd' is unknown; did you mean 'fsdd'? use one of digits, "
+            "mnist, fashion-mnist, nmnist, dvs-gesture, shd, ssc, fsdd, temporal, npz",
+        ),
+        (
+            "data.step_ms=2",
+            "recipe tiny: data.step_ms is 2.0, which data set digits does not take; remove it",
+        ),
+        (
+            "data.encoding=rate",
+            "recipe tiny: data.encoding is 'rate', but data.steps is not given; set it to "
+            "network.steps",
+        ),
+        (
+            "data.name=temporal",
+            "recipe tiny: data set temporal needs data.steps, which is not given; add it to the "
+            "recipe",
+        ),
+        (
             "train.objective=x",
             "recipe tiny: 'train.objective' is 'x'; use 'count', 'cross-entropy' or 'ramp'",
         ),

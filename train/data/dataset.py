@@ -11,7 +11,6 @@ import numpy as np
 
 from lehr.errors import UsageError
 from lehr.nodes import InputKind, Shape
-from lehr.spelling import one_of
 from lehr.train.data.digits import load_digits
 from lehr.train.data.encode import encode
 from lehr.train.data.gesture import load_gestures
@@ -21,7 +20,7 @@ from lehr.train.data.source import Labels, Source, Sources, Values, in_memory, s
 from lehr.train.data.speech import load_speech
 from lehr.train.data.temporal import load_temporal
 from lehr.train.data.user import load_npz
-from lehr.train.recipe import DataRecipe
+from lehr.train.data_recipe import DataRecipe, data_contradictions
 
 
 @dataclass(frozen=True)
@@ -90,10 +89,9 @@ def load_dataset(recipe: DataRecipe, folder: Path | None) -> Dataset:
             recipe does not go with the data set.
         FileRefused: when a file is not what it should be.
     """
-    if recipe.name not in _READERS:
-        raise UsageError(f"data set {recipe.name!r} is unknown; {one_of(recipe.name, _READERS)}")
+    if wrong := data_contradictions(recipe):
+        raise UsageError(*wrong)
     reader = _READERS[recipe.name]
-    _check(recipe, reader)
     place = folder if reader.folders is None else _official(recipe.name, reader.folders, folder)
     sources = measured = reader.load(recipe, place)
     if recipe.test_steps is not None:
@@ -136,43 +134,10 @@ class _Reader:
             --data names.
         folders: names that the folder of the official files may have within --data; None where it
             has none.
-        needs: keys of the recipe that must be given.
-        takes: keys that may be given.
     """
 
     load: Callable[[DataRecipe, Any], Sources]
     folders: tuple[str, ...] | None
-    needs: tuple[str, ...] = ()
-    takes: tuple[str, ...] = ()
-
-
-def _check(recipe: DataRecipe, reader: _Reader) -> None:
-    """Compare the keys that are given with those that the data set takes."""
-    coded = recipe.encoding != "current"
-    if coded and recipe.steps is None:
-        raise UsageError(
-            f"data.encoding is {recipe.encoding!r}, but data.steps is not given; set it to "
-            "network.steps"
-        )
-    takes = {
-        "name",
-        "seed",
-        "train_samples",
-        "test_samples",
-        *reader.needs,
-        *reader.takes,
-        *(["steps"] if coded else []),
-    }
-    for key, field in DataRecipe.model_fields.items():
-        value = getattr(recipe, key)
-        if key in reader.needs and value is None:
-            raise UsageError(
-                f"data set {recipe.name} needs data.{key}, which is not given; add it to the recipe"
-            )
-        if key not in takes and value != field.default:
-            raise UsageError(
-                f"data.{key} is {value!r}, which data set {recipe.name} does not take; remove it"
-            )
 
 
 def _official(name: str, inner: tuple[str, ...], folder: Path | None) -> Path:
@@ -204,18 +169,16 @@ def _idx(recipe: DataRecipe, folder: Path) -> Sources:
     return Sources(train, test, 10)
 
 
-_EVENTS = ("steps", "step_ms")
-_CAMERA = ("test_steps", "transforms", "downsample")
-_SPEECH = ("test_steps", "channels", "classes")
 _READERS = {
-    "digits": _Reader(_digits, None, takes=("encoding",)),
-    "mnist": _Reader(_idx, ("mnist",), takes=("encoding",)),
-    "fashion-mnist": _Reader(_idx, ("fashion-mnist",), takes=("encoding",)),
-    "nmnist": _Reader(load_nmnist, ("nmnist",), _EVENTS, _CAMERA),
-    "dvs-gesture": _Reader(load_gestures, ("dvs-gesture", "DvsGesture"), _EVENTS, _CAMERA),
-    "shd": _Reader(load_speech, ("shd",), _EVENTS, _SPEECH),
-    "ssc": _Reader(load_speech, ("ssc",), _EVENTS, _SPEECH),
-    "fsdd": _Reader(load_speech, ("fsdd", "fsdd-spikes"), _EVENTS, _SPEECH),
-    "temporal": _Reader(load_temporal, None, ("steps",)),
-    "npz": _Reader(load_npz, None, ("path",), ("encoding", "steps")),
+    "digits": _Reader(_digits, None),
+    "mnist": _Reader(_idx, ("mnist",)),
+    "fashion-mnist": _Reader(_idx, ("fashion-mnist",)),
+    "nmnist": _Reader(load_nmnist, ("nmnist",)),
+    "dvs-gesture": _Reader(load_gestures, ("dvs-gesture", "DvsGesture")),
+    "shd": _Reader(load_speech, ("shd",)),
+    "ssc": _Reader(load_speech, ("ssc",)),
+    "fsdd": _Reader(load_speech, ("fsdd", "fsdd-spikes")),
+    "temporal": _Reader(load_temporal, None),
+    "npz": _Reader(load_npz, None),
 }
+"""By the names of `lehr.train.data_recipe.DATA_SETS`, which has their keys."""
