@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from lehr.spelling import nearest
+from lehr.strict import TABLE, WORD
 
 _REMEDIES: Mapping[str, str] = {
     "int_type": "give a whole number",
@@ -113,6 +114,8 @@ def _walk(
     models: list[type[BaseModel]] = [table]
     inside, parts = list(models), list[str]()
     for part in location:
+        if part in (WORD, TABLE):
+            continue
         chosen = [model for model in inside if part in _tags(model)]
         if chosen:
             inside = chosen

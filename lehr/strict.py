@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field
 
 Count = Annotated[int, Field(ge=1)]
+
+
+WORD, TABLE = "(word)", "(table)"
+"""Tags of a key that is either a word or a table; no key is called so."""
+
+
+def _form(value: Any) -> str:
+    return TABLE if isinstance(value, dict | BaseModel) else WORD
+
+
+WORD_OR_TABLE = Discriminator(_form)
+"""Of a union of `Annotated[..., Tag(WORD)]` and `Annotated[..., Tag(TABLE)]`.
+
+A wrong value has one mistake then, that of the form it is in.
+"""
 
 
 class Strict(BaseModel):

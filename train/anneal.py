@@ -21,8 +21,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler
 
-from lehr.train.recipe import Training
 from lehr.train.threshold import Threshold
+from lehr.train.training_recipe import Cosine, Training
 
 FLOOR = 0.1
 """Spikes per neuron and step above which `rate-controlled` annealing raises a layer, if not given.
@@ -175,7 +175,10 @@ class Annealer:
 
 def learning_rate(optimizer: Optimizer, training: Training, batches: int) -> LRScheduler:
     """Return the learning rate's schedule over phase A, to be stepped after each of its batches."""
-    if training.lr_schedule == "cosine" and not training.warmup:
+    schedule = training.lr_schedule
+    if isinstance(schedule, Cosine) and not training.warmup:
+        return CosineAnnealingLR(optimizer, schedule.period)
+    if schedule == "cosine" and not training.warmup:
         return CosineAnnealingLR(optimizer, batches)
     return LambdaLR(
         optimizer,
@@ -194,6 +197,8 @@ def _warmth(training: Training, batch: int, batches: int) -> float:
 
 def _share_of_rate(training: Training, batch: int, batches: int) -> float:
     """Return the share of `lr` that the schedule leaves a batch, from 0."""
+    if isinstance(training.lr_schedule, Cosine):
+        return 1 - cosine(batch / training.lr_schedule.period)
     if training.lr_schedule == "constant":
         return 1.0
     cycles = training.cycles if training.lr_schedule == "restarts" else 1

@@ -27,6 +27,10 @@ class DataRecipe(Strict):
         test_steps: T of the validation and the test samples of event data, which `network.steps`
             then equals; `steps` if None.
         step_ms: length of a step into which events are gathered, in milliseconds.
+        frames: what a step of events holds for each pixel or channel: `binary`, 1 where at least
+            one fell, or their `count`, 255 where there are more.
+        origin: where time 0 of a sample's events is: of its `recording` (of a gesture, where that
+            begins), or at its `first-event`.
         transforms: of an event camera's recordings, in this order, before anything else;
             `lehr.train.transforms`.
         downsample: how many pixels of an event camera make one, in rows and in columns.
@@ -45,6 +49,8 @@ class DataRecipe(Strict):
     steps: Count | None = None
     test_steps: Count | None = None
     step_ms: Positive | None = None
+    frames: Literal["binary", "count"] = "binary"
+    origin: Literal["recording", "first-event"] = "recording"
     transforms: tuple[Transform, ...] = ()
     downsample: Count = 1
     channels: Annotated[int, Field(ge=1, le=700)] | None = None
@@ -66,8 +72,9 @@ class Keys:
 
 _ALL = ("name", "seed", "train_samples", "test_samples")
 _EVENTS = ("steps", "step_ms")
-_CAMERA = Keys(_EVENTS, ("test_steps", "transforms", "downsample"))
-_SPEECH = Keys(_EVENTS, ("test_steps", "channels", "classes"))
+_FRAMES = ("test_steps", "frames", "origin")
+_CAMERA = Keys(_EVENTS, (*_FRAMES, "transforms", "downsample"))
+_SPEECH = Keys(_EVENTS, (*_FRAMES, "channels", "classes"))
 _IMAGES = Keys(takes=("encoding",))
 DATA_SETS: Mapping[str, Keys] = {
     "digits": _IMAGES,

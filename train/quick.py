@@ -5,10 +5,10 @@
     trained = train(quick(recipe, len(data.train)), data)
 
 What a recipe states as a share of phase A shrinks with it: the schedules `linear`, `cosine`, `step`
-and `restarts`, learning rates and pruning. The rates of `exponential` and `rate-controlled`
-annealing are by batch, and are raised here: the first as far as it takes to arrive, which many
-recipes' own rates do not in a quarter of their batches, the second so that a threshold grows as far
-as before.
+and `restarts`, learning rates and pruning; so does the period of a learning rate. The rates of
+`exponential` and `rate-controlled` annealing are by batch, and are raised here: the first as far as
+it takes to arrive, which many recipes' own rates do not in a quarter of their batches, the second
+so that a threshold grows as far as before.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from lehr.train.network_recipe import Integrator, NetworkRecipe
 from lehr.train.recipe import Recipe
 from lehr.train.selection import ARRIVED
 from lehr.train.threshold import Threshold
+from lehr.train.training_recipe import Cosine
 
 SHARE = 0.25
 """Of the epochs of every phase."""
@@ -53,7 +54,13 @@ def quick(recipe: Recipe, samples: int) -> Recipe:
     epochs = min(whole, max(_share(whole), -(-BATCHES // per_epoch)))
     network = _faster(recipe.network, whole / epochs, epochs * per_epoch)
     patience = recipe.train.patience and _share(recipe.train.patience)
-    training = recipe.train.model_copy(update={"epochs": epochs, "patience": patience})
+    training = recipe.train.model_copy(
+        update={
+            "epochs": epochs,
+            "patience": patience,
+            "lr_schedule": _shorter(recipe.train.lr_schedule, whole / epochs),
+        }
+    )
     tuning = recipe.finetune and recipe.finetune.model_copy(
         update={
             "epochs": _share(recipe.finetune.epochs),
@@ -65,6 +72,13 @@ def quick(recipe: Recipe, samples: int) -> Recipe:
 
 def _share(epochs: int) -> int:
     return math.ceil(SHARE * epochs)
+
+
+def _shorter(schedule: str | Cosine, factor: float) -> str | Cosine:
+    """Return a learning rate's schedule for a phase A that is `factor` times shorter."""
+    if isinstance(schedule, str):
+        return schedule
+    return schedule.model_copy(update={"period": max(1, round(schedule.period / factor))})
 
 
 def _faster(net: NetworkRecipe, factor: float, batches: int) -> NetworkRecipe:

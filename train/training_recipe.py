@@ -4,19 +4,33 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, Tag
 
-from lehr.strict import Count, Strict
+from lehr.strict import TABLE, WORD, WORD_OR_TABLE, Count, Strict
 from lehr.train.augment import Augment
 from lehr.train.threshold import Positive
+
+
+class Cosine(Strict):
+    """A learning rate that comes down to 0 along half a cosine, goes up again, and so on.
+
+    It is torch's `CosineAnnealingLR`, which the code of Eshraghian & Lu 2022 steps after every
+    batch past its `T_max`.
+
+    Attributes:
+        period: batches of one way down.
+    """
+
+    name: Literal["cosine"]
+    period: Count
 
 
 class Training(Strict):
     """Phase A: float batch norm, annealed thresholds.
 
     Attributes:
-        lr_schedule: `cosine` to 0, `constant`, or `restarts`: cosine to 0 in each of the cycles
-            (phases B and C: always cosine).
+        lr_schedule: `cosine` to 0, `constant`, or `restarts`: cosine to 0 in each of the cycles; or
+            a `Cosine` of a period of its own (phases B and C: always cosine to 0).
         warmup: the share of phase A in which the learning rate first rises to what its schedule
             says, on a straight line from 0.
         optimizer: of phase A (phases B and C: always Adam).
@@ -51,7 +65,11 @@ class Training(Strict):
     epochs: Count
     batch_size: Count
     lr: Positive
-    lr_schedule: Literal["cosine", "constant", "restarts"] = "cosine"
+    lr_schedule: Annotated[
+        Annotated[Literal["cosine", "constant", "restarts"], Tag(WORD)]
+        | Annotated[Cosine, Tag(TABLE)],
+        WORD_OR_TABLE,
+    ] = "cosine"
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.0
     cycles: Count = 1
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"

@@ -136,6 +136,28 @@ def test_learning_rate_is_constant_or_falls_once() -> None:
         assert optimizer.param_groups[0]["lr"] == pytest.approx(last)
 
 
+def test_a_cosine_of_a_period_goes_down_and_up_again() -> None:
+    """Its closed form, eta (1 + cos(pi t / period)) / 2, past the first way down."""
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], 0.5)
+    training = _training(lr_schedule={"name": "cosine", "period": 7})
+    schedule = learning_rate(optimizer, training, BATCHES)
+    rates = []
+    for _ in range(30):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    expected = [0.5 * (1 + math.cos(math.pi * batch / 7)) / 2 for batch in range(30)]
+    assert rates == pytest.approx(expected, abs=1e-12)
+    assert rates[7] == pytest.approx(0, abs=1e-12)
+    assert rates[14] == pytest.approx(0.5)
+    warm = _training(lr_schedule={"name": "cosine", "period": 7}, warmup=3 / BATCHES)
+    schedule = learning_rate(torch.optim.SGD([torch.zeros(1)], 0.5), warm, BATCHES)
+    assert isinstance(schedule, torch.optim.lr_scheduler.LambdaLR)
+    shares = [schedule.lr_lambdas[0](batch) for batch in range(30)]
+    assert shares[3:] == pytest.approx([2 * rate for rate in expected[3:]], abs=1e-12)
+    assert shares[:2] == pytest.approx([2 * expected[0] / 3, 4 * expected[1] / 3])
+
+
 @pytest.mark.parametrize(
     ("keys", "message"),
     [

@@ -50,6 +50,29 @@ def test_events_fall_into_their_frames(tmp_path: Path) -> None:
     assert frames.max() == 1
 
 
+def test_more_events_than_a_byte_holds_are_255(tmp_path: Path) -> None:
+    times = [(number, 5, 7, 1) for number in range(300)]
+    (tmp_path / "1.bin").write_bytes(nmnist_bytes(*times, (10_000, 5, 7, 1), (10_001, 5, 7, 1)))
+    frames = read_events(tmp_path / "1.bin").frames((2, 34, 34), 2, 10, 255)
+    assert frames[:, 1, 7, 5].tolist() == [255, 2]
+    assert frames.astype(int).sum() == 257
+
+
+def test_counts_of_events_are_no_spikes(official: Path) -> None:
+    path = next(official.glob("Test/*/00001.bin"))
+    path.write_bytes(nmnist_bytes((2_000, 1, 1, 1), (2_001, 1, 1, 1), (11_500, 3, 4, 0)))
+    counted = NMNIST.model_copy(update={"frames": "count"})
+    data = load_dataset(counted, official)
+    assert (data.kind, data.steps, data.shape) == ("u8", 3, (2, 34, 34))
+    assert [(*place, data.test.x[0][tuple(place)]) for place in np.argwhere(data.test.x[0])] == [
+        (0, 1, 1, 1, 2),
+        (1, 0, 4, 3, 1),
+    ]
+    moved = load_dataset(counted.model_copy(update={"origin": "first-event"}), official)
+    assert np.argwhere(moved.test.x[0]).tolist() == [[0, 0, 4, 3], [0, 1, 1, 1]]
+    assert load_dataset(NMNIST, official).kind == "spikes"
+
+
 def test_overflows_of_the_clock_are_undone(tmp_path: Path) -> None:
     (tmp_path / "1.bin").write_bytes(
         nmnist_bytes((100, 1, 1, 1), (0, 0, 240, 0), (50, 2, 1, 1), (0, 0, 240, 1), (60, 3, 1, 0))

@@ -64,6 +64,20 @@ def test_spikes_fall_into_their_frames(folder: Path) -> None:
         assert np.argmax(split.x[:, 0], axis=1).tolist() == split.y.tolist()
 
 
+def test_spikes_are_counted_from_the_first_one(folder: Path) -> None:
+    write(folder / "shd_test.h5", [[0.004, 0.0045, 0.0055, 0.012], []], [[3, 3, 3, 9], []], [0, 1])
+    recipe = SHD.model_copy(update={"frames": "count", "origin": "first-event"})
+    data = load_dataset(recipe, folder)
+    assert (data.kind, data.steps, data.shape) == ("u8", 4, (700,))
+    assert np.argwhere(data.test.x).tolist() == [[0, 0, 3], [0, 1, 9]]
+    assert (data.test.x[0, 0, 3], data.test.x[0, 1, 9]) == (3, 1)
+    assert np.argwhere(load_dataset(SHD, folder).test.x).tolist() == [
+        [0, 0, 3],
+        [0, 1, 3],
+        [0, 2, 9],
+    ]
+
+
 def test_ssc_brings_its_own_validation_samples(folder: Path) -> None:
     for part in ("train", "test"):
         (folder / f"shd_{part}.h5").rename(folder / f"ssc_{part}.h5")

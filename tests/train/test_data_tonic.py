@@ -16,7 +16,7 @@ from tiny import tiny_recipe
 
 from lehr.errors import ToolMissing, UsageError
 from lehr.train.data import load_dataset
-from lehr.train.data.frames import CameraEvents
+from lehr.train.data.frames import CameraEvents, camera_frames
 from lehr.train.data.nmnist import read_events
 from lehr.train.recipe import DataRecipe
 from lehr.train.recipefile import parse, to_toml
@@ -65,6 +65,31 @@ def test_frames_of_random_events_are_those_of_tonic(seed: int) -> None:
     assert np.array_equal(events.frames((2, 12, 12), 10, 5), np.minimum(expected, 1))
     moved = CameraEvents(np.maximum(events.time - 5_000, 0), events.x, events.y, events.polarity)
     assert not np.array_equal(moved.frames((2, 12, 12), 10, 5), np.minimum(expected, 1))
+
+
+@needs_tonic
+@pytest.mark.parametrize("seed", range(3))
+def test_counts_and_the_first_event_as_time_0_are_tonic_s(seed: int) -> None:
+    """tonic counts, and starts at the first event where it is told no time."""
+    from tonic.transforms import ToFrame
+
+    late = random_events(seed)
+    events = CameraEvents(late.time + 7_301, late.x, late.y, late.polarity)
+    table = np.zeros(len(events.time), [(name, np.int64) for name in "xytp"])
+    table["x"], table["y"], table["t"], table["p"] = (
+        events.x,
+        events.y,
+        events.time,
+        events.polarity,
+    )
+    recipe = DataRecipe(name="nmnist", steps=10, step_ms=5, frames="count", origin="first-event")
+    expected = np.asarray(ToFrame((12, 12, 2), time_window=5_000)(table), np.int64)[:10]
+    assert expected.max() > 1
+    assert np.array_equal(camera_frames(events, recipe, 12), expected)
+    for key, other in (("frames", "binary"), ("origin", "recording")):
+        ours = camera_frames(events, recipe.model_copy(update={key: other}), 12)
+        assert ours.any()
+        assert not np.array_equal(ours, expected)
 
 
 @needs_tonic

@@ -35,6 +35,13 @@ def test_beta_is_the_nearest_dyadic_and_the_float_arm_has_the_paper_s_own(name: 
     assert recipe.finetune is not None
 
 
+@pytest.mark.parametrize("name", EVENTS)
+def test_events_are_counted_as_in_the_paper_s_code(name: str) -> None:
+    """By snnTorch's `ToCountFrame`; SHD's time 0 is at the first event there."""
+    assert load(name).data.frames == "count"
+    assert load(name).data.origin == ("first-event" if name == "shd" else "recording")
+
+
 @pytest.mark.parametrize("name", BETAS)
 def test_comments_are_copied_with_a_recipe(lehr: Lehr, tmp_path: Path, name: str) -> None:
     assert lehr("recipes", "copy", name, tmp_path / "mine.toml").code == 0

@@ -14,6 +14,7 @@ from lehr.train.recipe import Recipe, Training
 from lehr.train.recipefile import bundled, load
 from lehr.train.selection import ARRIVED, gone
 from lehr.train.threshold import Threshold
+from lehr.train.training_recipe import Cosine
 
 SAMPLES = {
     "digits": 1_197,
@@ -49,6 +50,16 @@ def test_thresholds_of_every_recipe_arrive(name: str, samples: int | None) -> No
     recipe = load(name)
     count = min(samples or 1 << 30, _samples(recipe))
     assert min(_shares(quick(recipe, count), count)) >= 1 - ARRIVED
+
+
+def test_the_period_of_the_learning_rate_shrinks_as_phase_a_does() -> None:
+    whole = load("digits", ('train.lr_schedule={ name = "cosine", period = 100 }',))
+    faster = quick(whole, 1_197)
+    schedule = faster.train.lr_schedule
+    assert isinstance(schedule, Cosine)
+    assert (whole.train.epochs, faster.train.epochs) == (24, 8)
+    assert schedule.period == 33  # a third of it
+    assert quick(load("digits"), 1_197).train.lr_schedule == "cosine"
 
 
 def test_without_it_a_quarter_of_the_epochs_leaves_them_on_their_way() -> None:

@@ -59,6 +59,30 @@ def test_overrides() -> None:
         ("train.epochs=one", "recipe tiny: 'train.epochs' is 'one'; give a whole number"),
         ("train.epochs=1.5", "recipe tiny: 'train.epochs' is 1.5; give a whole number"),
         ("train.rates=[1]", "recipe tiny: 'train.rates.1' is missing; add it"),
+        (
+            "train.lr_schedule=cosin",
+            "recipe tiny: 'train.lr_schedule' is 'cosin'; did you mean 'cosine'?",
+        ),
+        (
+            "train.lr_schedule={ name = 'cosine' }",
+            "recipe tiny: 'train.lr_schedule.period' is missing; add it",
+        ),
+        (
+            "train.lr_schedule={ name = 'restarts', period = 4 }",
+            "recipe tiny: 'train.lr_schedule.name' is 'restarts'; use 'cosine'",
+        ),
+        (
+            "train.lr_schedule={ name = 'cosine', period = 0 }",
+            "recipe tiny: 'train.lr_schedule.period' is 0; give at least 1",
+        ),
+        (
+            "data.frames=counts",
+            "recipe tiny: 'data.frames' is 'counts'; did you mean 'count'?",
+        ),
+        (
+            "data.origin=first",
+            "recipe tiny: 'data.origin' is 'first'; use 'recording' or 'first-event'",
+        ),
         ("train.lr=fast", "recipe tiny: 'train.lr' is 'fast'; give a number"),
         ("train=3", "recipe tiny: 'train' is 3; give a table of keys"),
         ("network.layers=3", "recipe tiny: 'network.layers' is 3; give a list, as in [1, 2]"),

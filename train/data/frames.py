@@ -1,16 +1,27 @@
-"""Events to frames: time is cut into T equal slices, with a 1 where at least one event fell."""
+"""Events to frames: time is cut into T equal slices.
+
+A slice has a 1 where at least one event fell, or the number of them.
+"""
 
 from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from lehr.cameras import Events
 from lehr.errors import ToolMissing
-from lehr.nodes import Shape
+from lehr.nodes import InputKind, Shape
 from lehr.train.data.source import Values
 from lehr.train.recipe import DataRecipe
 from lehr.train.transforms import Transform
+
+Time = TypeVar("Time", np.int64, np.float64)
+
+COUNT_MAX = 255
+"""Events of a step and pixel are counted up to it, which is what an input's byte holds."""
 
 Integers = npt.NDArray[np.int64]
 
@@ -18,13 +29,14 @@ Integers = npt.NDArray[np.int64]
 class CameraEvents(Events):
     """Recordings of an event camera, to be made frames of."""
 
-    def frames(self, shape: Shape, steps: int, step_ms: float) -> Values:
+    def frames(self, shape: Shape, steps: int, step_ms: float, most: int = 1) -> Values:
         """Frames uint8 `[steps, 2, rows, columns]` from time 0 on.
 
         Args:
             shape: 2, rows and columns of the frames, as `camera_shape` gives it.
             steps: number of frames.
             step_ms: length of each, in milliseconds.
+            most: up to which events are counted, 1 to 255.
         """
         return frames(
             self.time / 1000,
@@ -32,6 +44,7 @@ class CameraEvents(Events):
             shape,
             steps,
             step_ms,
+            most,
         )
 
     def transformed(self, transforms: tuple[Transform, ...]) -> CameraEvents:
@@ -76,7 +89,10 @@ def camera_frames(events: CameraEvents, recipe: DataRecipe, size: int) -> Values
     assert recipe.steps is not None
     assert recipe.step_ms is not None
     kept = events.transformed(recipe.transforms).smaller(recipe.downsample)
-    return kept.frames(camera_shape(size, recipe.downsample), recipe.steps, recipe.step_ms)
+    kept = replace(kept, time=since_origin(kept.time, recipe))
+    return kept.frames(
+        camera_shape(size, recipe.downsample), recipe.steps, recipe.step_ms, most_of(recipe)
+    )
 
 
 def camera_shape(size: int, factor: int) -> Shape:
@@ -88,9 +104,14 @@ def camera_shape(size: int, factor: int) -> Shape:
 
 
 def frames(
-    time_ms: npt.NDArray[np.float64], address: Integers, shape: Shape, steps: int, step_ms: float
+    time_ms: npt.NDArray[np.float64],
+    address: Integers,
+    shape: Shape,
+    steps: int,
+    step_ms: float,
+    most: int = 1,
 ) -> Values:
-    """Return frames uint8 `[steps, *shape]` of 0 and 1.
+    """Return frames uint8 `[steps, *shape]`: how many events fell, at most `most`.
 
     Events before 0 and after the last frame are left out.
 
@@ -100,9 +121,26 @@ def frames(
         shape: of a frame.
         steps: number of frames.
         step_ms: length of each, in milliseconds.
+        most: up to which events are counted, 1 to 255; with 1 a frame tells where any fell.
     """
-    raster = np.zeros((steps, int(np.prod(shape))), np.uint8)
+    size = int(np.prod(shape))
     step = np.floor(time_ms / step_ms)
     inside = (step >= 0) & (step < steps)
-    raster[step[inside].astype(np.int64), address[inside]] = 1
-    return raster.reshape(steps, *shape)
+    place = step[inside].astype(np.int64) * size + address[inside]
+    fallen = np.minimum(np.bincount(place, minlength=steps * size), most)
+    return fallen.astype(np.uint8).reshape(steps, *shape)
+
+
+def since_origin(time: npt.NDArray[Time], recipe: DataRecipe) -> npt.NDArray[Time]:
+    """Return the times of a sample's events, any unit, from where the recipe says time 0 is."""
+    return time - time.min() if recipe.origin == "first-event" and len(time) else time
+
+
+def most_of(recipe: DataRecipe) -> int:
+    """Return up to which a recipe counts the events of a frame."""
+    return COUNT_MAX if recipe.frames == "count" else 1
+
+
+def kind_of(recipe: DataRecipe) -> InputKind:
+    """Return what the values of event frames are, as in `lehr.network.Input`."""
+    return "u8" if recipe.frames == "count" else "spikes"

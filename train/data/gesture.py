@@ -18,7 +18,7 @@ import numpy as np
 from lehr.cameras import aedat
 from lehr.errors import FileRefused, UsageError
 from lehr.reading import read_text
-from lehr.train.data.frames import CameraEvents, Integers, camera_frames, camera_shape
+from lehr.train.data.frames import CameraEvents, Integers, camera_frames, camera_shape, kind_of
 from lehr.train.data.source import Indices, Source, Sources, Values
 from lehr.train.data.table import read_table
 from lehr.train.recipe import DataRecipe
@@ -40,7 +40,7 @@ def load_gestures(recipe: DataRecipe, folder: Path) -> Sources:
         _part(recipe, folder, "train"),
         _part(recipe, folder, "test"),
         CLASSES,
-        kind="spikes",
+        kind=kind_of(recipe),
         steps=recipe.steps,
     )
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from lehr.cameras import forty_bits
 from lehr.errors import FileRefused, UsageError
-from lehr.train.data.frames import CameraEvents, camera_frames, camera_shape
+from lehr.train.data.frames import CameraEvents, camera_frames, camera_shape, kind_of
 from lehr.train.data.source import Indices, Labels, Source, Sources, Values
 from lehr.train.data.table import read_table
 from lehr.train.recipe import DataRecipe
@@ -43,7 +43,7 @@ def load_nmnist(recipe: DataRecipe, folder: Path) -> Sources:
         for part in ("train", "test")
     )
     first, second = (_source(paths, labels, recipe) for paths, labels in (train, test))
-    return Sources(first, second, CLASSES, kind="spikes", steps=recipe.steps)
+    return Sources(first, second, CLASSES, kind=kind_of(recipe), steps=recipe.steps)
 
 
 def read_events(path: Path) -> CameraEvents:

@@ -19,7 +19,7 @@ import numpy as np
 
 from lehr.errors import FileRefused, UsageError
 from lehr.hdf5 import Limits, read_tree
-from lehr.train.data.frames import frames
+from lehr.train.data.frames import frames, kind_of, most_of, since_origin
 from lehr.train.data.source import Indices, Source, Sources, Values
 from lehr.train.recipe import DataRecipe
 
@@ -56,7 +56,7 @@ def load_speech(recipe: DataRecipe, folder: Path) -> Sources:
         test,
         recipe.classes or CLASSES[recipe.name],
         validation=validation,
-        kind="spikes",
+        kind=kind_of(recipe),
         steps=recipe.steps,
     )
 
@@ -96,18 +96,21 @@ def _part(recipe: DataRecipe, folder: Path, part: str) -> Source:
         )
     for sample, (time, unit) in enumerate(zip(times, units, strict=True)):
         _check(path, sample, time, unit)
-    steps, step_ms = recipe.steps, recipe.step_ms
+    steps, step_ms, channels = recipe.steps, recipe.step_ms, recipe.channels or CHANNELS
     assert steps is not None
     assert step_ms is not None
-
-    channels = recipe.channels or CHANNELS
 
     def read(indices: Indices) -> Values:
         stacked = np.zeros((len(indices), steps, channels), np.uint8)
         for place, index in enumerate(indices):
             gathered = units[index].astype(np.int64) * channels // CHANNELS
             stacked[place] = frames(
-                times[index].astype(np.float64) * 1000, gathered, (channels,), steps, step_ms
+                since_origin(times[index].astype(np.float64), recipe) * 1000,
+                gathered,
+                (channels,),
+                steps,
+                step_ms,
+                most_of(recipe),
             )
         return stacked
 

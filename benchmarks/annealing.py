@@ -1,0 +1,387 @@
+"""Measure where annealing thresholds pays: the tables of docs/training.md on annealing.
+
+    python benchmarks/annealing.py run --data DIR --out OUT [--cell NAME ...] [--seeds 5]
+    python benchmarks/annealing.py tables --out OUT
+    python benchmarks/annealing.py figure --out OUT --plot FILE.svg
+
+A cell is a data set, a network and an optimiser; in each, every arm trains with every seed, in
+phases A, B and C, by `lehr.train.loop.train`. `run` appends a line to OUT/runs.jsonl for each
+training, under a digest of its recipe, and trains nothing twice: an interrupted benchmark goes on
+where it stopped.
+
+Arms with held thresholds are trained on the whole of a grid. `best fixed` is, for each seed, the
+one of them with the highest accuracy on the validation samples, `float` likewise of two thresholds
+for float weights: the test samples have no say in any choice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+from scipy import stats
+
+from lehr.errors import UsageError
+from lehr.targets import registry
+from lehr.train.data import Dataset, Split, load_dataset
+from lehr.train.evaluation import BATCH
+from lehr.train.for_target import for_target
+from lehr.train.loop import train
+from lehr.train.model import FloatNet
+from lehr.train.recipe import DataRecipe, Recipe
+from lehr.train.saving import accuracies
+from lehr.train.twin import Twin
+
+Run = dict[str, Any]
+app = typer.Typer(add_completion=False)
+
+FIXED = (1.0, 2.0, 5.0, 10.0, 20.0, 40.0)
+"""Thresholds to hold: from where annealing starts up to where it ends."""
+
+FLOAT = (0.2, 1.0)
+"""Thresholds of the float arm, whose weights are some hundredths."""
+
+FRACTION_BITS = 6
+"""Of a chip's thresholds, 64 for a weight."""
+
+VALIDATION = 1000
+"""Samples to choose by, at most."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A table: what all its arms have in common.
+
+    Attributes:
+        data: of the recipe.
+        hidden: neurons of each hidden layer.
+        steps: of an inference.
+        beta: of all neurons.
+        final: where annealing brings all thresholds; it starts at `FIXED[0]`.
+        rate: by which exponential annealing closes its gap in a batch.
+        optimizer: of phase A, with its learning rate.
+        epochs: of phase A.
+        batch: samples of a batch.
+        slope_in: of the network, with a slope of 3 thresholds, or of 1 weight.
+        target: in whose form it is trained, if any.
+        prescribed: whether the integer thresholds of the arms that end at `final` may be nothing
+            else, in all phases.
+        arms: to train.
+    """
+
+    data: Mapping[str, Any]
+    hidden: tuple[int, ...]
+    steps: int = 6
+    beta: str = "7/8"
+    final: float = 20.0
+    rate: float = 0.01
+    optimizer: tuple[str, float] = ("adam", 2e-3)
+    epochs: int = 12
+    batch: int = 50
+    slope_in: str = "thresholds"
+    target: str | None = None
+    prescribed: bool = False
+    arms: tuple[str, ...] = ("fixed", "annealed", "rate", "float")
+
+    @property
+    def grid(self) -> tuple[float, ...]:
+        """The thresholds to hold, the last of them `final`."""
+        return tuple(value for value in FIXED if value <= self.final)
+
+    def thresholds(self) -> dict[str, dict[str, Any]]:
+        """Return every arm's threshold, by the name of its runs."""
+        start, final = FIXED[0], self.final
+        moved = {
+            "annealed": {"start": start, "final": final, "rate": self.rate},
+            "rate": {"start": start, "final": final, "schedule": "rate-controlled"},
+        }
+        held = [start, *self.grid[1:-1], final] if "fixed" in self.arms else []
+        held += [final] if "final" in self.arms else []
+        return {
+            **{f"fixed {value:g}": {"start": value} for value in held},
+            **{name: value for name, value in moved.items() if name in self.arms},
+            **{
+                f"float {value:g}": {"start": value}
+                for value in (FLOAT if "float" in self.arms else ())
+            },
+        }
+
+    def table(self, arm: str, seed: int) -> dict[str, Any]:
+        """Return the recipe of an arm's run, as a table."""
+        biases = self.target is None
+        layers = [
+            {
+                "type": "linear",
+                "features": features,
+                "bias": biases,
+                "threshold": self.thresholds()[arm],
+                **({} if biases else {"fraction_bits": FRACTION_BITS}),
+            }
+            for features in (*self.hidden, 10)
+        ]
+        network: dict[str, Any] = {
+            "steps": self.steps,
+            "beta": self.beta,
+            "slope": 3.0 if self.slope_in == "thresholds" else 1.0,
+            "slope_in": self.slope_in,
+            "layers": layers,
+        }
+        if arm.startswith("float"):
+            network["weights"] = "float"
+        elif self.prescribed and arm in (f"fixed {self.final:g}", "annealed", "rate"):
+            only = int(self.final * (1 << FRACTION_BITS))
+            network["thresholds"] = {"multiple": only, "highest": only}
+        name, lr = self.optimizer
+        training = {"epochs": self.epochs, "batch_size": self.batch, "lr": lr, "optimizer": name}
+        return {
+            "name": "annealing",
+            "description": arm,
+            "seed": seed,
+            "data": dict(self.data),
+            "network": network,
+            "train": training | ({"momentum": 0.9} if name == "sgd" else {}),
+            "finetune": {"epochs": 2, "frozen_epochs": 1, "lr": 5e-4, "threshold_lr": 2e-3},
+        }
+
+
+MNIST = {"name": "mnist", "train_samples": 2000}
+FASHION = {"name": "fashion-mnist", "train_samples": 2000}
+SPOKEN = {"name": "fsdd", "steps": 20, "step_ms": 30.0}
+CODED = {
+    "name": "mnist",
+    "train_samples": 2000,
+    "test_samples": 5000,
+    "encoding": "rate",
+    "steps": 8,
+}
+ENDS = ("final", "annealed")
+CELLS = {
+    "MNIST, 5 layers, Adam": Cell(MNIST, (128,) * 4),
+    "MNIST, 5 layers, Adam, to 40": Cell(MNIST, (128,) * 4, final=40.0),
+    "MNIST, 5 layers, Adam, slope in weights": Cell(
+        MNIST, (128,) * 4, slope_in="weights", arms=ENDS
+    ),
+    "MNIST, 3 layers, Adam": Cell(MNIST, (128,) * 2),
+    "MNIST, 5 layers, SGD": Cell(MNIST, (128,) * 4, optimizer=("sgd", 0.1)),
+    "MNIST, 8 layers, Adam": Cell(MNIST, (128,) * 7),
+    "Fashion-MNIST, 5 layers, Adam": Cell(FASHION, (128,) * 4),
+    "spoken digits, 3 layers, Adam": Cell(SPOKEN, (128,) * 2, steps=20, beta="15/16"),
+    "MNIST, 5 layers, Adam, loihi prescribes 1,280": Cell(
+        CODED, (128,) * 4, steps=8, target="loihi", prescribed=True
+    ),
+}
+"""By title; all layers are fully connected, without batch norm."""
+
+
+def recipe_of(cell: Cell, table: dict[str, Any], data: Dataset) -> Recipe:
+    """Return the recipe, in the form of the cell's target."""
+    recipe = Recipe.model_validate(table)
+    if cell.target is None or recipe.network.kind is None:
+        return recipe
+    return for_target(recipe, registry.get(cell.target), data)
+
+
+def digest(cell: Cell, table: dict[str, Any]) -> str:
+    """Return what a run is known by: the recipe, but for its description, and the target."""
+    known = {**table, "description": "", "target": cell.target}
+    return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@cache
+def loaded(data: str, folder: Path) -> Dataset:
+    """Read a data set, with no more than VALIDATION samples to choose by."""
+    whole = load_dataset(DataRecipe.model_validate_json(data), folder)
+    return replace(whole, validation=whole.validation.take(VALIDATION))
+
+
+def trained(cell: Cell, table: dict[str, Any], data: Dataset) -> Run:
+    """Train a run, and measure what it leaves: the integer network or, of float weights, phase A's.
+
+    Where the output falls silent the training ends; every answer is then the first class.
+    """
+    recipe, begun, entries = recipe_of(cell, table, data), time.process_time(), list[Run]()
+    result: Run = {"silent": False}
+    try:
+        run = train(recipe, data, entries.append)
+    except UsageError as error:
+        if "fired no spike in the whole last epoch" not in str(error):
+            raise
+        result |= {
+            "silent": True,
+            "validation": float(np.mean(data.validation.y == 0)),
+            "accuracy": float(np.mean(data.test.y == 0)),
+            "spikes": None,
+        }
+    else:
+        reached = accuracies(run, data, recipe)
+        model = run.twin or run.model
+        result |= {
+            "validation": max(
+                entry["validation_accuracy"]
+                for entry in entries
+                if entry["phase"] == entries[-1]["phase"]
+            )
+            if run.twin
+            else entries[-1]["validation_accuracy"],
+            "accuracy": reached.get("integer", reached["phase A"]),
+            "phase A": reached["phase A"],
+            "spikes": spikes_of(model, data.test),
+        }
+    return result | {
+        "rates": [entry["rates"] for entry in entries if entry["phase"] == "A"],
+        "seconds": round(time.process_time() - begun, 1),
+    }
+
+
+def spikes_of(model: FloatNet | Twin, split: Split) -> float:
+    """Return the spikes of an inference, of all layers together, on average."""
+    total = 0.0
+    with torch.no_grad():
+        for start in range(0, len(split), BATCH):
+            spikes, _ = model.run(torch.from_numpy(split.x[start : start + BATCH]).float())
+            total += sum(float(layer.double().sum()) for layer in spikes)
+    return total / len(split)
+
+
+def known(out: Path) -> dict[str, Run]:
+    """Return the runs of an output folder, by digest."""
+    path = out / "runs.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return {run["digest"]: run for run in map(json.loads, lines)}
+
+
+def chosen(cells: Sequence[str] | None) -> dict[str, Cell]:
+    """Return the cells of these titles, all if None."""
+    if wrong := [name for name in cells or () if name not in CELLS]:
+        raise SystemExit(f"cell {wrong[0]!r} is none; use one of: {'; '.join(CELLS)}")
+    return {name: CELLS[name] for name in cells or CELLS}
+
+
+# -------------------------------------------------------------------- tables
+@dataclass
+class Arm:
+    """The runs of an arm, one for each seed, in the seeds' order."""
+
+    runs: list[Run] = field(default_factory=list)
+
+    @property
+    def accuracies(self) -> list[float]:
+        """In percent."""
+        return [100 * run["accuracy"] for run in self.runs]
+
+
+def interval(values: Sequence[float]) -> float:
+    """Return half the width of the 95 % t-interval of a mean."""
+    half = stats.t.ppf(0.975, len(values) - 1) * stdev(values) / len(values) ** 0.5
+    return float(half)
+
+
+def arms_of(cell: Cell, runs: Mapping[str, Run], seeds: int) -> dict[str, Arm]:
+    """Return the rows of a cell's table; seeds that lack a run are left out of all of them."""
+    rows: dict[str, Arm] = {}
+    names = cell.thresholds()
+    for seed in range(seeds):
+        of_seed = {name: runs.get(digest(cell, cell.table(name, seed))) for name in names}
+        if any(run is None for run in of_seed.values()):
+            continue
+        for row, run in _rows(cell, {name: run for name, run in of_seed.items() if run}):
+            rows.setdefault(row, Arm()).runs.append(run)
+    return rows
+
+
+def _rows(cell: Cell, of_seed: Mapping[str, Run]) -> Iterator[tuple[str, Run]]:
+    """Yield the arms of one seed."""
+
+    def best(kind: str) -> Run:
+        members = [run for name, run in of_seed.items() if name.startswith(kind)]
+        return max(members, key=lambda run: run["validation"])
+
+    if "fixed" in cell.arms:
+        yield f"start: held at {FIXED[0]:g}", of_seed[f"fixed {FIXED[0]:g}"]
+        yield "best fixed", best("fixed")
+    yield f"final: held at {cell.final:g}", of_seed[f"fixed {cell.final:g}"]
+    for name, row in (("annealed", "annealed, exponential"), ("rate", "annealed, rate-controlled")):
+        if name in of_seed:
+            yield row, of_seed[name]
+    if "float" in cell.arms:
+        yield "float", best("float")
+
+
+def markdown(title: str, rows: Mapping[str, Arm]) -> Iterator[str]:
+    """Yield the lines of a table."""
+    seeds = len(next(iter(rows.values())).runs)
+    annealed = rows["annealed, exponential"].accuracies
+    yield f"**{title}**, {seeds} seeds"
+    yield ""
+    yield "| arm | accuracy, % | annealed minus it | spikes an inference | silent |"
+    yield "| --- | ---: | ---: | ---: | ---: |"
+    for name, arm in rows.items():
+        values = arm.accuracies
+        gains = [one - other for one, other in zip(annealed, values, strict=True)]
+        difference = "" if not any(gains) else f"{mean(gains):+.1f} ± {interval(gains):.1f}"
+        spikes = [run["spikes"] for run in arm.runs if run["spikes"] is not None]
+        silent = sum(run["silent"] for run in arm.runs)
+        which = ""
+        if name in ("best fixed", "float"):
+            at = sorted({float(run["arm"].split()[1]) for run in arm.runs})
+            which = f" ({', '.join(f'{value:g}' for value in at)})"
+        yield (
+            f"| {name}{which} | {mean(values):.1f} ± {interval(values):.1f} | {difference} | "
+            f"{f'{mean(spikes):,.0f}' if spikes else ''} | {silent or ''} |"
+        )
+    yield ""
+
+
+Data = Annotated[Path, typer.Option(help="folder of the official files")]
+Out = Annotated[Path, typer.Option(help="folder of runs.jsonl")]
+Cells = Annotated[list[str] | None, typer.Option("--cell", help="titles; all if none is given")]
+Seeds = Annotated[int, typer.Option(min=2, help="0 to one less")]
+
+
+@app.command()
+def run(data: Data, out: Out, cells: Cells = None, seeds: Seeds = 5) -> None:
+    """Train what OUT does not know yet."""
+    torch.set_num_threads(1)
+    out.mkdir(parents=True, exist_ok=True)
+    for title, cell in chosen(cells).items():
+        for seed in range(seeds):
+            for arm in cell.thresholds():
+                table = cell.table(arm, seed)
+                key = digest(cell, table)
+                if key in known(out):
+                    continue
+                of_cell = loaded(json.dumps(dict(cell.data)), data)
+                result = {"digest": key, "cell": title, "arm": arm, "seed": seed}
+                result |= trained(cell, table, of_cell)
+                with (out / "runs.jsonl").open("a") as lines:
+                    lines.write(json.dumps(result) + "\n")
+                typer.echo(
+                    f"{title}, {arm}, seed {seed}: {100 * result['accuracy']:.1f} %, of validation "
+                    f"{100 * result['validation']:.1f} %, "
+                    f"{result['seconds']} s of the processor"
+                )
+
+
+@app.command()
+def tables(out: Out, cells: Cells = None, seeds: Seeds = 5) -> None:
+    """Print the tables of what OUT knows."""
+    runs = known(out)
+    for title, cell in chosen(cells).items():
+        if rows := arms_of(cell, runs, seeds):
+            for line in markdown(title, rows):
+                typer.echo(line)
+    typer.echo(f"{sum(run['seconds'] for run in runs.values()) / 60:.0f} min of the processor")
+
+
+if __name__ == "__main__":
+    app()
