@@ -14,49 +14,6 @@ from lehr.train.threshold import Positive
 from lehr.train.transforms import Transform
 
 
-class DataRecipe(Strict):
-    """Data set of a recipe: its name, how much of it (all if None), and how it becomes input.
-
-    Attributes:
-        path: of the file of a user's own data.
-        seed: of the validation split, and of rate coding; not the run's, so that runs of several
-            seeds train on the same samples.
-        encoding: how pixels become spikes; `current` leaves them as they are.
-        steps: T of events and of encoded pixels, which `network.steps` must equal; None where a
-            sample is held for all steps.
-        test_steps: T of the validation and the test samples of event data, which `network.steps`
-            then equals; `steps` if None.
-        step_ms: length of a step into which events are gathered, in milliseconds.
-        frames: what a step of events holds for each pixel or channel: `binary`, 1 where at least
-            one fell, or their `count`, 255 where there are more.
-        origin: where time 0 of a sample's events is: of its `recording` (of a gesture, where that
-            begins), or at its `first-event`.
-        transforms: of an event camera's recordings, in this order, before anything else;
-            `lehr.train.transforms`.
-        downsample: how many pixels of an event camera make one, in rows and in columns.
-        channels: into how many the 700 channels of spoken words are gathered, neighbours together;
-            as they are if None.
-        classes: how many of the classes of spoken words there are, the first ones; samples of the
-            others are left out. All if None.
-    """
-
-    name: str
-    path: str | None = None
-    train_samples: Count | None = None
-    test_samples: Count | None = None
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    encoding: Literal["current", "rate", "latency", "delta"] = "current"
-    steps: Count | None = None
-    test_steps: Count | None = None
-    step_ms: Positive | None = None
-    frames: Literal["binary", "count"] = "binary"
-    origin: Literal["recording", "first-event"] = "recording"
-    transforms: tuple[Transform, ...] = ()
-    downsample: Count = 1
-    channels: Annotated[int, Field(ge=1, le=700)] | None = None
-    classes: Annotated[int, Field(ge=2)] | None = None
-
-
 @dataclass(frozen=True)
 class Keys:
     """The keys of `data` that a data set has beside those that all have.
@@ -89,6 +46,52 @@ DATA_SETS: Mapping[str, Keys] = {
     "npz": Keys(("path",), ("encoding", "steps")),
 }
 """The data sets that can be read, by name; `lehr.train.data.dataset` has what reads them."""
+
+
+class DataRecipe(Strict):
+    """Data set of a recipe: its name, how much of it, and how it becomes input.
+
+    Attributes:
+        name: of a data set that there is, or `npz` for a file of one's own.
+        train_samples: how many are trained on, the first ones; all if None.
+        test_samples: how many are measured on, the first ones; all if None.
+        path: of the file of a user's own data.
+        seed: of the validation split, and of rate coding; not the run's, so that runs of several
+            seeds train on the same samples.
+        encoding: how pixels become spikes; `current` leaves them as they are.
+        steps: T of events and of encoded pixels, which `network.steps` must equal; None where a
+            sample is held for all steps.
+        test_steps: T of the validation and the test samples of event data, which `network.steps`
+            then equals; `steps` if None.
+        step_ms: length of a step into which events are gathered, in milliseconds.
+        frames: what a step of events holds for each pixel or channel: `binary`, 1 where at least
+            one fell, or their `count`, 255 where there are more.
+        origin: where time 0 of a sample's events is: of its `recording` (of a gesture, where that
+            begins), or at its `first-event`.
+        transforms: of an event camera's recordings, in this order, before anything else;
+            `lehr.train.transforms`.
+        downsample: how many pixels of an event camera make one, in rows and in columns.
+        channels: into how many the 700 channels of spoken words are gathered, neighbours together;
+            as they are if None.
+        classes: how many of the classes of spoken words there are, the first ones; samples of the
+            others are left out. All if None.
+    """
+
+    name: Annotated[str, Field(json_schema_extra={"enum": [*DATA_SETS]})]
+    path: str | None = None
+    train_samples: Count | None = None
+    test_samples: Count | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    encoding: Literal["current", "rate", "latency", "delta"] = "current"
+    steps: Count | None = None
+    test_steps: Count | None = None
+    step_ms: Positive | None = None
+    frames: Literal["binary", "count"] = "binary"
+    origin: Literal["recording", "first-event"] = "recording"
+    transforms: tuple[Transform, ...] = ()
+    downsample: Count = 1
+    channels: Annotated[int, Field(ge=1, le=700)] | None = None
+    classes: Annotated[int, Field(ge=2)] | None = None
 
 
 def data_contradictions(recipe: DataRecipe) -> list[str]:

@@ -56,7 +56,15 @@ class _Spiking(_Layer):
 
 
 class Conv(_Spiking):
-    """A convolution, its average pooling, its batch norm and its neurons."""
+    """A convolution, its average pooling, its batch norm and its neurons.
+
+    Attributes:
+        channels: of its output.
+        kernel: its rows and columns.
+        stride: of the kernel, in rows and columns.
+        padding: rows and columns of 0 around its input.
+        pool: rows and columns of which one average is made; none if 1.
+    """
 
     type: Literal["conv"]
     channels: Count
@@ -67,7 +75,11 @@ class Conv(_Spiking):
 
 
 class Linear(_Spiking):
-    """A fully connected layer, its batch norm and its neurons."""
+    """A fully connected layer, its batch norm and its neurons.
+
+    Attributes:
+        features: of its output.
+    """
 
     type: Literal["linear"]
     features: Count
@@ -80,6 +92,7 @@ class Integrator(_Layer):
     in weights.
 
     Attributes:
+        features: of its output, one for each class.
         readout: the class's score is its membrane after the `last` step, or the `sum` or the `max`
             over all steps.
     """
@@ -116,6 +129,7 @@ class NetworkRecipe(Strict):
             update turns a sign.
         weight_step: what a level of 2 to 8 bits is worth: `learned` (if None), or `fixed` by the
             layer's greatest weight.
+        layers: from the input to the output.
     """
 
     steps: Count

@@ -26,8 +26,11 @@ class Recipe(Strict):
     """A whole run.
 
     Attributes:
+        name: of the recipe; a run goes to runs/NAME if no other folder is given.
+        description: a line that says what it is.
         target: the name of the target whose `TrainingForm` the recipe has been brought into, or is
             to be; none if None.
+        seed: of everything drawn by chance in a run: weights, the order of samples, dropout.
     """
 
     name: str

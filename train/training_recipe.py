@@ -29,6 +29,9 @@ class Training(Strict):
     """Phase A: float batch norm, annealed thresholds.
 
     Attributes:
+        epochs: of phase A.
+        batch_size: samples of a batch, in all phases; the last of an epoch may have fewer.
+        lr: learning rate of phase A, before its schedule.
         lr_schedule: `cosine` to 0, `constant`, or `restarts`: cosine to 0 in each of the cycles; or
             a `Cosine` of a period of its own (phases B and C: always cosine to 0).
         warmup: the share of phase A in which the learning rate first rises to what its schedule
@@ -92,6 +95,12 @@ class Finetuning(Strict):
     """Phases B (integer forward pass, thresholds still learn) and C (thresholds frozen).
 
     In phase C thresholds are integers.
+
+    Attributes:
+        epochs: of phase B.
+        frozen_epochs: of phase C.
+        lr: learning rate of the weights, in both.
+        threshold_lr: learning rate of thresholds and biases, in phase B.
     """
 
     epochs: Annotated[int, Field(ge=0)]

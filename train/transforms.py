@@ -21,14 +21,22 @@ class _Transform(BaseModel):
 
 
 class Denoise(_Transform):
-    """Drops an event if none of its four neighbours had one within `filter_time` us before it."""
+    """Drops an event if none of its four neighbours had one within `filter_time` us before it.
+
+    Attributes:
+        filter_time: in microseconds.
+    """
 
     name: Literal["Denoise"]
     filter_time: Microseconds
 
 
 class RefractoryPeriod(_Transform):
-    """Drops an event if its pixel had one in the `delta` microseconds before it."""
+    """Drops an event if its pixel had one in the `delta` microseconds before it.
+
+    Attributes:
+        delta: in microseconds.
+    """
 
     name: Literal["RefractoryPeriod"]
     delta: Microseconds
@@ -38,6 +46,9 @@ class DropPixel(_Transform):
     """Drops pixels with events more often than `hot_pixel_frequency`, in hertz, on average.
 
     The average is over the recording.
+
+    Attributes:
+        hot_pixel_frequency: in hertz.
     """
 
     name: Literal["DropPixel"]

@@ -66,6 +66,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "recipes": ("lehr recipes list", "lehr recipes copy digits mine.toml"),
     "recipes list": ("lehr recipes list",),
     "recipes copy": ("lehr recipes copy digits mine.toml",),
+    "recipes schema": (
+        "lehr recipes schema",
+        "lehr recipes schema -o recipe.schema.json",
+    ),
     "recipes samples": (
         "lehr recipes samples digits -o in.npz",
         "lehr recipes samples fashion-mnist-short \\",

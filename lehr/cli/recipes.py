@@ -1,4 +1,4 @@
-"""`lehr recipes`: the recipes that come along, and the data they train on."""
+"""`lehr recipes`: the recipes that come along, their keys, and the data they train on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lehr.cli.console import Json, session
 from lehr.cli.data import read_data
 from lehr.cli.options import Data, Download, Overrides, RecipeName
 
-app = typer.Typer(help="List and copy the bundled recipes, and write their test data.")
+app = typer.Typer(help="List and copy the bundled recipes, and write their schema and test data.")
 
 
 @app.command("list")
@@ -80,6 +80,35 @@ def copy(
         out.facts["path"] = str(path)
         out.say(f"wrote {path}")
         out.then("train", path)
+
+
+@app.command()
+def schema(
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="File to write; the schema is printed if not given."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Print the JSON schema of recipes, by which editors complete and check them."""
+    with session(as_json) as out:
+        import json
+
+        from lehr.train.schema import recipe_schema
+
+        of_recipes = recipe_schema()
+        text = json.dumps(of_recipes, indent=2)
+        if output is None:
+            out.facts["recipe_schema"] = of_recipes
+            if not as_json:
+                typer.echo(text)  # whole lines, for a file or another program
+            return
+        from lehr.atomic import write_bytes
+
+        write_bytes(output, f"{text}\n".encode())
+        out.facts["path"] = str(output)
+        out.say(f"wrote {output}; a recipe names it in its first line: #:schema {output}")
+        out.then("recipes", "copy", "digits")
 
 
 @app.command()

@@ -127,7 +127,7 @@ def test_every_command_prints_what_the_page_says(here: Path, lehr: Lehr, line: P
         ),
         (
             ("recipes", "cpy"),
-            "lehr recipes has no command 'cpy'; did you mean 'copy'? use one of list, copy, samples",
+            "lehr recipes has no command 'cpy'; did you mean 'copy'? use one of list, copy, schema, samples",
         ),
     ],
 )
