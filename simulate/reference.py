@@ -22,6 +22,7 @@ import numpy.typing as npt
 from lehr.arithmetic import Int64
 from lehr.errors import NotMappable
 from lehr.network import INPUT, Delay, Network, Neuron
+from lehr.nodes import Node
 from lehr.paths import Synapses, synapses
 from lehr.simulate import definition
 from lehr.simulate.result import Recorder, Result, check_input, feeder, input_events
@@ -134,7 +135,11 @@ class Machine:
             elif isinstance(node, Delay):
                 self.value[name] = self.held_back(name, node)
             else:
-                self.value[name] = node.sums(self.arriving(name))
+                self.value[name] = self.passed_on(name, node)
+
+    def passed_on(self, name: str, node: Node) -> Int64:
+        """Return what a node that keeps nothing makes of what arrives at it."""
+        return node.sums(self.arriving(name))
 
     def arriving(self, name: str) -> Int64:
         """Return the sum over the edges into `name`."""

@@ -21,6 +21,7 @@ from lehr.cli.console import (
     session,
     shape_text,
 )
+from lehr.cli.crossbar import refuse_beside_device, simulate_on_devices
 from lehr.cli.engines import DEFAULT, HELP, import_ahead
 from lehr.cli.models import read_model
 from lehr.cli.options import FramesOption, Model, Recorded
@@ -90,9 +91,18 @@ def simulate(
             "--resume", help="Go on where an interrupted run to the same OUT.npz stopped."
         ),
     ] = False,
+    device: Annotated[
+        Path | None,
+        typer.Option(
+            "--device",
+            metavar="DEVICE.toml",
+            help="Run it on drawn memristive crossbars that the file describes, and compare "
+            "accuracy and spikes with the exact network's.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Run a network on inputs, exactly.
+    """Run a network on inputs, exactly, or on memristive crossbars.
 
     Spike counts, predictions and, with labels, accuracy are printed.
     """
@@ -107,9 +117,17 @@ def simulate(
             raise UsageError("no input is given; name an .npz file or a recording with -i")
         if resume and output is None:
             raise UsageError("--resume needs the result to go on with; name it with -o")
+        crossbar = None
+        if device is not None:
+            from lehr.simulate.crossbar import read_device
+
+            refuse_beside_device(
+                trace=trace, trace_samples=trace_samples, compare=compared, resume=resume
+            )
+            crossbar = read_device(device)
         if output is not None:
             require_file_or_nothing(output)
-            require_another_file(output, model, inputs)
+            require_another_file(output, model, inputs, *(() if device is None else (device,)))
         import_ahead(engine_name)
         net = read_model(out, model)
         samples = open_inputs(inputs, net.input.shape, frames)
@@ -119,6 +137,9 @@ def simulate(
         run = engine(engine_name, net, threads or len(os.sched_getaffinity(0)))
         out.facts["engine"] = engine_name
         out.then("check", model)
+        if crossbar is not None and device is not None:
+            simulate_on_devices(out, net, samples, crossbar, device, run, output)
+            return
         if compared is not None:
             compare_with(out, net, samples, run, compared)
             return

@@ -11,7 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,7 @@ Shape = tuple[int, ...]
 Pair = tuple[int, int]
 InputKind = Literal["u8", "spikes"]
 Int32Array = npt.NDArray[np.int32]
+Numbers = TypeVar("Numbers", npt.NDArray[np.int64], npt.NDArray[np.float64])
 
 INT32_MAX = 2**31 - 1
 MAX_VALUES, MAX_ALL_VALUES = 2**28, 2**30
@@ -176,7 +177,7 @@ def windows(size: Shape, spans: list[int] | Pair, stride: Pair, padding: Pair) -
     return out
 
 
-def views(x: Int64, spans: tuple[int, ...] | list[int], stride: Pair, padding: Pair) -> Int64:
+def views(x: Numbers, spans: tuple[int, ...] | list[int], stride: Pair, padding: Pair) -> Numbers:
     """Return the windows of a batch of maps `[N, C, H, W]`.
 
     They are a view `[N, C, rows, columns, span, span]` of the padded maps.

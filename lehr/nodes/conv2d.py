@@ -12,7 +12,7 @@ from lehr.arithmetic import Int64
 from lehr.errors import FileRefused
 from lehr.interval import Interval, weighted
 from lehr.nirnodes import Fields, named_padding, weight_block, weight_kind, whole
-from lehr.nodes.base import Node, Pair, Shape, ShapeMismatch, pair, views, windows
+from lehr.nodes.base import Node, Numbers, Pair, Shape, ShapeMismatch, pair, views, windows
 from lehr.weights import Int8Array, WeightKind, declared_weight
 
 
@@ -56,17 +56,21 @@ class Conv2d(Node):
 
     def sums(self, x: Int64) -> Int64:
         """Compute the cross-correlation of `x` `[N, C, H, W]` with the weights."""
+        return self.sums_with(x, self.weight.astype(np.int64))
+
+    def sums_with(self, x: Numbers, weight: Numbers) -> Numbers:
+        """Compute the sums of `x` with other weights of the same shape, in the type of both."""
         out_channels, per_group, height, width = self.weight.shape
         (step_y, step_x), out_per_group = self.dilation, out_channels // self.groups
         seen = views(
             x, [(height - 1) * step_y + 1, (width - 1) * step_x + 1], self.stride, self.padding
         )[..., ::step_y, ::step_x]
         n, _, out_height, out_width = seen.shape[:4]
-        weight = self.weight.astype(np.int64).reshape(self.groups, out_per_group, -1)
+        grouped = weight.reshape(self.groups, out_per_group, -1)
         parts = []
         for group in range(self.groups):
             patch = seen[:, group * per_group : (group + 1) * per_group].transpose(0, 2, 3, 1, 4, 5)
-            parts.append(patch.reshape(n * out_height * out_width, -1) @ weight[group].T)
+            parts.append(patch.reshape(n * out_height * out_width, -1) @ grouped[group].T)
         return (
             np.concatenate(parts, axis=1)
             .reshape(n, out_height, out_width, out_channels)

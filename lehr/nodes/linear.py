@@ -11,7 +11,7 @@ import numpy as np
 from lehr.arithmetic import Int64
 from lehr.interval import Interval, weighted
 from lehr.nirnodes import Fields, weight_block, weight_kind
-from lehr.nodes.base import Node, Shape, ShapeMismatch
+from lehr.nodes.base import Node, Numbers, Shape, ShapeMismatch
 from lehr.weights import Int8Array, WeightKind, declared_weight
 
 
@@ -39,7 +39,11 @@ class Linear(Node):
 
     def sums(self, x: Int64) -> Int64:
         """Compute the weighted sums of `x` `[N, in features]`."""
-        return x @ self.weight.astype(np.int64).T
+        return self.sums_with(x, self.weight.astype(np.int64))
+
+    def sums_with(self, x: Numbers, weight: Numbers) -> Numbers:
+        """Compute the sums of `x` with other weights of the same shape, in the type of both."""
+        return x @ weight.T
 
     @property
     def present(self) -> Linear:
