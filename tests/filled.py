@@ -28,8 +28,8 @@ def build():
 def fill(folder: Path, line: Path) -> None:
     """Fill an empty folder with every file that the examples name.
 
-    These are what `line` holds, a float graph, a model in Python, events, a built artefact and a
-    data set.
+    These are what `line` holds, a float graph, a model in Python, events, a memristive device, a
+    built artefact and a data set.
     """
     for name in ("model.nir", "in.npz"):
         shutil.copy(line / name, folder / name)
@@ -43,6 +43,9 @@ def fill(folder: Path, line: Path) -> None:
     nir.write(folder / "graph.nir", chain({"fc": nir.Linear(weights), "lif": neurons}, (12,), (3,)))
     np.savez(folder / "spikes.npz", input=(rng.random((20, 8, 12)) < 0.5).astype(np.uint8))
     (folder / "mine.py").write_text(MINE)
+    (folder / "memristor.toml").write_text(
+        "seeds = 3\ng_min = 2e-6\ng_max = 1e-4\nvariation = { deviation = 0.3 }\n"
+    )
     _images(folder / "data" / "fashion-mnist", rng)
     built = ("build", folder / "model.nir", "--target", "c", "-i", folder / "in.npz", "-n", 3)
     assert run(*built, "-o", folder / "out").code == 0

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lehr.cli.console import Output, percent, samples_progress
 from lehr.errors import UsageError
@@ -64,9 +65,12 @@ def simulate_on_devices(
         advance = partial(bar.advance, bar.add_task("samples", total=total))
         trials = run_trials(net, samples, device, exact, advance)
     out.facts.update(device=str(described), samples=samples.shape[0])
-    _report_layers(out, trials)
-    _report_accuracy(out, trials)
-    _report_first(out, trials)
+    out.facts["devices"] = {
+        "seeds": [trial.seed for trial in trials.trials],
+        "layers": _report_layers(out, trials),
+        **_report_accuracy(out, trials),
+        "first": _report_first(out, trials),
+    }
     if output is not None:
         write_bytes(output, npz_bytes(arrays_of(trials)))
         out.say(f"wrote {output}")
@@ -74,7 +78,7 @@ def simulate_on_devices(
     out.note(NOT_EXACT)
 
 
-def _report_layers(out: Output, trials: Trials) -> None:
+def _report_layers(out: Output, trials: Trials) -> dict[str, Any]:
     rates = trials.exact.rates
     out.table(
         ("layer", "spike rate", "on devices", "spikes that differ"),
@@ -83,7 +87,7 @@ def _report_layers(out: Output, trials: Trials) -> None:
             for n in trials.spikes
         ],
     )
-    out.facts["layers"] = {
+    return {
         name: {
             "spikes": compared,
             "rate": rates[name],
@@ -94,7 +98,7 @@ def _report_layers(out: Output, trials: Trials) -> None:
     }
 
 
-def _report_accuracy(out: Output, trials: Trials) -> None:
+def _report_accuracy(out: Output, trials: Trials) -> dict[str, Any]:
     spread, count = trials.accuracy, len(trials.trials)
     what = "agreement with the exact network"
     if trials.labels is not None:
@@ -103,10 +107,9 @@ def _report_accuracy(out: Output, trials: Trials) -> None:
         out.say(f"accuracy of the exact network: {percent(exact)}")
         out.facts["accuracy"] = exact
     out.say(f"{what} on {count:,} {'device' if count == 1 else 'devices'}: {_text(spread)}")
-    out.facts["seeds"] = [trial.seed for trial in trials.trials]
-    out.facts["on_devices"] = {
-        "of": "labels" if trials.labels is not None else "exact predictions",
-        "each": trials.accuracies,
+    return {
+        "compared_with": "labels" if trials.labels is not None else "exact predictions",
+        "right": trials.accuracies,
         "mean": spread.mean,
         "deviation": spread.deviation,
         "least": spread.least,
@@ -127,20 +130,10 @@ def _text(spread: Spread) -> str:
     )
 
 
-def _report_first(out: Output, trials: Trials) -> None:
+def _report_first(out: Output, trials: Trials) -> dict[str, Any] | None:
     trial = trials.first
-    if trial is None:
+    if trial is None or trial.first is None:
         out.say("0 spikes differ from the exact network's, on these inputs")
-        out.facts["first"] = None
-        return
+        return None
     out.say(f"first spike that differs, seed {trial.seed}: {trial.first}")
-    assert trial.first is not None
-    out.facts["first"] = {
-        "seed": trial.seed,
-        "sample": trial.first.sample,
-        "step": trial.first.step,
-        "layer": trial.first.layer,
-        "neuron": list(trial.first.neuron),
-        "expected": trial.first.expected,
-        "got": trial.first.got,
-    }
+    return {"seed": trial.seed, **asdict(trial.first)}

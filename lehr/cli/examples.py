@@ -40,6 +40,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "lehr simulate model.nir -i in.npz",
         "lehr simulate model.nir -i in.npz --trace all -o out.npz",
         "lehr simulate model.nir -i in.npz --compare out.npz",
+        "lehr simulate model.nir -i in.npz --device memristor.toml",
     ),
     "inspect": ("lehr inspect model.nir", "lehr inspect graph.nir --structure"),
     "widths": (

@@ -28,7 +28,7 @@ from lehr.simulate.crossbar.cells import (
 from lehr.simulate.crossbar.device import Device
 from lehr.simulate.result import Recorder, Result, check_input, input_events
 
-CHUNK = 32
+CHUNK = 64
 
 
 def simulate(
