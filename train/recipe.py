@@ -5,15 +5,16 @@ The recipe, the data and the seed give the run, bit for bit.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from lehr.mistakes import Mistakes
+from lehr.mistakes import Mistakes, mistakes
 from lehr.strict import Strict
 from lehr.train.contradictions import contradictions
 from lehr.train.data_recipe import DataRecipe as DataRecipe
 from lehr.train.data_recipe import data_contradictions
+from lehr.train.float_arm import float_arm, is_float, of_the_arm
 from lehr.train.network_recipe import NetworkRecipe as NetworkRecipe
 from lehr.train.network_recipe import nearest_dyadic as nearest_dyadic
 from lehr.train.threshold import Threshold as Threshold
@@ -31,6 +32,8 @@ class Recipe(Strict):
         target: the name of the target whose `TrainingForm` the recipe has been brought into, or is
             to be; none if None.
         seed: of everything drawn by chance in a run: weights, the order of samples, dropout.
+        float: what other keys are where `network.weights` is `float`, by key;
+            `lehr.train.float_arm` puts them there, and None is left.
     """
 
     name: str
@@ -41,6 +44,27 @@ class Recipe(Strict):
     network: NetworkRecipe
     train: Training
     finetune: Finetuning | None = None
+    float: dict[str, Any] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_the_float_arm(cls, table: Any) -> Any:
+        if isinstance(table, dict) and isinstance(table.get("float"), dict) and is_float(table):
+            return float_arm(table)
+        return table
+
+    @model_validator(mode="after")
+    def _float_arm_holds(self) -> Recipe:
+        if self.float is None:
+            return self
+        table = self.model_dump(mode="json", exclude_unset=True)
+        table["network"]["weights"] = "float"
+        try:
+            Recipe.model_validate(float_arm(table))
+        except ValidationError as error:
+            wrong = [of_the_arm(each, self.float) for each in mistakes(error, Recipe)]
+            raise Mistakes(*wrong) from None
+        return self
 
     @model_validator(mode="after")
     def _data_hold(self) -> Recipe:

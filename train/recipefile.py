@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,12 @@ from pydantic import ValidationError
 
 from lehr.errors import FileRefused, UsageError
 from lehr.leftovers import recover
-from lehr.mistakes import mistakes
+from lehr.mistakes import Mistakes, mistakes
 from lehr.reading import read_text
 from lehr.spelling import nearest
 from lehr.toml import table_of
 from lehr.train.bundled import bundled as bundled
+from lehr.train.float_arm import float_arm, is_float, of_the_arm
 from lehr.train.recipe import Recipe
 
 RECIPE_BYTES = 1 << 20
@@ -56,11 +58,16 @@ def load(source: str, overrides: tuple[str, ...] = ()) -> Recipe:
 def parse(text: str, source: str, overrides: tuple[str, ...] = ()) -> Recipe:
     """Make a recipe from TOML text; `source` names it in messages."""
     table = table_of(text, f"recipe {source}")
-    wrong = [sentence for override in overrides if (sentence := _assign(table, override))]
+    changed = copy.deepcopy(table)
+    wrong = [sentence for override in overrides if (sentence := _assign(changed, override))]
+    arm = changed["float"] if is_float(changed) and isinstance(changed.get("float"), dict) else {}
     try:
-        recipe = Recipe.model_validate(table)
+        recipe = Recipe.model_validate(_float_arm(table, arm, overrides) if arm else changed)
     except ValidationError as error:
-        wrong += [f"recipe {source}: {sentence}" for sentence in mistakes(error, Recipe)]
+        told = [of_the_arm(each, arm) if arm else each for each in mistakes(error, Recipe)]
+        wrong += [f"recipe {source}: {sentence}" for sentence in told]
+    except Mistakes as error:
+        wrong += [f"recipe {source}: {sentence}" for sentence in error.args]
     if wrong:
         raise UsageError(*wrong)
     if not recipe.name.isprintable():
@@ -74,6 +81,17 @@ def parse(text: str, source: str, overrides: tuple[str, ...] = ()) -> Recipe:
 def to_toml(recipe: Recipe) -> bytes:
     """Return the recipe as TOML that reads back to the same recipe."""
     return tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True)).encode()
+
+
+def _float_arm(
+    table: dict[str, Any], of_the_arm: dict[str, Any], overrides: tuple[str, ...]
+) -> dict[str, Any]:
+    """Return a recipe's table as its float arm has it; what `--set` says goes before that."""
+    merged = float_arm({**table, "float": of_the_arm})
+    for override in overrides:
+        if not override.startswith("float"):
+            _assign(merged, override)
+    return merged
 
 
 def _assign(table: dict[str, Any], override: str) -> str:
