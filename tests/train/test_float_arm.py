@@ -28,8 +28,12 @@ def test_it_holds_in_the_float_arm_and_nowhere_else() -> None:
     other = parse(tiny_toml() + OWN, "tiny")
     assert (other.train, other.network) == (tiny_recipe().train, tiny_recipe().network)
     arm = parse(tiny_toml() + OWN, "tiny", FLOAT)
-    by_hand = ("train.lr=1e-3", "network.layers.0.threshold.final=1.5")
-    by_hand = (*by_hand, "network.layers.1.threshold.start=0.25", *FLOAT)
+    by_hand = (
+        *FLOAT,
+        "train.lr=1e-3",
+        "network.layers.0.threshold.final=1.5",
+        "network.layers.1.threshold.start=0.25",
+    )
     assert arm == parse(tiny_toml(), "tiny", by_hand) != plain
     assert arm.float is None
     for recipe in (other, arm):
