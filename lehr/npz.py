@@ -205,11 +205,11 @@ def exactly(stream: IO[bytes], count: int) -> bytes:
 
 
 def checked_samples(
-    archive: Archive, prefix: str = ""
+    archive: Archive, prefix: str = "", *, by_step: bool = False
 ) -> tuple[Header, npt.NDArray[np.int64] | None]:
     """Return the header of the inputs in an archive and, if there, the labels.
 
-    Their names begin with `prefix`.
+    Their names begin with `prefix`. With `by_step` there may be a label for each step, `[N, T]`.
 
     Raises:
         FileRefused: when the inputs are missing, or an array has not the type it should.
@@ -226,19 +226,22 @@ def checked_samples(
         raise FileRefused(
             f"{path}: {name} is {header}; save it as uint8 with the samples on the first axis"
         )
-    return header, read_labels(archive, labels, header.shape[0])
+    return header, read_labels(archive, labels, header.shape[0], by_step=by_step)
 
 
-def read_labels(archive: Archive, name: str, samples: int) -> npt.NDArray[np.int64] | None:
+def read_labels(
+    archive: Archive, name: str, samples: int, *, by_step: bool = False
+) -> npt.NDArray[np.int64] | None:
     """Return the labels of so many samples; None if an archive has none.
 
     Raises:
-        FileRefused: when they are not one integer for each.
+        FileRefused: when they are not one integer for each, or with `by_step` for each step.
     """
     if name not in archive:
         return None
     header = archive.header(name)
-    if header.dtype.kind not in "iu" or header.shape != (samples,):
+    shape = header.shape[: -1 if by_step and len(header.shape) == 2 else None]
+    if header.dtype.kind not in "iu" or shape != (samples,) or 0 in header.shape[1:]:
         raise FileRefused(
             f"{archive.path}: {name} are {header} for {samples} samples; give one integer per "
             "sample"

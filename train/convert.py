@@ -100,11 +100,11 @@ def finished(twin: Twin, recipe: Recipe) -> Network:
 def _readout(recipe: Recipe) -> Readout:
     """Return what the network takes from its last layer."""
     integrator = recipe.network.integrator
-    return (
-        "count_argmax_lowest"
-        if integrator is None
-        else cast(Readout, f"membrane_{integrator.readout}_argmax_lowest")
-    )
+    if integrator is None:
+        return "count_argmax_lowest"
+    # of answers at every step, the one after the last step is the network's
+    read = "last" if integrator.readout == "every" else integrator.readout
+    return cast(Readout, f"membrane_{read}_argmax_lowest")
 
 
 def _flip(latent: Tensor, signs: Tensor) -> Tensor:

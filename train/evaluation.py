@@ -33,9 +33,9 @@ class Layer:
 
 
 def accuracy(model: FloatNet | Twin, split: Split, goal: Objective) -> float:
-    """Return the share of samples that are right, 0..1."""
-    right = sum(int(goal.right(*outputs, y).sum()) for outputs, y in _outputs(model, split))
-    return right / len(split)
+    """Return the share of samples that are right, or of labels where a sample has more, 0..1."""
+    answers = [goal.right(*outputs, y) for outputs, y in _outputs(model, split)]
+    return sum(int(each.sum()) for each in answers) / max(1, sum(map(len, answers)))
 
 
 def activity(model: FloatNet | Twin, split: Split) -> list[Layer]:

@@ -200,7 +200,8 @@ class _Run:
 
     def _epoch(self, phase: Phase[Model], epoch: int) -> tuple[dict[str, Any], rates.Epoch]:
         """Train one epoch, and return its metrics and the firing rates in it."""
-        model, total, right, fired = phase.model, 0.0, 0, rates.Epoch()
+        model, total, fired = phase.model, 0.0, rates.Epoch()
+        right = asked = 0
         model.train()
         for x, y in self._batches(self.recipe.train.augment):
             phase.optimizer.zero_grad()
@@ -213,14 +214,15 @@ class _Run:
             phase.after_batch(batch_rates)
             fired.add(batch_rates, len(y))
             total += float(loss.detach()) * len(y)
-            right += int(self.goal.right(spikes, membranes, y).sum())
+            answers = self.goal.right(spikes, membranes, y)
+            right, asked = right + int(answers.sum()), asked + len(answers)
         require_finite(model.trained(), f"after epoch {epoch} of phase {phase.name}")
         model.eval()
         entry = {
             "phase": phase.name,
             "epoch": epoch,
             "loss": total / len(self.data.train),
-            "train_accuracy": right / len(self.data.train),
+            "train_accuracy": right / max(1, asked),
             "validation_accuracy": accuracy(model, self.data.validation, self.goal),
             "thresholds": phase.thresholds(),
             "candidate": phase.candidate(),

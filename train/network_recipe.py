@@ -94,12 +94,12 @@ class Integrator(_Layer):
     Attributes:
         features: of its output, one for each class.
         readout: the class's score is its membrane after the `last` step, or the `sum` or the `max`
-            over all steps.
+            over all steps; or it is asked for at `every` step, and the latest is the answer.
     """
 
     type: Literal["integrator"]
     features: Count
-    readout: Literal["last", "sum", "max"] = "sum"
+    readout: Literal["last", "sum", "max", "every"] = "sum"
 
 
 Layer = Conv | Linear | Integrator

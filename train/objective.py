@@ -4,17 +4,19 @@ Labels are classes, and the class with the highest score is the answer: its spik
 the last layer integrates, what its readout takes from the membranes. Or the label is a step, and
 there is one output.
 
-count          a spike count for every class, by the mean square loss of Eshraghian & Lu 2022; right
-where the label's count is the highest cross-entropy  of the softmax of the scores, which learns
-faster where steps are few; right likewise ramp           a membrane that rises along a straight
-line to one spike at the step that is the label, and is 0 afterwards, by the mean
-               square distance from it: the paper's temporal task; right where the output fires
-               once, alone, within TOLERANCE steps of the label
+- `count`: a spike count for every class, by the mean square loss of Eshraghian & Lu 2022; right
+  where the label's count is the highest.
+- `cross-entropy`: of the softmax of the scores, which learns faster where steps are few; right
+  likewise. Where integrators are read out at `every` step, `lehr.train.each_step`.
+- `tet`: the mean over the steps of the cross-entropy of each step's outputs,
+  `lehr.train.each_step`; right as with `cross-entropy`.
+- `ramp`: a membrane that rises along a straight line to one spike at the step that is the label,
+  and is 0 afterwards, by the mean square distance from it: the paper's temporal task; right where
+  the output fires once, alone, within TOLERANCE steps of the label.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +28,9 @@ from torch.nn import functional
 
 from lehr.errors import UsageError
 from lehr.train.data import Dataset
+from lehr.train.each_step import Every, Tet
+from lehr.train.goal import Classes
+from lehr.train.goal import Objective as Objective
 from lehr.train.recipe import Recipe
 
 TOLERANCE = 5
@@ -36,50 +41,6 @@ TOP = 1.1
 
 It is high enough that the membrane crosses the threshold at the ramp's end, and not much earlier.
 """
-
-
-class Objective(ABC):
-    """A loss and what counts as right.
-
-    Both take the spikes of all layers that fire, `[T, N, ...]` each, the output's last; its
-    membranes `[T, N, outputs]` in the units of training; and labels int64 `[N]`.
-    """
-
-    @abstractmethod
-    def require_outputs(self, outputs: int) -> None:
-        """Raise UsageError where the output layer has not as many neurons as it takes."""
-
-    @abstractmethod
-    def loss(self, spikes: Sequence[Tensor], membranes: Tensor, labels: Tensor) -> Tensor:
-        """Return what is to become small, a scalar."""
-
-    @abstractmethod
-    def right(self, spikes: Sequence[Tensor], membranes: Tensor, labels: Tensor) -> Tensor:
-        """Return the samples that are right, bool `[N]`."""
-
-
-class Classes(Objective):
-    """One output for each class."""
-
-    def __init__(self, classes: int) -> None:
-        self.classes = classes
-
-    def require_outputs(self, outputs: int) -> None:
-        """One for each class; more are never right."""
-        if outputs < self.classes:
-            raise UsageError(
-                f"the last layer has {outputs} neurons for {self.classes} classes; give it one for "
-                "each"
-            )
-
-    @abstractmethod
-    def scores(self, spikes: Sequence[Tensor], membranes: Tensor) -> Tensor:
-        """Return the scores of every class, `[N, classes]`."""
-
-    def right(self, spikes: Sequence[Tensor], membranes: Tensor, labels: Tensor) -> Tensor:
-        """Return where the highest score is the label's; the lowest index wins ties."""
-        with torch.no_grad():
-            return self.scores(spikes, membranes).flatten(1).argmax(1) == labels
 
 
 class Count(Classes):
@@ -101,21 +62,22 @@ class Count(Classes):
 class Membrane(Classes):
     """The membranes of integrators are read out: `last`, `sum` or `max` of all steps, by class."""
 
+    of_membranes = True
+
     def __init__(self, classes: int, readout: str, label_smoothing: float = 0.0) -> None:
         super().__init__(classes)
         self.readout, self.label_smoothing = readout, label_smoothing
 
     def loss(self, spikes: Sequence[Tensor], membranes: Tensor, labels: Tensor) -> Tensor:
-        """Return the cross-entropy of the scores.
-
-        Of sums it takes the means, so that a gain means the same for any number of steps.
-        """
-        scores = self.scores(spikes, membranes).flatten(1)
+        """Return the cross-entropy of the scores."""
         return functional.cross_entropy(
-            (scores / len(membranes) if self.readout == "sum" else scores).to(membranes.dtype),
-            labels,
-            label_smoothing=self.label_smoothing,
+            self.logits(spikes, membranes), labels, label_smoothing=self.label_smoothing
         )
+
+    def logits(self, spikes: Sequence[Tensor], membranes: Tensor) -> Tensor:
+        """Of sums they are the means, so that a gain means the same for any number of steps."""
+        scores = self.scores(spikes, membranes).flatten(1)
+        return (scores / len(membranes) if self.readout == "sum" else scores).to(membranes.dtype)
 
     def scores(self, spikes: Sequence[Tensor], membranes: Tensor) -> Tensor:  # noqa: ARG002
         """Return what the readout takes, in double, which holds every sum of integers."""
@@ -161,23 +123,15 @@ def objective(recipe: Recipe, data: Dataset) -> Objective:
     Raises:
         UsageError: when the labels do not fit it.
     """
+    _require_labels(recipe, data)
     if recipe.train.objective == "count":
         right, wrong = recipe.train.rates
         return Count(
             data.classes,
             snntorch.functional.mse_count_loss(correct_rate=right, incorrect_rate=wrong),
         )
-    if recipe.network.integrator is not None:
-        return Membrane(
-            data.classes, recipe.network.integrator.readout, recipe.train.label_smoothing
-        )
-    if recipe.train.objective == "cross-entropy":
-        return Count(
-            data.classes,
-            lambda spikes, labels: functional.cross_entropy(
-                spikes.sum(0), labels, label_smoothing=recipe.train.label_smoothing
-            ),
-        )
+    if recipe.train.objective in ("cross-entropy", "tet"):
+        return _of_classes(recipe, data)
     labels = np.concatenate([split.y for split in (data.train, data.validation, data.test)])
     if labels.min() < 1 or labels.max() >= recipe.network.steps:
         raise UsageError(
@@ -187,3 +141,38 @@ def objective(recipe: Recipe, data: Dataset) -> Objective:
         )
     threshold = recipe.network.annealed[-1]
     return Ramp(TOP * (threshold.final or threshold.start))
+
+
+def _of_classes(recipe: Recipe, data: Dataset) -> Classes:
+    """Return the objective of a softmax over the classes."""
+    training, integrator = recipe.train, recipe.network.integrator
+    smoothing = training.label_smoothing
+    if integrator is None:
+        readout: Classes = Count(
+            data.classes,
+            lambda spikes, labels: functional.cross_entropy(
+                spikes.sum(0), labels, label_smoothing=smoothing
+            ),
+        )
+    elif integrator.readout == "every":
+        return Every(data.classes, smoothing)
+    else:
+        readout = Membrane(data.classes, integrator.readout, smoothing)
+    return Tet(readout, smoothing, training.tet_share) if training.objective == "tet" else readout
+
+
+def _require_labels(recipe: Recipe, data: Dataset) -> None:
+    """Refuse labels of every step where nothing asks for them, or for other steps."""
+    labels, integrator = data.train.y, recipe.network.integrator
+    if labels.ndim == 1:
+        return
+    if integrator is None or integrator.readout != "every":
+        raise UsageError(
+            f"labels are given for each of {labels.shape[1]} steps, but the network answers once; "
+            "end it in integrators of readout 'every', or give one label per sample"
+        )
+    if labels.shape[1] != recipe.network.steps:
+        raise UsageError(
+            f"labels are given for {labels.shape[1]} steps, but network.steps is "
+            f"{recipe.network.steps}; set them to one number"
+        )

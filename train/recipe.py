@@ -100,7 +100,10 @@ class Recipe(Strict):
 
     @model_validator(mode="after")
     def _objective_of_the_readout(self) -> Recipe:
-        if self.network.integrator is not None and self.train.objective != "cross-entropy":
+        if self.network.integrator is not None and self.train.objective not in (
+            "cross-entropy",
+            "tet",
+        ):
             raise ValueError(
                 f"train.objective is '{self.train.objective}', but the last layer integrates and "
                 "has no spikes for it; use 'cross-entropy'"

@@ -128,6 +128,7 @@ def _files(
         "warnings": trained.warnings,
     }
     samples: dict[str, Any] = {"input": kept.x}
-    if recipe.train.objective != "ramp":  # whose labels are not what the readout gives
+    # those of a ramp, or of steps, are not what the readout gives
+    if recipe.train.objective != "ramp" and kept.y.ndim == 1:
         samples["labels"] = kept.y
     return run_files(to_toml(recipe), trained.metrics, facts, samples, trained.network, weights)

@@ -8,9 +8,9 @@ from lehr.train.network_recipe import NetworkRecipe
 from lehr.train.training_recipe import Training
 
 
-def training_contradictions(training: Training, net: NetworkRecipe) -> list[str]:  # noqa: ARG001
+def training_contradictions(training: Training, net: NetworkRecipe) -> list[str]:
     """Sentences, "key is value, but ...; what to change"."""
-    return [*_of_optimizer(training), *_of_loss(training)]
+    return [*_of_optimizer(training), *_of_loss(training, net)]
 
 
 def _of_optimizer(training: Training) -> Iterator[str]:
@@ -21,10 +21,24 @@ def _of_optimizer(training: Training) -> Iterator[str]:
         )
 
 
-def _of_loss(training: Training) -> Iterator[str]:
-    if training.label_smoothing and training.objective != "cross-entropy":
+def _of_loss(training: Training, net: NetworkRecipe) -> Iterator[str]:
+    key = f"train.objective is '{training.objective}'"
+    if training.label_smoothing and training.objective not in ("cross-entropy", "tet"):
         yield (
-            f"train.label_smoothing is {training.label_smoothing:g}, but train.objective is "
-            f"'{training.objective}', which has no classes' chances to smooth; use "
-            "'cross-entropy', or leave it out"
+            f"train.label_smoothing is {training.label_smoothing:g}, but {key}, which has no "
+            "classes' chances to smooth; use 'cross-entropy', or leave it out"
+        )
+    if training.objective == "tet" and net.integrator and net.integrator.readout == "every":
+        yield (
+            f"{key}, but network.layers.{len(net.layers) - 1}.readout is 'every', which asks at "
+            "every step already; use 'cross-entropy', or another readout"
+        )
+    if not training.tet_share:
+        return
+    if training.objective != "tet":
+        yield (f"train.tet_share is {training.tet_share:g}, but {key}; use 'tet', or leave it out")
+    elif net.integrator is None:
+        yield (
+            f"train.tet_share is {training.tet_share:g}, but the last layer fires, and counts of "
+            "spikes are drawn to no constant; end in integrators, or leave it out"
         )

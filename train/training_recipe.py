@@ -43,7 +43,7 @@ class Training(Strict):
         cycles: into how many equal cycles the schedules named `restarts` divide phase A, the
             learning rate's and the thresholds' alike.
         objective: what the output learns, `lehr.train.objective`: `count` or `cross-entropy` of
-            spikes by class, or a `ramp`.
+            spikes by class, `tet`, a cross-entropy at every step, or a `ramp`.
         clip: what the norm of all gradients together is brought down to, where it is larger; in all
             phases.
         clamp: the weights are brought within +-clamp after every update, in all phases.
@@ -56,8 +56,9 @@ class Training(Strict):
             (`lehr.train.prune`); None: none.
         thresholds: `annealed`, or held at every layer's `start` or `final`: the arms that annealing
             is compared with.
+        tet_share: the share of `tet` that draws the outputs of all steps to 1.
         label_smoothing: the share of a label that the loss spreads evenly over all classes; of
-            cross-entropy alone.
+            `cross-entropy` and `tet`.
         rates: the firing rates that the loss asks of the right and of the wrong classes' neurons.
         threads: what all phases compute with: sums come out in another order with another number of
             them, and small networks are slower with more.
@@ -84,7 +85,8 @@ class Training(Strict):
     augment: Augment | None = None
     prune: Annotated[float, Field(gt=0, lt=1)] | None = None
     thresholds: Literal["annealed", "start", "final"] = "annealed"
-    objective: Literal["count", "cross-entropy", "ramp"] = "count"
+    objective: Literal["count", "cross-entropy", "tet", "ramp"] = "count"
+    tet_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     rates: tuple[float, float] = (0.8, 0.2)
     threads: Count = 1

@@ -141,7 +141,11 @@ def samples(
         write_bytes(
             output,
             npz_bytes(
-                {**(event_arrays(test.x) if events else {"input": test.x}), "labels": test.y}
+                {
+                    **(event_arrays(test.x) if events else {"input": test.x}),
+                    # the labels of steps are none that `lehr simulate` counts by
+                    ("labels" if test.y.ndim == 1 else "step_labels"): test.y,
+                }
             ),
         )
         out.facts.update(path=str(output), samples=len(test))

@@ -16,6 +16,9 @@ from lehr.train.recipe import DataRecipe
 TEST_SHARE = 1 / 6
 """Of samples that their author did not split."""
 
+NONE = -1
+"""The label of a step that has none."""
+
 LEAST = 3
 """Samples to draw three splits from."""
 
@@ -26,7 +29,8 @@ def load_npz(recipe: DataRecipe, folder: Path | None) -> Sources:
     The file holds either `train_input`, `train_labels`, `test_input` and `test_labels`, or `input`
     and `labels`, of which a sixth is drawn as the test split by the recipe's seed. An input is
     uint8 `[N, *shape]`, or `[N, T, *shape]` where the recipe gives steps and encodes nothing; it is
-    taken as spikes if no value in the file is above 1.
+    taken as spikes if no value in the file is above 1. Labels are integers `[N]`, or `[N, T]`, one
+    for each step, -1 where a step has none.
 
     Raises:
         UsageError: when there is no such file.
@@ -38,6 +42,12 @@ def load_npz(recipe: DataRecipe, folder: Path | None) -> Sources:
     with Archive(path) as archive:
         prefixes = ("train_", "test_") if "train_input" in archive else ("",)
         parts = [_part(archive, prefix) for prefix in prefixes]
+    shapes = [labels.shape[1:] for _, labels in parts]
+    if shapes[0] != shapes[-1]:
+        raise FileRefused(
+            f"{path}: labels of a training sample are {shapes[0]}, of a test sample {shapes[-1]}; "
+            "give both one label, or one for each of as many steps"
+        )
     _require_numbered(path, prefixes, [labels for _, labels in parts])
     steps = recipe.steps if recipe.encoding == "current" else None
     for x, _ in parts:
@@ -63,7 +73,7 @@ def load_npz(recipe: DataRecipe, folder: Path | None) -> Sources:
 
 
 def _part(archive: Archive, prefix: str) -> tuple[Values, Labels]:
-    header, labels = checked_samples(archive, prefix)
+    header, labels = checked_samples(archive, prefix, by_step=True)
     path, samples = archive.path, header.shape[0]
     if labels is None:
         raise FileRefused(
@@ -73,8 +83,10 @@ def _part(archive: Archive, prefix: str) -> tuple[Values, Labels]:
         raise FileRefused(
             f"{path}: {prefix}input has {samples} samples, too few to split; give at least {LEAST}"
         )
-    if len(negative := np.flatnonzero(labels < 0)):
-        said = f"{prefix}labels hold {labels[negative[0]]} in sample {negative[0]:,}"
+    lowest = 0 if labels.ndim == 1 else NONE
+    if len(negative := np.argwhere(labels < lowest)):
+        first = tuple(negative[0])
+        said = f"{prefix}labels hold {labels[first]} in sample {first[0]:,}"
         raise FileRefused(
             f"{path}: {said}; leave out samples that have no class, and number the classes from 0"
         )
@@ -83,17 +95,22 @@ def _part(archive: Archive, prefix: str) -> tuple[Values, Labels]:
 
 
 def _require_numbered(path: Path, prefixes: Sequence[str], labels: Sequence[Labels]) -> None:
-    """Refuse a highest label that is far beyond all others.
+    """Refuse labels that are none at all, or of which the highest is far beyond all others.
 
     255 and the like mark samples that have no class.
     """
-    classes = np.unique(np.concatenate(labels))
+    classes = np.unique(np.concatenate([each[each != NONE] for each in labels]))
+    if not len(classes):
+        raise FileRefused(
+            f"{path}: {prefixes[0]}labels hold {NONE} at every step, which says no class; give at "
+            "least one step of a sample its class"
+        )
     if len(classes) < 2 or classes[-1] - classes[-2] <= len(classes):
         return
     for prefix, each in zip(prefixes, labels, strict=True):
-        if len(samples := np.flatnonzero(each == classes[-1])):
+        if len(places := np.argwhere(each == classes[-1])):
             raise FileRefused(
-                f"{path}: {prefix}labels hold {classes[-1]} in sample {samples[0]:,}, and the next "
-                f"lower label is {classes[-2]};"
+                f"{path}: {prefix}labels hold {classes[-1]} in sample {places[0][0]:,}, and the "
+                f"next lower label is {classes[-2]};"
                 " leave out samples that have no class, and number the classes from 0"
             )
