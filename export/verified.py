@@ -11,7 +11,7 @@ run of `lehr train`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -201,9 +201,17 @@ def export_graph(
     return VerifiedGraph(quantized, network, effect, proven)
 
 
-def put_network(network: Network, part: Path, origin: Mapping[str, Any] | None = None) -> Network:
-    """Write a network, within another's `lehr.atomic.writing`, and return what is read back."""
-    part.write_bytes(nirfile.to_bytes(network, origin))
+def put_network(
+    network: Network,
+    part: Path,
+    origin: Mapping[str, Any] | None = None,
+    approximate: Iterable[str] = (),
+) -> Network:
+    """Write a network, within another's `lehr.atomic.writing`, and return what is read back.
+
+    `approximate` is as in `lehr.nirfile.write`.
+    """
+    part.write_bytes(nirfile.to_bytes(network, origin, approximate))
     return nirfile.read(part)
 
 

@@ -137,7 +137,7 @@ def _way_out(number: int, schedule: Threshold, state: str) -> str:
     if state == "always":
         names = ("start",) if schedule.final is None else ("final", "start")
         return "raise " + " or ".join(_now(key, name, schedule) for name in names)
-    if schedule.held:
+    if schedule.held or schedule.learned:
         return f"lower {_now(key, 'start', schedule)}"
     slow, direction = _SLOWER[schedule.schedule]
     lower = [_now(key, name, schedule) for name in ("final", "start") if getattr(schedule, name)]

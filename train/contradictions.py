@@ -9,11 +9,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from lehr.arithmetic import Arithmetic
 from lehr.errors import FileRefused
 from lehr.machines import MACHINES
 from lehr.network import Neuron
 from lehr.spelling import nearest
 from lehr.train.arithmetic_recipe import ArithmeticRecipe
+from lehr.train.dynamics_recipe import own_keys
 from lehr.train.network_recipe import Conv, Integrator, NetworkRecipe
 from lehr.train.updates import decay_parameters, others, update_of
 from lehr.update import Program
@@ -21,7 +23,7 @@ from lehr.update import Program
 
 def contradictions(net: NetworkRecipe) -> list[str]:
     """Sentences, "key is value, but ...; what to change"."""
-    sentences = [*_of_machine(net), *_of_biases(net), *_of_shares(net)]
+    sentences = [*_of_machine(net), *_of_decays(net), *_of_biases(net), *_of_shares(net)]
     return sentences or [*_of_updates(net)]
 
 
@@ -41,6 +43,7 @@ def _of_machine(net: NetworkRecipe) -> Iterator[str]:
     program, named = MACHINES[given.machine], f"machine '{given.machine}'"
     for name, value in given.fields.items():
         yield f"{key}.{name} is {value!r}, but {named} says that itself; leave one out"
+    yield from _of_own_keys(net, named)
     if program.loop is not None:
         once = ", ".join(name for name, other in MACHINES.items() if other.loop is None)
         yield (
@@ -54,6 +57,15 @@ def _of_machine(net: NetworkRecipe) -> Iterator[str]:
             "layer with a threshold, or fields"
         )
     yield from _of_parameters(net, given, program)
+
+
+def _of_own_keys(net: NetworkRecipe, named: str) -> Iterator[str]:
+    for number, layer in enumerate(net.layers):
+        for name in own_keys(layer):
+            yield (
+                f"network.layers.{number}.{name} is given, but {named} says what the neurons of "
+                "all layers compute; leave one out"
+            )
 
 
 def _of_parameters(net: NetworkRecipe, given: ArithmeticRecipe, program: Program) -> Iterator[str]:
@@ -81,26 +93,46 @@ def _of_parameters(net: NetworkRecipe, given: ArithmeticRecipe, program: Program
             yield f"{key} has no {name}, which machine '{given.machine}' reads; add it{other}"
 
 
+def _of_decays(net: NetworkRecipe) -> Iterator[str]:
+    """Say which decays cannot be learned, as the form of all decays has few numbers."""
+    if net.arithmetic is None or net.arithmetic.decay_form != "shift":
+        return
+    for number, layer in enumerate(net.layers):
+        for name, decay in (("beta", layer.beta), ("alpha", layer.alpha)):
+            if decay is not None and decay.learn is not None:
+                yield (
+                    f"network.layers.{number}.{name} is learned, but "
+                    "network.arithmetic.decay_form is 'shift', which has 1 - 1/2^n alone; use "
+                    "'multiply', or a fraction such as '7/8'"
+                )
+
+
 def _of_updates(net: NetworkRecipe) -> Iterator[str]:
     """Yield what the classes of the integer network refuse, layer by layer, each sentence once."""
     refusals: dict[str, None] = {}
-    for number in range(len(net.layers)):
+    machine = None if net.arithmetic is None else net.arithmetic.machine
+    for number, layer in enumerate(net.layers):
         try:
             update = update_of(net, number)
-            if isinstance(update.arithmetic, Program):
-                one = {name: np.array([value]) for name, value in update.parameters.items()}
-                reads = update.arithmetic.parameters
-                Neuron(
-                    np.array([1 if "threshold" in reads else 0]),
-                    np.zeros(1, int),
-                    update.arithmetic,
-                    parameters=one,
-                )
+            integers = update.integers(
+                update.fraction_bits or 0,
+                1,
+                {x: np.array([float(decay.factor)]) for x, decay in update.learned.items()},
+                None if update.adaptation is None else np.array([1], np.int32),
+            )
+            reads = isinstance(integers.arithmetic, Arithmetic) or (
+                "threshold" in integers.arithmetic.parameters
+            )
+            Neuron(
+                np.array([1 if reads and not update.integrates else 0]),
+                np.zeros(1, int),
+                integers.arithmetic,
+                integers.synapse,
+                integers.parameters,
+            )
         except FileRefused as error:
-            machine = None if net.arithmetic is None else net.arithmetic.machine
-            refusals[
-                f"network.arithmetic: {f'machine {machine!r}: ' if machine else ''}{error}"
-            ] = None
+            where = f"network.layers.{number}" if own_keys(layer) else "network.arithmetic"
+            refusals[f"{where}: {f'machine {machine!r}: ' if machine else ''}{error}"] = None
     yield from refusals
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from torch import nn
 
-from lehr.arithmetic import Arithmetic
 from lehr.errors import NotMappable
-from lehr.export.fold import Affine
+from lehr.export.fold import Affine, in_units
 from lehr.network import Neuron
+from lehr.nodes import Int32Array
 from lehr.train.block import Block
-from lehr.train.folding import THRESHOLD_MAX, TwinFold, fold_for_twin
+from lehr.train.folding import THRESHOLD_MAX, TwinFold, choose_fraction_bits, fold_for_twin
 from lehr.train.shares import Shares
-from lehr.train.updates import LayerUpdate
+from lehr.train.updates import Integers
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,12 @@ class FoldedNeurons:
     Attributes:
         fold: their thresholds and biases in integers, and the signs that turned.
         update: what they compute.
+        integrates: whether they never fire.
     """
 
     fold: TwinFold
-    update: LayerUpdate
+    update: Integers
+    integrates: bool
 
     @property
     def unit(self) -> float:
@@ -50,16 +52,39 @@ def fold_neurons(block: Block, step: float, divisor: int, shares: Shares) -> Fol
     Raises:
         NotMappable: when there are no integers for it.
     """
-    affine = _affine(block)
+    own, update = _affine(block), block.neurons.update
+    affine, fraction_bits = Affine(own.gain * step / divisor, own.offset), update.fraction_bits
     # of an integrator, the rounding of biases asks for fraction bits
-    theta = 1.0 if block.integrates else float(block.neurons.threshold)
-    fold = fold_for_twin(
-        Affine(affine.gain * step / divisor, affine.offset),
-        theta,
-        block.neurons.update.fraction_bits,
-        shares.most(THRESHOLD_MAX),
+    theta = 1.0 if block.integrates else float(block.neurons.threshold.detach())
+    jump = 0.0 if update.adaptation is None else update.adaptation.jump
+    if fraction_bits is None and jump and affine.gain.any():
+        # the rounding of what a spike adds asks for them as well
+        least = in_units(affine, min(jump, theta), 0)[0].min()
+        fraction_bits = choose_fraction_bits(float(least))
+    fold = fold_for_twin(affine, theta, fraction_bits, shares.most(THRESHOLD_MAX))
+    integers = update.integers(
+        fold.layer.fraction_bits,
+        len(fold.layer.bias),
+        block.neurons.factors,
+        None if update.adaptation is None else _jumps(jump, fold),
     )
-    return FoldedNeurons(fold, block.neurons.update)
+    return FoldedNeurons(fold, integers, block.integrates)
+
+
+def _jumps(jump: float, fold: TwinFold) -> Int32Array:
+    """Return what a spike adds to the state of an adaptation, by channel."""
+    whole = np.rint(2.0**fold.layer.fraction_bits * jump / fold.layer.scale)
+    if jump and not whole.all():
+        raise NotMappable(
+            f"adaptation.jump is {jump:g}, which is 0 in integers of "
+            f"{fold.layer.fraction_bits} fraction bits; raise it, or use more fraction_bits"
+        )
+    if whole.max() > THRESHOLD_MAX:
+        raise NotMappable(
+            f"adaptation.jump is {jump:g}, which is {whole.max():,.0f} in integers, more than "
+            f"{THRESHOLD_MAX:,}, up to which float32 training is exact; lower it"
+        )
+    return whole.astype(np.int32)
 
 
 def shared_neurons(layers: dict[str, FoldedNeurons], shares: Shares) -> dict[str, Neuron]:
@@ -68,7 +93,7 @@ def shared_neurons(layers: dict[str, FoldedNeurons], shares: Shares) -> dict[str
     Raises:
         NotMappable: when the thresholds of several layers cannot be one.
     """
-    firing = {name: each.fold.layer for name, each in layers.items() if not each.update.integrates}
+    firing = {name: each.fold.layer for name, each in layers.items() if not each.integrates}
     if (
         shares.share == "network"
         and len(np.unique(np.concatenate([layer.scale for layer in firing.values()]))) > 1
@@ -86,17 +111,13 @@ def shared_neurons(layers: dict[str, FoldedNeurons], shares: Shares) -> dict[str
 
 def _neuron(folded: FoldedNeurons, threshold: np.ndarray | None) -> Neuron:
     """Return a layer of neurons; those that never fire have no threshold."""
-    arithmetic, layer = folded.update.arithmetic, folded.fold.layer
-    if isinstance(arithmetic, Arithmetic):
-        arithmetic = replace(arithmetic, fraction_bits=layer.fraction_bits)
+    layer, update = folded.fold.layer, folded.update
     return Neuron(
         np.zeros_like(layer.threshold) if threshold is None else threshold,
         layer.bias,
-        arithmetic,
-        parameters={
-            which: np.full(len(layer.bias), value, np.int32)
-            for which, value in folded.update.parameters.items()
-        },
+        update.arithmetic,
+        update.synapse,
+        update.parameters,
     )
 
 

@@ -77,7 +77,8 @@ def export_run(
     widths.require_float32()
     file = None if reader is None else for_reader(run.network, reader)
     with writing(path) as part:
-        network = put_network(run.network, part)
+        # what a recipe asks for is written, and the file says where NIR's own fields lack it
+        network = put_network(run.network, part, approximate=run.network.neurons)
         result = simulate(network, x, trace=network.neurons)
         compared = compare(trace(Twin(run.network, latents=run.latents), x), result.trace)
         compared.require_equal("the exported file against the trained model")

@@ -5,6 +5,7 @@ Those that fields of `Arithmetic` say, without a second state.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from itertools import product
 from typing import Any, get_args
@@ -12,15 +13,18 @@ from typing import Any, get_args
 from lehr.arithmetic import Arithmetic, Reset, ResetTiming
 from lehr.errors import FileRefused
 from lehr.programs import program_of
-from lehr.update import INPUT, Add, Bound, Decay, Fire, Leak, Program
+from lehr.update import INPUT, Add, Bound, Decay, Fire, Leak, Program, Statement
 
 
 @cache
 def fields_of(program: Program) -> Arithmetic | None:
     """Return the fields whose program equals this one, or None where there are none.
 
-    They have update 'step' and no synapse state.
+    They have update 'step' and no synapse state. Where the numerator of the decay is a parameter,
+    they have the shift alone from it.
     """
+    if decays_by_channel(program):
+        return fields_of(Program(tuple(map(_without_parameter, program.statements))))
     statements = program.statements
     takes = [s for s in statements if isinstance(s, Add) and s.source == INPUT]
     bounds = [
@@ -50,3 +54,18 @@ def fields_of(program: Program) -> Arithmetic | None:
         if program_of(fields) == program:
             return fields
     return None
+
+
+def decays_by_channel(program: Program) -> list[str]:
+    """Return the parameters that hold numerators of decays by multiplication."""
+    return [
+        s.decay.numerator
+        for s in program.all
+        if isinstance(s, Leak) and s.decay.form == "multiply" and isinstance(s.decay.numerator, str)
+    ]
+
+
+def _without_parameter(s: Statement) -> Statement:
+    if isinstance(s, Leak) and isinstance(s.decay.numerator, str):
+        return replace(s, decay=replace(s.decay, numerator=0))
+    return s

@@ -27,7 +27,6 @@ State = tuple[Tensor, Tensor]
 
 
 def float_rule(
-    beta: float,
     slope: float,
     dtype: torch.dtype,
     arithmetic: Arithmetic = _LEAKY,
@@ -39,7 +38,6 @@ def float_rule(
     Without `how` it is snnTorch's Leaky, V = beta V + I - threshold (last spikes).
 
     Args:
-        beta: what the membrane decays by, in either form.
         slope: of the surrogate gradient.
         dtype: of the tensors.
         arithmetic: its reset, and its comparison.
@@ -55,7 +53,7 @@ def float_rule(
     offset = (
         torch.finfo(dtype).tiny if arithmetic.fires == "ge" else 0
     )  # a difference of 0, and none below it, is above 0 by that
-    return _rule(dtype, codes, (beta, 1 - beta, 1, 0, 0, 1, 1, offset, slope), in_thresholds)
+    return _rule(dtype, codes, (0, 1, 0, 0, 1, 1, offset, slope), in_thresholds)
 
 
 def integer_rule(
@@ -103,7 +101,6 @@ def integer_rule(
         dtype,
         codes,
         (
-            arithmetic.beta,
             2.0**-arithmetic.decay_shift,
             2.0**arithmetic.fraction_bits,
             *bounds,
@@ -132,6 +129,7 @@ def scan(
     current: Tensor,
     threshold: Tensor,
     bias: Tensor,
+    beta: Tensor | float,
     rule: Rule,
     steps: int,
     state: State | None = None,
@@ -143,18 +141,18 @@ def scan(
         threshold: a scalar, per channel (the first axis of `shape`) or per neuron; infinite for a
             neuron that never fires.
         bias: likewise.
+        beta: what membranes decay by, likewise or a number.
         rule: how to compute, in the type of `current`.
         steps: how many.
         state: zeros if None.
 
     Returns:
         Spikes and membranes `[steps, N, *shape]`. Gradients reach the current, the threshold, the
-        bias and the state's membranes; resets, as in snnTorch, are constants to them.
+        bias, the decay and the state's membranes; resets, as in snnTorch, are constants to them.
     """
     shape = current.shape[2:]
-    sizes = (
-        (value, (*value.shape, *[1] * (len(shape) - value.ndim))) for value in (threshold, bias)
-    )
+    given = (threshold, bias, torch.as_tensor(beta, dtype=current.dtype, device=current.device))
+    sizes = ((value, (*value.shape, *[1] * (len(shape) - value.ndim))) for value in given)
     features = (
         value.to(current.dtype).reshape(size).expand(shape).flatten() for value, size in sizes
     )
@@ -170,6 +168,7 @@ class _Scan(torch.autograd.Function):
         current: Tensor,
         theta: Tensor,
         bias: Tensor,
+        beta: Tensor,
         membrane: Tensor,
         spike: Tensor,
         steps: int,
@@ -184,6 +183,7 @@ class _Scan(torch.autograd.Function):
             _sized(current, (len(current), *size[1:])),
             theta,
             bias,
+            beta,
             before,
             spikes,
             raw,
@@ -191,30 +191,49 @@ class _Scan(torch.autograd.Function):
         )
         _run(kernels.forward, lif_torch.forward, tensors, rule)
         ctx.rule, ctx.held, ctx.shape = rule, len(current) == 1, current.shape[1:]
-        ctx.save_for_backward(theta, before[1], spikes, raw)
+        # the gradient of the decay alone asks for the membranes
+        kept = (before[0], membranes) if ctx.needs_input_grad[3] else (None, None)
+        ctx.save_for_backward(theta, beta, before[1], spikes, raw, *kept)
         ctx.set_materialize_grads(False)
         return spikes.view(steps, *ctx.shape), membranes.view(steps, *ctx.shape)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-        theta, spike, spikes, raw = ctx.saved_tensors
+        theta, beta, spike, spikes, raw, membrane, membranes = ctx.saved_tensors
         of_spikes, of_membranes = (
             raw[:0] if grad is None else _sized(grad, raw.shape) for grad in grads
         )
-        current = _room(raw, (1 if ctx.held else len(raw), *raw.shape[1:])).zero_()
+        held = ctx.held and membranes is None
+        current = _room(raw, (1 if held else len(raw), *raw.shape[1:])).zero_()
         sums = (torch.empty_like(spike), torch.empty_like(spike), torch.empty_like(spike))
-        tensors = ((of_spikes, of_membranes), theta, (spikes, spike), raw, current, sums)
+        tensors = ((of_spikes, of_membranes), theta, beta, (spikes, spike), raw, current, sums)
         _run(kernels.backward, lif_torch.backward, tensors, ctx.rule)
         of_theta, of_bias, of_membrane = sums
+        of_beta = None
+        if membranes is not None:
+            # what is added to a membrane has the gradient of the current, times its gain
+            decayed = _decayed((membrane, membranes), (spike, spikes), ctx.rule)
+            of_beta = _over_samples((current / ctx.rule.gain * decayed).flatten(0, 1))
+            current = current.sum(0, keepdim=True) if ctx.held else current
         return (
             current.view(-1, *ctx.shape),
             _over_samples(of_theta),
             _over_samples(of_bias),
+            of_beta,
             of_membrane.view(ctx.shape),
             None,
             None,
             None,
         )
+
+
+def _decayed(membranes: State, spikes: State, rule: Rule) -> Tensor:
+    """Return what the decay of every step is a factor of: the membrane that the last step left.
+
+    Where the reset to zero is part of the next step, it is 0 after a spike.
+    """
+    last, fired = (torch.cat([first[None], each[:-1]]) for first, each in (membranes, spikes))
+    return last * (1 - fired) if rule.reset == kernels.ZERO and not rule.same_step else last
 
 
 def _room(like: Tensor, size: Sequence[int]) -> Tensor:

@@ -33,7 +33,9 @@ UNBOUNDED, SATURATE, WRAP = range(3)
 
 
 class Rule(NamedTuple):
-    """Arithmetic of a layer's neurons; `beta` to `slope` are scalars of the arrays' type.
+    """Arithmetic of a layer's neurons; `part` to `slope` are scalars of the arrays' type.
+
+    The decay factor beta is no part of it: every neuron may have its own.
 
     Attributes:
         leak: NO_ROUNDING is beta * V, MULTIPLY round(beta * V) with the product in double, SHIFT V
@@ -42,7 +44,7 @@ class Rule(NamedTuple):
         reset: NO_RESET, SUBTRACT or ZERO.
         overflow: UNBOUNDED, SATURATE to `lowest`..`highest`, or WRAP by `span`.
         same_step: whether the reset follows its spike at once; else it is part of the next step.
-        beta, part: decay factor and 1 - beta.
+        part: 1 - beta, where SHIFT has one beta for all neurons.
         gain: of the current.
         lowest, highest, span: of the membrane.
         unit, offset, slope: a spike where x = (V - threshold + offset) * unit > 0, with gradient 1
@@ -56,7 +58,6 @@ class Rule(NamedTuple):
     reset: int
     overflow: int
     same_step: bool
-    beta: Any
     part: Any
     gain: Any
     lowest: Any
@@ -101,16 +102,14 @@ def _copy(into: Floats, x: Floats) -> None:
 
 
 @_compiled
-def _decay(v: Floats, rule: Rule) -> None:
+def _decay(v: Floats, beta: Floats, rule: Rule) -> None:
     if rule.leak == NO_ROUNDING:
         for i in range(v.size):
-            v[i] = v[i] * rule.beta
+            v[i] = v[i] * beta[i]
     elif rule.leak == MULTIPLY:
-        beta = np.float64(
-            rule.beta
-        )  # |V| <= 2^24 times a numerator below 2^16 is exact in double, not in float32
+        # |V| <= 2^24 times a numerator below 2^16 is exact in double, not in float32
         for i in range(v.size):
-            v[i] = _rounded(np.float64(v[i]) * beta, rule.rounding)
+            v[i] = _rounded(np.float64(v[i]) * np.float64(beta[i]), rule.rounding)
     else:
         for i in range(v.size):
             v[i] = v[i] - _rounded(v[i] * rule.part, rule.rounding)
@@ -143,6 +142,7 @@ def forward(
     current: Floats,
     theta: Floats,
     bias: Floats,
+    beta: Floats,
     before: State,
     spikes: Floats,
     raw: Floats,
@@ -157,6 +157,7 @@ def forward(
         current: `[steps or 1, samples, neurons]`; one step is held for all.
         theta: threshold, `[neurons]`.
         bias: `[neurons]`.
+        beta: decay factor, `[neurons]`.
         before: membranes and spikes of the step before the first, `[samples, neurons]` each.
         spikes: filled, `[steps, samples, neurons]`, as are the two that follow.
         raw: filled.
@@ -168,9 +169,9 @@ def forward(
         for start in range(0, neurons, BLOCK):
             block = slice(start, min(start + BLOCK, neurons))
             v, s = before[0][n, block].copy(), before[1][n, block].copy()
-            th, b = theta[block], bias[block]
+            th, b, decay = theta[block], bias[block], beta[block]
             for t in range(steps):
-                _decay(v, rule)
+                _decay(v, decay, rule)
                 if not rule.same_step and rule.reset == ZERO:
                     _reset(v, s, th, rule)
                 _drive(v, current[t % len(current), n, block], b, rule)
@@ -233,6 +234,7 @@ def _through_fire(e: Floats, raw: Floats, theta: Floats, rule: Rule) -> None:
 def backward(
     given: State,
     theta: Floats,
+    beta: Floats,
     fired: State,
     raw: Floats,
     current: Floats,
@@ -245,6 +247,7 @@ def backward(
         given: gradients of spikes and membranes, `[steps, samples, neurons]`; either may have no
             steps, for a gradient of zero.
         theta: threshold, `[neurons]`.
+        beta: decay factor, `[neurons]`.
         fired: spikes `[steps, samples, neurons]`, and those of the step before the first,
             `[samples, neurons]`.
         raw: as `forward` filled it.
@@ -258,7 +261,7 @@ def backward(
     for n in range(samples):
         for start in range(0, neurons, BLOCK):
             block = slice(start, min(start + BLOCK, neurons))
-            th = theta[block]
+            th, decay = theta[block], beta[block]
             g, e, g_theta, g_bias = (
                 np.zeros_like(th),
                 np.zeros_like(th),
@@ -282,7 +285,7 @@ def backward(
                     _through_reset(g, g_theta, last, rule)
                 _add(current[t % len(current), n, block], g, rule.gain)
                 for i in range(g.size):
-                    g[i] = g[i] * rule.beta
+                    g[i] = g[i] * decay[i]
                 if not rule.same_step and rule.reset == ZERO:
                     _through_reset(g, g_theta, last, rule)
             _copy(sums[0][n, block], g_theta)

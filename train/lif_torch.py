@@ -29,6 +29,7 @@ def forward(
     current: Tensor,
     theta: Tensor,
     bias: Tensor,
+    beta: Tensor,
     before: State,
     spikes: Tensor,
     raw: Tensor,
@@ -38,7 +39,7 @@ def forward(
     """Do what `lif_kernels.forward` does, on tensors of the same shapes."""
     v, s = before
     for t in range(len(spikes)):
-        v = _decayed(v, rule)
+        v = _decayed(v, beta, rule)
         if not rule.same_step and rule.reset == ZERO:
             v = _reset(v, s, theta, rule)
         v = v + (current[t % len(current)] * rule.gain + bias)
@@ -56,6 +57,7 @@ def forward(
 def backward(
     given: State,
     theta: Tensor,
+    beta: Tensor,
     fired: State,
     raw: Tensor,
     current: Tensor,
@@ -91,16 +93,16 @@ def backward(
         if not rule.same_step and rule.reset == SUBTRACT:
             _through_reset(g, g_theta, last, rule)
         current[t % len(current)] += g * rule.gain
-        g *= rule.beta
+        g *= beta
         if not rule.same_step and rule.reset == ZERO:
             _through_reset(g, g_theta, last, rule)
 
 
-def _decayed(v: Tensor, rule: Rule) -> Tensor:
+def _decayed(v: Tensor, beta: Tensor, rule: Rule) -> Tensor:
     if rule.leak == NO_ROUNDING:
-        return torch.mul(v, rule.beta)
+        return v * beta
     if rule.leak == MULTIPLY:
-        return _rounded(v.double() * rule.beta, rule.rounding).to(
+        return _rounded(v.double() * beta.double(), rule.rounding).to(
             v.dtype
         )  # in double, or long decays would not be exact
     return v - _rounded(v * rule.part, rule.rounding)

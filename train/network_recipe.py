@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, model_validator
 
-from lehr.arithmetic import MAX_FRACTION_BITS, MAX_SHIFT
+from lehr.arithmetic import MAX_FRACTION_BITS
+from lehr.mistakes import Mistakes
 from lehr.strict import Count, Strict
 from lehr.train.arithmetic_recipe import ArithmeticRecipe
+from lehr.train.dynamics_recipe import Dyadic, Firing, States
+from lehr.train.dynamics_recipe import nearest_dyadic as nearest_dyadic
 from lehr.train.shares import Shares
 from lehr.train.threshold import Positive, Threshold
 from lehr.weights import WeightKind
@@ -20,7 +22,7 @@ Weights = Literal[
 ]
 
 
-class _Layer(Strict):
+class _Layer(States):
     """Keys that all layers have.
 
     Attributes:
@@ -35,7 +37,7 @@ class _Layer(Strict):
     fraction_bits: Annotated[int, Field(ge=0, le=MAX_FRACTION_BITS)] | None = None
 
 
-class _Spiking(_Layer):
+class _Spiking(_Layer, Firing):
     """Keys of layers of neurons that fire.
 
     Attributes:
@@ -115,9 +117,10 @@ class NetworkRecipe(Strict):
         biases: whether neurons may have biases; where not, no phase learns one, and no layer has
             `bias` or batch norm.
         beta: decay per step as a fraction k/2**n, such as "7/8": the same number in training and in
-            integers. Beside a machine it may be left out, whose own membranes decay as its
-            `parameters` say.
-        float_beta: what a baseline with float weights decays by, any number; `beta` if None.
+            integers, of the layers that have none of their own. Beside a machine it may be left
+            out, whose own membranes decay as its `parameters` say.
+        float_beta: what such layers of a baseline with float weights decay by, any number; `beta`
+            if None.
         slope: of the fast-sigmoid surrogate gradient, 1 / (1 + slope * |distance from the
             threshold|)^2.
         slope_in: what that distance is counted in: weights, or thresholds, as they stand in the
@@ -136,7 +139,7 @@ class NetworkRecipe(Strict):
     arithmetic: ArithmeticRecipe | None = None
     thresholds: Shares = Shares()
     biases: bool = True
-    beta: Annotated[str | None, Field(validate_default=True)] = None
+    beta: Dyadic | None = None
     float_beta: Annotated[float, Field(ge=0, le=1)] | None = None
     slope: Positive
     slope_in: Literal["weights", "thresholds"] = "weights"
@@ -148,28 +151,12 @@ class NetworkRecipe(Strict):
         Field(min_length=1),
     ]
 
-    @field_validator("beta", mode="before")
-    @classmethod
-    def _dyadic(cls, value: Any, info: ValidationInfo) -> str | None:
-        if value is None:
-            given = info.data.get("arithmetic")
-            if "arithmetic" in info.data and (given is None or given.machine is None):
-                raise PydanticCustomError("missing", "a leak has a factor")
-            return None
-        try:
-            beta = Fraction(str(value))
-        except (ValueError, ZeroDivisionError):
-            raise ValueError("write it as a fraction k/2^n, such as '7/8'") from None
-        if (
-            not 0 <= beta <= 1
-            or beta.denominator & (beta.denominator - 1)
-            or beta.denominator > 1 << MAX_SHIFT
-        ):
-            raise ValueError(
-                "no integer machine decays by it exactly; use k/2^n in 0..1 with n <= "
-                f"{MAX_SHIFT}, such as '{nearest_dyadic(beta)}'"
-            )
-        return str(value)
+    @model_validator(mode="after")
+    def _leaks(self) -> NetworkRecipe:
+        fields = self.arithmetic is None or self.arithmetic.machine is None
+        if self.beta is None and fields and any(layer.beta is None for layer in self.layers):
+            raise Mistakes("'network.beta' is missing; add it")
+        return self
 
     @model_validator(mode="after")
     def _conv_first(self) -> NetworkRecipe:
@@ -230,17 +217,15 @@ class NetworkRecipe(Strict):
         """beta, exactly; None where a machine's parameters say it."""
         return None if self.beta is None else Fraction(self.beta)
 
-    @property
-    def trained_beta(self) -> float | None:
-        """Decay of phase A: beta, or `float_beta` where the weights are float.
+    def trained_beta(self, number: int) -> float | None:
+        """Return where the decay of layer `number`, from 0, stands in phase A at the start.
 
-        It is None where a machine's parameters say it.
+        It is `float_beta` where the weights are float and the layer has none of its own, and None
+        where a machine's parameters say it.
         """
+        own = self.layers[number].beta
+        if own is not None:
+            return float(own.factor)
         if self.float_beta is not None and self.weights == "float":
             return self.float_beta
         return None if self.decay is None else float(self.decay)
-
-
-def nearest_dyadic(beta: Fraction | float, shift: int = 8) -> Fraction:
-    """Return the fraction k/2**shift nearest to `beta`, within 0..1."""
-    return Fraction(min(1 << shift, max(0, round(beta * (1 << shift)))), 1 << shift)

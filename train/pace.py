@@ -65,7 +65,10 @@ class Pace:
         text = f"thresholds {min(thresholds):.4g}..{max(thresholds):.4g}"
         if entry["phase"] != "A" or self._recipe.train.thresholds != "annealed":
             return text
-        share = min(map(gone, thresholds, self._recipe.network.annealed))
+        schedules = self._recipe.network.annealed
+        if all(schedule.learned for schedule in schedules):
+            return text
+        share = min(map(gone, thresholds, schedules))
         return f"{text} ({math.floor(100 * share)} % of their way)"
 
 

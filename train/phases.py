@@ -120,9 +120,12 @@ class PhaseA(Phase[FloatNet]):
     def __init__(self, recipe: Recipe, model: FloatNet, batches: int) -> None:
         """Take over a new model, in epochs of `batches` batches."""
         training, output = recipe.train, model.layers[-1]
+        if training.thresholds == "start":
+            for block in model.layers:
+                block.neurons.threshold.requires_grad_(False)
         total = training.epochs * batches
         self._thresholds = [
-            block.neurons.threshold for block in model.layers if not block.integrates
+            block.neurons.threshold.detach() for block in model.layers if not block.integrates
         ]
         self._schedules, self._batches, self.patience = (
             recipe.network.annealed,
@@ -143,6 +146,8 @@ class PhaseA(Phase[FloatNet]):
 
     def after_batch(self, rates: Sequence[float]) -> None:
         """Move the thresholds, and prune."""
+        for block in self.model.layers:
+            block.neurons.clamp()
         self._annealer.step(rates)
         self._pruner.step()
 

@@ -15,6 +15,7 @@ _KEYS: dict[str, tuple[set[str], set[str]]] = {
     "step": ({"final", "stages"}, {"until"}),
     "restarts": ({"final"}, {"until"}),
     "rate-controlled": (set(), {"final", "rate", "floor"}),
+    "learned": (set(), set()),
 }
 """What each schedule needs, and what it may be given, beside `start`."""
 
@@ -26,7 +27,8 @@ class Threshold(BaseModel):
 
     Attributes:
         start: where it starts.
-        schedule: how it moves after every batch of phase A; `lehr.train.anneal` defines each.
+        schedule: how it moves after every batch of phase A; `lehr.train.anneal` defines each but
+            `learned`, by which the optimiser moves it as it moves weights.
         final: where it goes; for `rate-controlled` the highest it may reach.
         rate: `exponential`: the share of the gap to `final` that a batch closes; `rate-controlled`:
             by how much of itself it grows.
@@ -39,9 +41,9 @@ class Threshold(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     start: Positive
-    schedule: Literal["exponential", "linear", "cosine", "step", "restarts", "rate-controlled"] = (
-        "exponential"
-    )
+    schedule: Literal[
+        "exponential", "linear", "cosine", "step", "restarts", "rate-controlled", "learned"
+    ] = "exponential"
     final: Positive | None = None
     rate: Annotated[float, Field(ge=0, le=1)] | None = None
     until: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -64,3 +66,8 @@ class Threshold(BaseModel):
     def held(self) -> bool:
         """Whether it never moves."""
         return self.schedule == "exponential" and self.final is None
+
+    @property
+    def learned(self) -> bool:
+        """Whether it goes nowhere in particular, but where the loss wants it."""
+        return self.schedule == "learned"

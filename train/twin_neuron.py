@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from lehr.network import Neuron
 from lehr.nodes import Int32Array
 from lehr.train import lif, twin_update
-from lehr.train.fused import fields_of
+from lehr.train.fused import decays_by_channel, fields_of
 from lehr.train.quantize import straight_through
 from lehr.train.shares import Shares
 from lehr.train.twin_update import Surrogate
@@ -181,6 +181,14 @@ class TwinNeuron(nn.Module):
                 value.copy_(whole * self.unit)
                 value.requires_grad_(False)
 
+    def _decay(self, given: Mapping[str, Tensor]) -> Tensor | float:
+        """Return the factor of the fused loops, which may be by channel."""
+        assert self._fields is not None
+        [name, *_] = [*decays_by_channel(self.program), ""]
+        if not name:
+            return self._fields.beta
+        return given[name].double() / (1 << self._fields.decay_shift)
+
     def begin(self, zero: Tensor) -> States:
         """Return the states before the first step."""
         return dict.fromkeys(self.program.states, zero)
@@ -209,6 +217,8 @@ class TwinNeuron(nn.Module):
         threshold = torch.full_like(threshold, torch.inf) if self.integrates else threshold
         membrane = states[self.program.membrane]
         before = (membrane, states.get(FIRED, torch.zeros_like(membrane)))
-        spikes, membranes = lif.scan(current, threshold, bias, rule, steps, before)
+        spikes, membranes = lif.scan(
+            current, threshold, bias, self._decay(given), rule, steps, before
+        )
         last = {self.program.membrane: membranes[-1], FIRED: spikes[-1]}
         return spikes, membranes, {name: last[name] for name in self.program.states}

@@ -6,17 +6,43 @@ A program comes with its parameters.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from typing import TypeVar
 
-from lehr.arithmetic import Arithmetic
+import numpy as np
+import numpy.typing as npt
+
+from lehr.arithmetic import Arithmetic, Synapse
 from lehr.errors import FileRefused
 from lehr.machines import MACHINES
-from lehr.programs import input_shift, with_decays, with_input_shift
-from lehr.train.network_recipe import Integrator, NetworkRecipe
-from lehr.update import Decay, Fire, Leak, Program
+from lehr.nodes import Int32Array
+from lehr.programs import CURRENT, input_shift, program_of, with_decays, with_input_shift
+from lehr.train.adaptation import JUMP, adapting
+from lehr.train.dynamics_recipe import Adaptation
+from lehr.train.dynamics_recipe import Decay as DecayRecipe
+from lehr.train.network_recipe import Conv, Integrator, Linear, NetworkRecipe
+from lehr.update import MEMBRANE, Decay, Fire, Leak, Program
 
+NAMES = {MEMBRANE: "beta", CURRENT: "alpha"}
+"""The keys of the decays of two registers, and the parameters of programs that hold them."""
+State = TypeVar("State", Arithmetic, Synapse)
 _ALWAYS = ("threshold", "bias")
+
+
+@dataclass(frozen=True)
+class Integers:
+    """Update of one layer in the integer network.
+
+    Attributes:
+        arithmetic: fields, or a program.
+        synapse: the fields of the synapse state that they have beside them, if any.
+        parameters: what a program reads beside threshold and bias, int32 `[channels]` by name.
+    """
+
+    arithmetic: Arithmetic | Program
+    synapse: Synapse | None
+    parameters: Mapping[str, Int32Array]
 
 
 @dataclass(frozen=True)
@@ -24,19 +50,89 @@ class LayerUpdate:
     """Update of the neurons of one layer.
 
     Attributes:
-        arithmetic: fields, or a program.
-        parameters: what the program reads beside threshold and bias, by name.
+        arithmetic: fields, where a decay that is learned stands near its start, or the program of
+            a machine.
+        parameters: what a machine's program reads beside threshold and bias, by name.
         fraction_bits: F of its membranes; None where the thresholds' rounding will choose it.
+        synapse: the fields of a synapse state beside those of the membrane.
+        adaptation: beside fields.
+        learned: the decays that are, by register.
     """
 
     arithmetic: Arithmetic | Program
     parameters: Mapping[str, int]
     fraction_bits: int | None
+    synapse: Synapse | None = None
+    adaptation: Adaptation | None = None
+    learned: Mapping[str, DecayRecipe] = field(default_factory=dict)
 
     @property
     def integrates(self) -> bool:
         """Whether the neurons never fire."""
         return isinstance(self.arithmetic, Arithmetic) and self.arithmetic.fires == "never"
+
+    @property
+    def plain(self) -> Arithmetic | None:
+        """The fields, where these say all but the number of the decay; else None."""
+        if isinstance(self.arithmetic, Program) or self.synapse or self.adaptation:
+            return None
+        return self.arithmetic
+
+    @property
+    def program(self) -> Program:
+        """The update as phase A computes it.
+
+        Beside a machine, its own. Of fields, membranes are in the units of training, and whole
+        decay factors are the parameters of `NAMES`.
+        """
+        if isinstance(self.arithmetic, Program):
+            return self.arithmetic
+        decays = {MEMBRANE: Decay("multiply", NAMES[MEMBRANE])}
+        if self.synapse is not None:
+            decays[CURRENT] = Decay("multiply", NAMES[CURRENT])
+        return with_decays(
+            self._in_statements(replace(self.arithmetic, fraction_bits=0), self.synapse), decays
+        )
+
+    def integers(
+        self,
+        fraction_bits: int,
+        channels: int,
+        factors: Mapping[str, npt.NDArray[np.float64]],
+        jump: Int32Array | None,
+    ) -> Integers:
+        """Return the update in the integer network.
+
+        Args:
+            fraction_bits: F.
+            channels: how many there are.
+            factors: of the decays that are learned, by register, `[1]` or `[channels]`.
+            jump: of the adaptation, int32 `[channels]`, if there is one.
+        """
+        if isinstance(self.arithmetic, Program):
+            given = {name: np.full(channels, k, np.int32) for name, k in self.parameters.items()}
+            return Integers(self.arithmetic, None, given)
+        fields, synapse = replace(self.arithmetic, fraction_bits=fraction_bits), self.synapse
+        decays: dict[str, Decay] = {}
+        parameters = {} if jump is None else {JUMP: jump}
+        for x, decay in self.learned.items():
+            # a synapse, and the membrane behind one, must leak
+            highest = (1 << decay.bits) - (synapse is not None)
+            k = np.rint(factors[x] * (1 << decay.bits)).clip(0, highest).astype(np.int32)
+            if decay.learn == "channel":
+                decays[x] = Decay("multiply", NAMES[x], decay.bits, fields.rounding)
+                parameters[NAMES[x]] = k
+            elif x == MEMBRANE:
+                fields = _decaying(fields, Fraction(int(k[0]), 1 << decay.bits))
+            elif synapse is not None:
+                synapse = _decaying(synapse, Fraction(int(k[0]), 1 << decay.bits))
+        if not decays and self.adaptation is None:
+            return Integers(fields, synapse, {})
+        return Integers(with_decays(self._in_statements(fields, synapse), decays), None, parameters)
+
+    def _in_statements(self, fields: Arithmetic, synapse: Synapse | None) -> Program:
+        program = program_of(fields, synapse)
+        return program if self.adaptation is None else adapting(program, self.adaptation, fields)
 
 
 def update_of(net: NetworkRecipe, number: int) -> LayerUpdate:
@@ -47,11 +143,7 @@ def update_of(net: NetworkRecipe, number: int) -> LayerUpdate:
     """
     layer, given = net.layers[number], net.arithmetic
     if given is None or given.machine is None:
-        return LayerUpdate(
-            _fields(net, isinstance(layer, Integrator), layer.fraction_bits or 0),
-            {},
-            layer.fraction_bits,
-        )
+        return _of_fields(net, layer)
     program = MACHINES[given.machine]
     if layer.fraction_bits is not None:
         program = with_input_shift(program, layer.fraction_bits)
@@ -93,20 +185,57 @@ def decay_parameters(program: Program) -> set[str]:
     )
 
 
-def _fields(net: NetworkRecipe, integrates: bool, fraction_bits: int) -> Arithmetic:
-    beta = net.decay
-    assert beta is not None, "a recipe without a machine has a beta"
+def _of_fields(net: NetworkRecipe, layer: Conv | Linear | Integrator) -> LayerUpdate:
+    beta, factor = layer.beta, net.decay if layer.beta is None else layer.beta.nearest
+    assert factor is not None, "a recipe without a machine has a beta"
     fields: dict[str, object] = {} if net.arithmetic is None else dict(net.arithmetic.fields)
-    if beta == 1:
+    if factor == 1:
         fields.pop("decay_form", None)  # without a leak there is no form of one
-    shift = beta.denominator.bit_length() - 1
     arithmetic = Arithmetic(
-        decay_numerator=beta.numerator,
-        decay_shift=shift,
-        fraction_bits=fraction_bits,
+        decay_numerator=factor.numerator,
+        decay_shift=_digits(factor),
+        fraction_bits=layer.fraction_bits or 0,
         **fields,  # type: ignore[arg-type]
     )
-    return replace(arithmetic, reset="none", fires="never") if integrates else arithmetic
+    adaptation = None
+    if isinstance(layer, Integrator):
+        arithmetic = replace(arithmetic, reset="none", fires="never")
+    else:
+        arithmetic = replace(arithmetic, reset=layer.reset or arithmetic.reset)
+        adaptation = layer.adaptation
+    states = {MEMBRANE: beta, CURRENT: layer.alpha}
+    return LayerUpdate(
+        arithmetic,
+        {},
+        layer.fraction_bits,
+        None if layer.alpha is None else _synapse(arithmetic, layer.alpha.nearest),
+        adaptation,
+        {x: decay for x, decay in states.items() if decay is not None and decay.learn is not None},
+    )
+
+
+def _synapse(fields: Arithmetic, alpha: Fraction) -> Synapse:
+    """Return a synapse state that decays, rounds and overflows as the membrane does.
+
+    The constants that come with the current enter it, as those of a layer of weights in torch do.
+    """
+    return Synapse(
+        fields.decay_form,
+        alpha.numerator,
+        _digits(alpha),
+        fields.rounding,
+        fields.state_bits,
+        fields.overflow,
+        bias_to="synapse",
+    )
+
+
+def _decaying(state: State, factor: Fraction) -> State:
+    return replace(state, decay_numerator=factor.numerator, decay_shift=_digits(factor))
+
+
+def _digits(factor: Fraction) -> int:
+    return factor.denominator.bit_length() - 1
 
 
 def _decay(program: Program, beta: Fraction) -> tuple[str, Decay] | None:

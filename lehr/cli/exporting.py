@@ -173,6 +173,13 @@ def _from_run(out: Output, run: Path, output: Path, reader: str | None) -> None:
         for name, layer in verified.widths.layers.items()
     ]
     out.table(("layer", "state bits", "proven membrane bounds", "hold for", "spike rate"), rows)
+    for name, neuron in exported.neurons.items():
+        if neuron.nir.lacks:
+            out.note(
+                f"{name}: NIR has no neuron for its update, as {' and '.join(neuron.nir.lacks)}; "
+                f"it is written as the nearest, {neuron.nir.kind}, with its update exactly beside "
+                "that"
+            )
     for name, state in constant_layers(exported, result).items():
         out.note(
             f"on the {len(result.counts):,} samples that the run kept, {name} {state}; they say "

@@ -150,11 +150,16 @@ def test_a_gpu_gives_the_hosts_bits_where_sums_are_exact() -> None:
     for name, expected in host.spikes.items():
         assert (spikes[name].transpose(0, 1).cpu().numpy() == expected).all(), name
         assert (membranes[name].transpose(0, 1).cpu().numpy() == host.membranes[name]).all(), name
-    rule = lif.float_rule(0.93, 3.0, torch.float32)
+    rule = lif.float_rule(3.0, torch.float32)
     current = torch.randn(50, 4, 300)
     one, other = (
         lif.scan(
-            on, torch.tensor(0.7, device=on.device), torch.tensor(0.1, device=on.device), rule, 50
+            on,
+            torch.tensor(0.7, device=on.device),
+            torch.tensor(0.1, device=on.device),
+            0.93,
+            rule,
+            50,
         )
         for on in (current, current.to(device))
     )

@@ -125,7 +125,13 @@ def test_integer_neurons(
     inputs = [value.requires_grad_() for value in (current, theta, bias, state[0])]
     expected = plain(current, theta, bias, arithmetic, unit, slope, steps, state)
     got = lif.scan(
-        current, theta, bias, lif.integer_rule(arithmetic, unit, slope, torch.float64), steps, state
+        current,
+        theta,
+        bias,
+        arithmetic.beta,
+        lif.integer_rule(arithmetic, unit, slope, torch.float64),
+        steps,
+        state,
     )
     assert torch.equal(got[0], expected[0])
     assert torch.equal(got[1], expected[1])
@@ -148,7 +154,13 @@ def decayed(arithmetic: Arithmetic, membranes: Tensor) -> Tensor:
     state = (membranes.view(1, -1), torch.zeros(1, len(membranes)))
     rule = lif.integer_rule(arithmetic, 1.0, 1.0, torch.float32)
     return lif.scan(
-        torch.zeros(1, 1, len(membranes)), torch.tensor(1), torch.tensor(0), rule, 1, state
+        torch.zeros(1, 1, len(membranes)),
+        torch.tensor(1),
+        torch.tensor(0),
+        arithmetic.beta,
+        rule,
+        1,
+        state,
     )[1].flatten()
 
 
@@ -212,8 +224,8 @@ def test_phase_a_is_snntorchs_leaky(
         spike, membrane = neuron(current[0 if held else t], membrane)
         steps_of_it.append((spike, membrane))
     spikes, membranes = (torch.stack(list(quantity)) for quantity in zip(*steps_of_it, strict=True))
-    rule = lif.float_rule(beta, 3, torch.float32)
-    got = lif.scan(current, torch.tensor(0.7), torch.tensor(0.0), rule, steps)
+    rule = lif.float_rule(3, torch.float32)
+    got = lif.scan(current, torch.tensor(0.7), torch.tensor(0.0), beta, rule, steps)
     assert torch.equal(got[0], spikes)
     assert torch.equal(got[1], membranes)
     weights: list[Tensor | None] = [torch.randn_like(spikes), torch.randn_like(membranes)]
@@ -234,9 +246,8 @@ def test_float32_gradients_stay_close_over_many_steps() -> None:
     state = (torch.zeros(8, 6, 5, 5), torch.zeros(8, 6, 5, 5))
     inputs = [value.requires_grad_() for value in (current, theta, bias)]
     expected = plain(current, theta, bias, arithmetic, 2.0**-9, 1.0, 200, state)
-    got = lif.scan(
-        current, theta, bias, lif.integer_rule(arithmetic, 2.0**-9, 1.0, torch.float32), 200
-    )
+    rule = lif.integer_rule(arithmetic, 2.0**-9, 1.0, torch.float32)
+    got = lif.scan(current, theta, bias, arithmetic.beta, rule, 200)
     assert torch.equal(got[0], expected[0])
     assert 0.01 < float(got[0].detach().mean()) < 0.5
     weights: list[Tensor | None] = [torch.randn_like(expected[0]), None]
@@ -256,9 +267,8 @@ def test_a_change_of_one_unit_is_seen(changed: str) -> None:
         rule = lif.integer_rule(
             Arithmetic(decay_numerator=values["beta"], decay_shift=4), 1.0, 1.0, torch.float64
         )
-        return lif.scan(
-            current, torch.tensor(values["theta"]), torch.tensor(values["bias"]), rule, 40
-        )[0]
+        theta, bias = torch.tensor(values["theta"]), torch.tensor(values["bias"])
+        return lif.scan(current, theta, bias, values["beta"] / 16, rule, 40)[0]
 
     before = spikes()
     assert 0 < float(before.mean()) < 1

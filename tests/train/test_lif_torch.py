@@ -45,7 +45,7 @@ def drawn_rule(
     codes: tuple[int, int, int, int, bool], dtype: np.dtype[Any], span: float, shift: int
 ) -> lif_kernels.Rule:
     """Every number plays its part: a bound that is reached, an offset, a gain, a unit."""
-    numbers = (1 - 2.0**-shift, 2.0**-shift, 4, -span / 2, span / 2 - 1, span, 32 / span, 0.5, 3)
+    numbers = (2.0**-shift, 4, -span / 2, span / 2 - 1, span, 32 / span, 0.5, 3)
     return lif_kernels.Rule(*codes, *(dtype.type(number) for number in numbers))
 
 
@@ -85,6 +85,9 @@ def test_every_rule_gives_the_kernels_bits(
         some(NEURONS).abs() + 1,
         some(NEURONS),
     )
+    # several numerators below 2**16, one by neuron
+    numerators = torch.randint(0, (1 << shift) + 1, (NEURONS,))
+    beta = numerators.to(dtype) * 2.0**-shift
     before = (some(SAMPLES, NEURONS), (some(SAMPLES, NEURONS) > 0).to(dtype))
     grads = [
         some(*size) if data.draw(st.booleans()) else torch.zeros(0, *size[1:], dtype=dtype)
@@ -97,10 +100,10 @@ def test_every_rule_gives_the_kernels_bits(
             getattr(loops, name)(*(tensors if loops is lif_torch else lif._arrays(tensors)), rule)
 
         spikes, raw, membranes = (torch.full(size, torch.nan, dtype=dtype) for _ in range(3))
-        call("forward", current, theta, bias, before, spikes, raw, membranes)
+        call("forward", current, theta, bias, beta, before, spikes, raw, membranes)
         of_current = torch.zeros_like(current)
         sums = tuple(torch.full(size[1:], torch.nan, dtype=dtype) for _ in range(3))
-        call("backward", tuple(grads), theta, (spikes, before[1]), raw, of_current, sums)
+        call("backward", tuple(grads), theta, beta, (spikes, before[1]), raw, of_current, sums)
         results.append(
             {"spikes": spikes, "raw": raw, "membranes": membranes, "current": of_current}
             | dict(zip("tbm", sums, strict=True))

@@ -30,8 +30,8 @@ SHORT = ("train.epochs=2", "finetune.epochs=1", "finetune.frozen_epochs=1", "dat
 def test_beta_is_the_nearest_dyadic_and_the_float_arm_has_the_paper_s_own(name: str) -> None:
     recipe = load(name)
     assert recipe.network.decay == Fraction(str(recipe.network.beta)) == nearest_dyadic(BETAS[name])
-    assert recipe.network.trained_beta == float(nearest_dyadic(BETAS[name])) != BETAS[name]
-    assert load(name, ARMS["float"]).network.trained_beta == BETAS[name]
+    assert recipe.network.trained_beta(0) == float(nearest_dyadic(BETAS[name])) != BETAS[name]
+    assert load(name, ARMS["float"]).network.trained_beta(0) == BETAS[name]
     assert recipe.finetune is not None
 
 

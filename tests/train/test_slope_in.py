@@ -106,7 +106,7 @@ def test_the_loops_and_the_statements_are_autograds(
     given = {"threshold": theta, "bias": bias}
     zero = torch.zeros(3, 5).double()
     got = {
-        "loops": lif.scan(current, theta, bias, rule, 7),
+        "loops": lif.scan(current, theta, bias, arithmetic.beta, rule, 7),
         "statements": scan(
             program_of(arithmetic),
             current,
@@ -129,7 +129,10 @@ def test_the_loops_and_the_statements_are_autograds(
             assert torch.allclose(one, other, rtol=1e-9, atol=1e-12), name
     in_weights = lif.integer_rule(arithmetic, unit, slope, torch.float64)
     usual = torch.autograd.grad(
-        (torch.stack(lif.scan(current, theta, bias, in_weights, 7)) * weights).sum(), inputs
+        (
+            torch.stack(lif.scan(current, theta, bias, arithmetic.beta, in_weights, 7)) * weights
+        ).sum(),
+        inputs,
     )
     assert not torch.allclose(usual[0], wanted[0])
 
@@ -156,6 +159,7 @@ def test_torch_operations_have_the_compiled_loops_bits() -> None:
         arrays: list[Any] = [
             (spikes, membranes),
             theta,
+            np.full(9, 7 / 8, np.float32),
             (fired, fired[0].copy()),
             raw,
             current,
@@ -222,8 +226,8 @@ def test_phase_a_computes_the_fields_in_floats(
             v = np.where(s > 0, 0.0, v) if reset == "zero" else v - s if reset == "subtract" else v
         spikes.append(s)
         membranes.append(v)
-    rule = lif.float_rule(0.875, 2.0, torch.float64, arithmetic, in_thresholds=in_thresholds)
-    got = lif.scan(torch.tensor(current), torch.tensor(1.0), torch.tensor(0.0), rule, 30)
+    rule = lif.float_rule(2.0, torch.float64, arithmetic, in_thresholds=in_thresholds)
+    got = lif.scan(torch.tensor(current), torch.tensor(1.0), torch.tensor(0.0), 0.875, rule, 30)
     assert met > 0
     assert np.array_equal(got[0].numpy(), spikes)
     assert np.array_equal(got[1].numpy(), membranes)

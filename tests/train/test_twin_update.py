@@ -140,6 +140,7 @@ def test_usual_neurons_are_those_of_the_fused_loops(
         current,
         theta,
         bias,
+        arithmetic.beta,
         lif.integer_rule(arithmetic, unit, slope, torch.float64),
         steps,
         (membrane, spikes),
