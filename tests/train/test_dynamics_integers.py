@@ -9,14 +9,11 @@ import numpy as np
 import pytest
 import torch
 from c_code import require_equal as require_equal_in_c
-from commands import Lehr
 from golden_networks import changed_weight
 from hard_networks import flows
 from strategies import Images
 
 from lehr import nirfile
-from lehr.arithmetic import Arithmetic, Synapse
-from lehr.errors import NotMappable
 from lehr.network import Network
 from lehr.simulate import compare, simulate
 from lehr.simulate.fast import engine
