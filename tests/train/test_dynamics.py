@@ -37,7 +37,8 @@ class _Fire(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grad: Tensor) -> Tensor:
         [distance] = ctx.saved_tensors
-        return grad[0] / (2 * distance.abs() + 1) ** 2
+        root: Tensor = 2 * distance.abs() + 1
+        return grad[0] / (root * root)
 
 
 def fire(distance: Tensor) -> Tensor:
@@ -188,7 +189,7 @@ def test_the_gradient_of_a_learned_beta_is_autograds(
     inputs = [neurons.decays["beta"], current]
     one, other = (
         torch.autograd.grad(
-            sum((w * e).sum() for w, e in zip(weights, each, strict=True)),  # type: ignore[arg-type]
+            sum((w * e).sum() for w, e in zip(weights, each, strict=True)),
             inputs,
         )
         for each in (got, expected)
