@@ -48,6 +48,7 @@ EXTRAS: Mapping[str, Mapping[str, str]] = {
     },
     "report": {"matplotlib": "matplotlib"},
     "search": {"optuna": "optuna"},
+    "series": {"sktime": "sktime"},
     "tensorboard": {"tensorboard": "tensorboard"},
     "tonic": {"tonic": "tonic"},
 }

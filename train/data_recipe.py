@@ -42,6 +42,7 @@ DATA_SETS: Mapping[str, Keys] = {
     "shd": _SPEECH,
     "ssc": _SPEECH,
     "fsdd": _SPEECH,
+    "japanese-vowels": Keys(("steps",)),
     "temporal": Keys(("steps",)),
     "npz": Keys(("path",), ("encoding", "steps")),
 }

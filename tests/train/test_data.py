@@ -100,7 +100,7 @@ def test_official_mnist() -> None:
             "cifar",
             None,
             "data set 'cifar' is unknown; use one of digits, mnist, fashion-mnist, nmnist, "
-            "dvs-gesture, shd, ssc, fsdd, temporal, npz",
+            "dvs-gesture, shd, ssc, fsdd, japanese-vowels, temporal, npz",
         ),
         (
             "mnist",

@@ -21,6 +21,7 @@ SAMPLES = {
     "dvs-gesture": 988,
     "fashion-mnist": 55_000,
     "fsdd": 2_475,
+    "japanese-vowels": 248,
     "mnist": 55_000,
     "nmnist": 55_000,
     "shd": 7_476,

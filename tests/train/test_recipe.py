@@ -107,7 +107,7 @@ def test_overrides() -> None:
         (
             "data.name=fsd",
             "recipe tiny: data set 'fsd' is unknown; did you mean 'fsdd'? use one of digits, "
-            "mnist, fashion-mnist, nmnist, dvs-gesture, shd, ssc, fsdd, temporal, npz",
+            "mnist, fashion-mnist, nmnist, dvs-gesture, shd, ssc, fsdd, japanese-vowels, temporal, npz",
         ),
         (
             "data.step_ms=2",

@@ -20,6 +20,7 @@ from lehr.train.data.source import Labels, Source, Sources, Values, in_memory, s
 from lehr.train.data.speech import load_speech
 from lehr.train.data.temporal import load_temporal
 from lehr.train.data.user import load_npz
+from lehr.train.data.vowels import load_vowels
 from lehr.train.data_recipe import DataRecipe, data_contradictions
 
 
@@ -178,6 +179,7 @@ _READERS = {
     "shd": _Reader(load_speech, ("shd",)),
     "ssc": _Reader(load_speech, ("ssc",)),
     "fsdd": _Reader(load_speech, ("fsdd", "fsdd-spikes")),
+    "japanese-vowels": _Reader(load_vowels, None),
     "temporal": _Reader(load_temporal, None),
     "npz": _Reader(load_npz, None),
 }
