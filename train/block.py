@@ -53,7 +53,7 @@ class Block(nn.Module):
         conv = self.weight
         assert isinstance(conv, QuantizedConv2d)
         kernel = pooled_kernel(
-            conv.quantizer.levels(conv.weight),
+            conv.quantizer.driving(conv.weight),
             (self.window, self.window),
             (conv.stride[0], conv.stride[0]),
         )

@@ -25,7 +25,7 @@ class QuantizedConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the current `[N, out channels, H, W]` for `[N, in channels, H, W]`."""
-        levels = self.quantizer.levels(self.weight)
+        levels = self.quantizer.driving(self.weight)
         return self.quantizer.scaled(
             functional.conv2d(x, levels, None, self.stride, self.padding), self.weight
         )
@@ -41,7 +41,7 @@ class QuantizedLinear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         """Return the current `[N, out features]` for `[N, in features]`."""
         return self.quantizer.scaled(
-            functional.linear(x, self.quantizer.levels(self.weight)), self.weight
+            functional.linear(x, self.quantizer.driving(self.weight)), self.weight
         )
 
 

@@ -135,6 +135,8 @@ class PhaseA(Phase[FloatNet]):
         outputs = None if output.integrates else math.prod(output.shape)
         self._annealer = Annealer(self._thresholds, self._schedules, training, total, outputs)
         self._pruner = Pruner(model.quantized, training.prune, total)
+        for layer in model.quantized:
+            layer.quantizer.noise = training.weight_noise
         optimizer = optimizer_of(training, model)
         super().__init__(
             training, model, training.epochs, learning_rate(optimizer, training, total)
@@ -177,6 +179,8 @@ class _TwinPhase(Phase[Twin], ABC):
         batches: int,
     ) -> None:
         """Begin `epochs` epochs of `batches` batches."""
+        for quantizer in twin.quantizers.values():
+            quantizer.noise = training.weight_noise
         schedule = CosineAnnealingLR(optimizer, max(1, epochs * batches))
         super().__init__(training, twin, epochs, schedule, {"model": model})
 

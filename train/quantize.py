@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from lehr.export.latent import Latent
+from lehr.train.weight_noise import WeightNoise
 from lehr.weights import LARGEST, WeightKind
 
 TERNARY_THRESHOLD = 0.7
@@ -66,6 +67,7 @@ class Quantizer(nn.Module, ABC):
     Attributes:
         kept: by which the levels are multiplied: 1 where a weight is kept, 0 where it was pruned;
             None where nothing is pruned.
+        noise: on the levels while the network is trained; none if None.
     """
 
     def __init__(self, kind: WeightKind) -> None:
@@ -73,6 +75,7 @@ class Quantizer(nn.Module, ABC):
         self._kind: WeightKind = kind
         self.kept: Tensor | None
         self.register_buffer("kept", None)
+        self.noise: WeightNoise | None = None
 
     @property
     def kind(self) -> WeightKind:
@@ -88,6 +91,15 @@ class Quantizer(nn.Module, ABC):
         """Integers, in the type and shape of the latents."""
         levels = self._levels(latent)
         return levels if self.kept is None else levels * self.kept
+
+    def factor(self, latent: Tensor) -> Tensor | None:
+        """Draw a factor for each level; None where there is no noise, and in evaluation."""
+        return self.noise.factor(latent) if self.noise is not None and self.training else None
+
+    def driving(self, latent: Tensor) -> Tensor:
+        """Return the levels as a forward pass takes them: with noise, in training."""
+        levels, factor = self.levels(latent), self.factor(latent)
+        return levels if factor is None else levels * factor
 
     @abstractmethod
     def _levels(self, latent: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from lehr.train.training_recipe import Training
 
 def training_contradictions(training: Training, net: NetworkRecipe) -> list[str]:
     """Sentences, "key is value, but ...; what to change"."""
-    return [*_of_optimizer(training), *_of_loss(training, net)]
+    return [*_of_optimizer(training), *_of_loss(training, net), *_of_noise(training, net)]
 
 
 def _of_optimizer(training: Training) -> Iterator[str]:
@@ -41,4 +41,12 @@ def _of_loss(training: Training, net: NetworkRecipe) -> Iterator[str]:
         yield (
             f"train.tet_share is {training.tet_share:g}, but the last layer fires, and counts of "
             "spikes are drawn to no constant; end in integrators, or leave it out"
+        )
+
+
+def _of_noise(training: Training, net: NetworkRecipe) -> Iterator[str]:
+    if training.weight_noise is not None and net.weights == "float":
+        yield (
+            f"train.weight_noise.deviation is {training.weight_noise.deviation:g}, but "
+            "network.weights is 'float', and noise is on quantized weights; leave one out"
         )

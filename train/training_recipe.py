@@ -9,6 +9,7 @@ from pydantic import Field, Tag
 from lehr.strict import TABLE, WORD, WORD_OR_TABLE, Count, Strict
 from lehr.train.augment import Augment
 from lehr.train.threshold import Positive
+from lehr.train.weight_noise import WeightNoise
 
 
 class Cosine(Strict):
@@ -54,6 +55,8 @@ class Training(Strict):
             (`lehr.train.augment`); not at all if None.
         prune: the share of every layer's weights, the smallest ones, that is 0 when phase A ends
             (`lehr.train.prune`); None: none.
+        weight_noise: on every quantized weight, anew in every batch, in all phases
+            (`lehr.train.weight_noise`); none if None.
         thresholds: `annealed`, or held at every layer's `start` or `final`: the arms that annealing
             is compared with.
         tet_share: the share of `tet` that draws the outputs of all steps to 1.
@@ -84,6 +87,7 @@ class Training(Strict):
     patience: Count | None = None
     augment: Augment | None = None
     prune: Annotated[float, Field(gt=0, lt=1)] | None = None
+    weight_noise: WeightNoise | None = None
     thresholds: Literal["annealed", "start", "final"] = "annealed"
     objective: Literal["count", "cross-entropy", "tet", "ramp"] = "count"
     tet_share: Annotated[float, Field(ge=0, lt=1)] = 0.0

@@ -30,6 +30,7 @@ class Run:
 
     Attributes:
         given: parameters of every neuron layer as integers, with gradients, by name.
+        noise: on the weights of this run, a factor each, by name of the nodes that have some.
         steps: how many the span has that is being run.
     """
 
@@ -44,6 +45,8 @@ class Run:
             for name, d in self.net.nodes.items()
             if isinstance(d, Delay)
         }
+        drawn = {name: q.factor(twin.weights[name]) for name, q in twin.quantizers.items()}
+        self.noise = {name: factor for name, factor in drawn.items() if factor is not None}
         self.spikes: dict[str, list[Tensor]] = {name: [] for name in self.net.neurons}
         self.membranes: dict[str, list[Tensor]] = {name: [] for name in self.net.neurons}
 
@@ -54,6 +57,11 @@ class Run:
             node = self.net.nodes[name]
             value[name] = NODES[type(node)](self, name, node, self._arriving(name, value))
         self.before = {name: v[-1:] for name, v in value.items()}
+
+    def levels(self, name: str) -> Tensor:
+        """Return the weights of a node: integers, but for the noise of this run."""
+        levels = self.twin.levels(name)
+        return levels * self.noise[name] if name in self.noise else levels
 
     def _arriving(self, name: str, value: Mapping[str, Tensor]) -> Tensor:
         first, *rest = (
@@ -79,7 +87,7 @@ def _joined(spans: list[Tensor]) -> Tensor:
 def _conv(run: Run, name: str, node: Conv2d, a: Tensor) -> Tensor:
     if name in run.twin.pooled.values():
         return a  # computed with its pooling
-    return _each(a, lambda x: _convolved(x, run.twin.levels(name), node, node.stride))
+    return _each(a, lambda x: _convolved(x, run.levels(name), node, node.stride))
 
 
 @NODES.rule(SumPool2d)
@@ -87,7 +95,7 @@ def _pool(run: Run, name: str, node: SumPool2d, a: Tensor) -> Tensor:
     if name in run.twin.pooled:
         conv = run.net.weighted[run.twin.pooled[name]]
         assert isinstance(conv, Conv2d)
-        kernel = pooled_kernel(run.twin.levels(run.twin.pooled[name]), node.kernel, conv.stride)
+        kernel = pooled_kernel(run.levels(run.twin.pooled[name]), node.kernel, conv.stride)
         stride = (conv.stride[0] * node.stride[0], conv.stride[1] * node.stride[1])
         return _each(a, lambda x: _convolved(x, kernel, conv, stride))
     (high, wide), size = node.padding, node.kernel
@@ -109,7 +117,8 @@ def _convolved(x: Tensor, weight: Tensor, conv: Conv2d, stride: Pair) -> Tensor:
 @NODES.rule(Linear)
 def _linear(run: Run, name: str, node: Linear, a: Tensor) -> Tensor:
     del node
-    return _each(a, lambda x: functional.linear(x, run.twin.levels(name)))
+    sums = _each(a, lambda x: functional.linear(x, run.levels(name)))
+    return rounded(sums) if name in run.noise else sums
 
 
 @NODES.rule(Flatten)
