@@ -15,18 +15,20 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import fmean
 from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 import typer
+from intervals import spread
 
 from lehr import zoo
 from lehr.network import Network
 from lehr.nirfile import read
 from lehr.simulate import simulate as exactly
-from lehr.simulate.crossbar import Device, Spread, simulate
+from lehr.simulate.crossbar import Device, simulate
 from lehr.train.data import Dataset, load_dataset
 from lehr.train.loop import train
 from lehr.train.recipe import Recipe
@@ -59,10 +61,10 @@ def effects(devices: Annotated[int, typer.Option(min=2)] = 20) -> None:
     with tempfile.TemporaryDirectory() as folder:
         net = read(zoo.get("digits", Path(folder)) / "model.nir")
     data = load_dataset(load("digits").data, None)
-    print(f"digits: exact {100 * exact_accuracy(net, data):.2f} %, {devices} devices each")
+    typer.echo(f"digits: exact {exact_accuracy(net, data):.2f} %, {devices} devices each")
     for name, fault in FAULTS.items():
-        spread = Spread.of(accuracies(net, data, Device(**CELLS, **fault), devices))
-        print(f"{name:22} {text(spread)}, least {100 * spread.least:.2f}", flush=True)
+        values = accuracies(net, data, Device(**CELLS, **fault), devices)
+        typer.echo(f"{name}: {spread(values, ' %')}, {min(values):.2f} to {max(values):.2f} %")
 
 
 @app.command()
@@ -84,19 +86,16 @@ def training(
     for seed in range(seeds):
         for name, net in trained(arms, data, seed):
             exact[name].append(exact_accuracy(net, data))
-            means[name].append(float(np.mean(accuracies(net, data, device, devices))))
-            print(
-                f"seed {seed}, {name}: exact {100 * exact[name][-1]:.2f} %, on devices "
-                f"{100 * means[name][-1]:.2f} %",
-                flush=True,
+            means[name].append(fmean(accuracies(net, data, device, devices)))
+            typer.echo(
+                f"seed {seed}, {name}: exact {exact[name][-1]:.2f} %, on devices "
+                f"{means[name][-1]:.2f} %"
             )
-    for name in arms:
-        print(
-            f"{name}: exact {text(Spread.of(exact[name]))}; on devices {text(Spread.of(means[name]))}"
-        )
     for what, values in (("exact", exact), ("on devices", means)):
         gained = [a - b for a, b in zip(values["noise"], values["plain"], strict=True)]
-        print(f"noise - plain, {what}: {text(Spread.of(gained))}")
+        for name in arms:
+            typer.echo(f"{name}, {what}: {spread(values[name], ' %')}")
+        typer.echo(f"noise - plain, {what}: {spread(gained, ' points', '+')}")
 
 
 def trained(arms: dict[str, Recipe], data: Dataset, seed: int) -> Iterator[tuple[str, Network]]:
@@ -109,27 +108,20 @@ def trained(arms: dict[str, Recipe], data: Dataset, seed: int) -> Iterator[tuple
 
 
 def exact_accuracy(net: Network, data: Dataset) -> float:
-    """Return the share of test images that the exact network gets right."""
+    """Return the percentage of test images that the exact network gets right."""
     x, labels = test_images(data)
-    return exactly(net, x).accuracy(labels)
+    return 100 * exactly(net, x).accuracy(labels)
 
 
 def accuracies(net: Network, data: Dataset, device: Device, devices: int) -> list[float]:
-    """Return the share of test images that each device gets right."""
+    """Return the percentage of test images that each device gets right."""
     x, labels = test_images(data)
-    return [simulate(net, x, device, seed=seed).accuracy(labels) for seed in range(devices)]
+    return [100 * simulate(net, x, device, seed=seed).accuracy(labels) for seed in range(devices)]
 
 
 def test_images(data: Dataset) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """Return the recipe's test images, uint8, and their labels."""
     return np.asarray(data.test.x[:]), np.asarray(data.test.y)
-
-
-def text(spread: Spread) -> str:
-    """Return a mean and its interval, in per cent."""
-    assert spread.interval is not None
-    half = (spread.interval[1] - spread.interval[0]) / 2
-    return f"{100 * spread.mean:.2f} +- {100 * half:.2f} %"
 
 
 if __name__ == "__main__":
