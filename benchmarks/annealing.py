@@ -186,7 +186,7 @@ CELLS = {
 def recipe_of(cell: Cell, table: dict[str, Any], data: Dataset) -> Recipe:
     """Return the recipe, in the form of the cell's target."""
     recipe = Recipe.model_validate(table)
-    if cell.target is None or recipe.network.kind is None:
+    if cell.target is None or not recipe.network.integer:
         return recipe
     return for_target(recipe, registry.get(cell.target), data)
 

@@ -154,7 +154,11 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
 def _other_key(parts: list[str], models: list[type[BaseModel]], table: type[BaseModel]) -> str:
     """Return the key that was probably meant: a similar one beside it, or the same elsewhere."""
     prefix = "".join(f"{part}." for part in parts[:-1])
-    similar = nearest(parts[-1], [name for model in models for name in model.model_fields], prefix)
+    similar = nearest(
+        parts[-1],
+        [field.alias or name for model in models for name, field in model.model_fields.items()],
+        prefix,
+    )
     elsewhere = [path for path in keys(table) if path.rpartition(".")[2] == parts[-1]]
     if similar or not elsewhere:
         return similar or "remove it or correct its spelling"

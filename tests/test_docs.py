@@ -80,7 +80,7 @@ def test_the_recipe_in_the_documentation_is_one() -> None:
 
 
 def test_every_recipe_key_is_documented() -> None:
-    from lehr.train import network_recipe, recipe
+    from lehr.train import layer_recipe, network_recipe, recipe
     from lehr.train.arithmetic_recipe import ArithmeticRecipe
     from lehr.train.augment import Augment
     from lehr.train.shares import Shares
@@ -93,15 +93,18 @@ def test_every_recipe_key_is_documented() -> None:
         network_recipe.NetworkRecipe,
         ArithmeticRecipe,
         Shares,
-        network_recipe.Conv,
-        network_recipe.Linear,
-        network_recipe.Integrator,
+        layer_recipe.Conv,
+        layer_recipe.Conv1d,
+        layer_recipe.Linear,
+        layer_recipe.Integrator,
+        layer_recipe.Add,
         Threshold,
         recipe.Training,
         Augment,
         recipe.Finetuning,
     ):
-        for key in model.model_fields:
+        for name, field in model.model_fields.items():
+            key = field.alias or name
             assert re.search(rf"\b{key}\b", page), key
 
 

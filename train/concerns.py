@@ -82,7 +82,7 @@ def _of_thresholds(recipe: Recipe, thresholds: list[float], samples: int) -> Ite
     slowest = min(schedule.rate or 0.0 for _, schedule in late.values())
     rate = _rounded_up(arrival_rate(recipe.train.epochs * per_epoch))
     rates = ", ".join(
-        f"network.layers.{number}.threshold.rate={rate:g} (now {schedule.rate:g})"
+        f"{recipe.network.key(number)}.threshold.rate={rate:g} (now {schedule.rate:g})"
         for number, (_, schedule) in late.items()
     )
     longer = (
@@ -127,13 +127,13 @@ def _of_neurons(recipe: Recipe, model: FloatNet | Twin, data: Dataset) -> Iterat
                 yield (
                     f"lif{number + 1}: {count:,} of {layer.neurons:,} neurons "
                     f"({100 * count / layer.neurons:.0f} %) {state} fired on the {samples:,} "
-                    f"validation samples; {_way_out(number, schedule, state)}"
+                    f"validation samples; {_way_out(recipe.network.key(number), schedule, state)}"
                 )
 
 
-def _way_out(number: int, schedule: Threshold, state: str) -> str:
+def _way_out(layer: str, schedule: Threshold, state: str) -> str:
     """Name the keys of a layer's threshold that let it fire more, or less."""
-    key = f"network.layers.{number}.threshold"
+    key = f"{layer}.threshold"
     if state == "always":
         names = ("start",) if schedule.final is None else ("final", "start")
         return "raise " + " or ".join(_now(key, name, schedule) for name in names)

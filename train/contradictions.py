@@ -16,14 +16,21 @@ from lehr.network import Neuron
 from lehr.spelling import nearest
 from lehr.train.arithmetic_recipe import ArithmeticRecipe
 from lehr.train.dynamics_recipe import own_keys
-from lehr.train.network_recipe import Conv, Integrator, NetworkRecipe
+from lehr.train.layer_recipe import Convolution, Integrator, Weighted
+from lehr.train.network_recipe import NetworkRecipe
 from lehr.train.updates import decay_parameters, others, update_of
 from lehr.update import Program
 
 
 def contradictions(net: NetworkRecipe) -> list[str]:
     """Sentences, "key is value, but ...; what to change"."""
-    sentences = [*_of_machine(net), *_of_decays(net), *_of_biases(net), *_of_shares(net)]
+    sentences = [
+        *_of_machine(net),
+        *_of_decays(net),
+        *_of_biases(net),
+        *_of_shares(net),
+        *_of_layers(net),
+    ]
     return sentences or [*_of_updates(net)]
 
 
@@ -53,17 +60,17 @@ def _of_machine(net: NetworkRecipe) -> Iterator[str]:
         return
     if net.integrator is not None:
         yield (
-            f"network.layers.{len(net.layers) - 1} integrates, but {named} fires; use a linear "
+            f"{net.key(len(net.weighted) - 1)} integrates, but {named} fires; use a linear "
             "layer with a threshold, or fields"
         )
     yield from _of_parameters(net, given, program)
 
 
 def _of_own_keys(net: NetworkRecipe, named: str) -> Iterator[str]:
-    for number, layer in enumerate(net.layers):
+    for key, layer in _layers(net):
         for name in own_keys(layer):
             yield (
-                f"network.layers.{number}.{name} is given, but {named} says what the neurons of "
+                f"{key}.{name} is given, but {named} says what the neurons of "
                 "all layers compute; leave one out"
             )
 
@@ -77,10 +84,10 @@ def _of_parameters(net: NetworkRecipe, given: ArithmeticRecipe, program: Program
                 f"{key}.{name} is {value}, but machine '{given.machine}' {takes}; "
                 f"{nearest(name, read) or 'leave it out'}"
             )
-        elif isinstance(value, tuple) and len(value) != len(net.layers):
+        elif isinstance(value, tuple) and len(value) != len(net.weighted):
             yield (
-                f"{key}.{name} has {len(value)} values for {len(net.layers)} layers; give one for "
-                "each, or one for all"
+                f"{key}.{name} has {len(value)} values for {len(net.weighted)} layers; give one "
+                "for each, or one for all"
             )
         elif name in by_beta and net.beta is not None:
             yield (
@@ -97,11 +104,11 @@ def _of_decays(net: NetworkRecipe) -> Iterator[str]:
     """Say which decays cannot be learned, as the form of all decays has few numbers."""
     if net.arithmetic is None or net.arithmetic.decay_form != "shift":
         return
-    for number, layer in enumerate(net.layers):
+    for key, layer in _layers(net):
         for name, decay in (("beta", layer.beta), ("alpha", layer.alpha)):
             if decay is not None and decay.learn is not None:
                 yield (
-                    f"network.layers.{number}.{name} is learned, but "
+                    f"{key}.{name} is learned, but "
                     "network.arithmetic.decay_form is 'shift', which has 1 - 1/2^n alone; use "
                     "'multiply', or a fraction such as '7/8'"
                 )
@@ -111,7 +118,7 @@ def _of_updates(net: NetworkRecipe) -> Iterator[str]:
     """Yield what the classes of the integer network refuse, layer by layer, each sentence once."""
     refusals: dict[str, None] = {}
     machine = None if net.arithmetic is None else net.arithmetic.machine
-    for number, layer in enumerate(net.layers):
+    for number, (key, layer) in enumerate(_layers(net)):
         try:
             update = update_of(net, number)
             integers = update.integers(
@@ -131,7 +138,7 @@ def _of_updates(net: NetworkRecipe) -> Iterator[str]:
                 integers.parameters,
             )
         except FileRefused as error:
-            where = f"network.layers.{number}" if own_keys(layer) else "network.arithmetic"
+            where = key if own_keys(layer) else "network.arithmetic"
             refusals[f"{where}: {f'machine {machine!r}: ' if machine else ''}{error}"] = None
     yield from refusals
 
@@ -143,12 +150,12 @@ def _of_biases(net: NetworkRecipe) -> Iterator[str]:
     if net.biases and not lacks:
         return
     why = f"machine '{machine}' has no bias" if lacks else "network.biases is false"
-    for number, layer in enumerate(net.layers):
+    for layer_key, layer in _layers(net):
         if layer.bias:
-            yield f"network.layers.{number}.bias is true, but {why}; leave it out"
+            yield f"{layer_key}.bias is true, but {why}; leave it out"
         if getattr(layer, "batch_norm", False):
             yield (
-                f"network.layers.{number}.batch_norm is true, but {why}, and batch norm leaves one "
+                f"{layer_key}.batch_norm is true, but {why}, and batch norm leaves one "
                 "in each channel; leave it out"
             )
 
@@ -157,19 +164,19 @@ def _of_biases(net: NetworkRecipe) -> Iterator[str]:
 def _of_shares(net: NetworkRecipe) -> Iterator[str]:
     shares, key = net.thresholds, "network.thresholds.share"
     if shares.multiple > 1 and (net.arithmetic is None or net.arithmetic.machine is None):
-        for number, layer in enumerate(net.layers):
+        for layer_key, layer in _layers(net):
             if layer.fraction_bits is None and not isinstance(layer, Integrator):
                 yield (
                     f"network.thresholds.multiple is {shares.multiple}, but "
-                    f"network.layers.{number}.fraction_bits does not say in which "
+                    f"{layer_key}.fraction_bits does not say in which "
                     f"units; give it"
                 )
     if shares.share == "channel":
         return
-    for number, layer in enumerate(net.layers):
+    for layer_key, layer in _layers(net):
         if getattr(layer, "batch_norm", False):
             yield (
-                f"{key} is '{shares.share}', but network.layers.{number}.batch_norm is true, which "
+                f"{key} is '{shares.share}', but {layer_key}.batch_norm is true, which "
                 "leaves a threshold of its own in each "
                 f"channel; leave one out"
             )
@@ -184,39 +191,72 @@ def _of_one_threshold(net: NetworkRecipe) -> Iterator[str]:
     """
     key = "network.thresholds.share is 'network'"
     firing = {
-        number: layer
-        for number, layer in enumerate(net.layers)
-        if not isinstance(layer, Integrator)
+        layer_key: layer for layer_key, layer in _layers(net) if not isinstance(layer, Integrator)
     }
-    ends = {
-        number: layer.threshold.final or layer.threshold.start for number, layer in firing.items()
-    }
+    ends = {at: layer.threshold.final or layer.threshold.start for at, layer in firing.items()}
     open_ended = [
-        number
-        for number, layer in firing.items()
+        at
+        for at, layer in firing.items()
         if not layer.threshold.held and layer.threshold.final is None
     ]
-    for number in open_ended:
+    for at in open_ended:
         yield (
-            f"{key}, but network.layers.{number}.threshold has no 'final' that all layers could "
+            f"{key}, but {at}.threshold has no 'final' that all layers could "
             "share; give all the same"
         )
     if len(set(ends.values())) > 1 and not open_ended:
         listed = ", ".join(f"{end:g}" for end in ends.values())
         yield f"{key}, but the layers' thresholds end at {listed}; give all the same 'final'"
-    bits = {number: layer.fraction_bits for number, layer in firing.items()}
+    bits = {at: layer.fraction_bits for at, layer in firing.items()}
     by_machine = net.arithmetic is not None and net.arithmetic.machine is not None
     if len(set(bits.values())) > 1 or (None in bits.values() and not by_machine):
         listed = ", ".join("none" if value is None else str(value) for value in bits.values())
         yield f"{key}, but the layers' fraction_bits are {listed}; give all the same"
-    for number, layer in firing.items():
-        if isinstance(layer, Conv) and layer.pool > 1:
+    for at, layer in firing.items():
+        if isinstance(layer, Convolution) and layer.geometry.area > 1:
             yield (
-                f"{key}, but network.layers.{number}.pool is {layer.pool}, which scales its "
+                f"{key}, but {at}.pool is {layer.pool}, which scales its "
                 "threshold; use stride instead"
             )
-    if net.weights.startswith("int"):
+    inherited = [layer for layer in firing.values() if layer.weights is None]
+    if net.weights.startswith("int") and inherited:
         yield (
             f"{key}, but network.weights is '{net.weights}', of which each layer's are worth "
             "something else; use 'binarized' or 'ternary'"
         )
+    for at, layer in firing.items():
+        if layer.weights is not None and net.weights_of(layer).startswith("int"):
+            yield (
+                f"{key}, but {at}.weights is '{layer.weights}', which are worth something else "
+                "than those of other layers; use 'binarized' or 'ternary'"
+            )
+
+
+# -------------------------------------------------------------------- layers
+def _of_layers(net: NetworkRecipe) -> Iterator[str]:
+    """Say what a layer's own keys contradict."""
+    machine = None if net.arithmetic is None else net.arithmetic.machine
+    for number, (key, layer) in enumerate(_layers(net)):
+        weights = net.weights_of(layer)
+        if layer.weight_step is not None and net.integer and not weights.startswith("int"):
+            yield (
+                f"{key}.weight_step is '{layer.weight_step}', but '{weights}' weights have none; "
+                "leave it out"
+            )
+        if not isinstance(layer, Convolution) or layer.geometry.max_pool == (1, 1):
+            continue
+        if number == len(net.weighted) - 1:
+            yield (
+                f"{key}.max_pool is {layer.max_pool}, but the last layer's own spikes are read "
+                "out; use stride instead, or leave it out"
+            )
+        if machine is not None and MACHINES[machine].most_spikes > 1:
+            yield (
+                f"{key}.max_pool is {layer.max_pool}, which is an OR of single spikes, but machine "
+                f"'{machine}' fires several in a step; use pool or stride instead"
+            )
+
+
+def _layers(net: NetworkRecipe) -> list[tuple[str, Weighted]]:
+    """Return the layers with weights, and their keys."""
+    return [(net.key(number), layer) for number, layer in enumerate(net.weighted)]

@@ -12,13 +12,14 @@ from lehr.errors import NotMappable
 from lehr.export.latent import Latent
 from lehr.network import Input, Network, Readout
 from lehr.nodes import InputKind, Shape
-from lehr.train.converted_layers import Chain
+from lehr.train.converted_layers import Layers
 from lehr.train.converted_neurons import FoldedNeurons, fold_neurons, shared_neurons
 from lehr.train.finite import require_finite
 from lehr.train.folding import TwinFold
+from lehr.train.layer_graph import FROM_INPUT
+from lehr.train.layer_recipe import Convolution
 from lehr.train.layers import Quantized
 from lehr.train.model import FloatNet
-from lehr.train.network_recipe import Conv
 from lehr.train.recipe import Recipe
 from lehr.train.twin import Twin
 from lehr.widths import analyse, fit_state_bits
@@ -47,38 +48,44 @@ def convert(model: FloatNet, recipe: Recipe, shape: Shape, kind: InputKind) -> C
     """
     require_finite(model.trained(), "where it is folded")
     net_recipe = recipe.network
-    chain = Chain(shape)
+    made = Layers()
     latents: dict[str, Latent] = {}
-    layers: dict[str, FoldedNeurons] = {}
-    for number, (block, layer) in enumerate(
-        zip(model.layers, net_recipe.layers, strict=True), start=1
+    neurons: dict[str, FoldedNeurons] = {}
+    shapes = {FROM_INPUT: shape}
+    for number, (block, layer, sources) in enumerate(
+        zip(model.layers, net_recipe.weighted, model.sources, strict=True)
     ):
         assert isinstance(block.weight, Quantized)
         weight, quantizer = block.weight.weight.detach(), block.weight.quantizer
-        area = layer.pool**2 if isinstance(layer, Conv) else 1
-        scale = model.full_scale if number == 1 else 1
+        area = layer.geometry.area if isinstance(layer, Convolution) else 1
+        scale = model.full_scale if FROM_INPUT in sources else 1
         step = quantizer.step(weight)
         one = 1.0 if step is None else float(step.detach())
         try:
             folded = fold_neurons(block, one, area * scale, net_recipe.thresholds)
         except NotMappable as error:
-            raise NotMappable(f"layer {number}: {error}") from None
+            raise NotMappable(f"layer {number + 1}: {error}") from None
         latent = quantizer.frozen(_flip(weight, torch.from_numpy(folded.fold.layer.sign)))
-        latents[chain.put_weights(number, layer, latent, quantizer.kind)] = latent
-        layers[chain.put(f"li{number}" if block.integrates else f"lif{number}", None)] = folded
-    nodes = chain.nodes | shared_neurons(layers, net_recipe.thresholds)
-    net = Network(nodes, chain.edges, Input(shape, kind), net_recipe.steps, _readout(recipe))
+        made.begin(sources)
+        taken = shapes[sources[0]]
+        latents[made.put_weights(number, layer, taken, latent, quantizer.kind)] = latent
+        neurons[made.put(f"{'li' if block.integrates else 'lif'}{number + 1}", None)] = folded
+        made.end(number, block.shape[0], block.max_pool)
+        shapes[number] = block.shape
+    nodes = made.nodes | shared_neurons(neurons, net_recipe.thresholds)
+    net = Network(nodes, made.edges, Input(shape, kind), net_recipe.steps, _readout(recipe))
     analyse(net).require_float32()
     twin = Twin(
         net,
         latents=latents,
-        units={name: folded.unit for name, folded in layers.items()},
+        layers=list(neurons),
+        units={name: folded.unit for name, folded in neurons.items()},
         slope=net_recipe.slope,
         slope_in_thresholds=net_recipe.slope_in == "thresholds",
         shares=net_recipe.thresholds,
         biases=net_recipe.biases,
     )
-    return Converted(twin, {name: folded.fold for name, folded in layers.items()})
+    return Converted(twin, {name: folded.fold for name, folded in neurons.items()})
 
 
 def finished(twin: Twin, recipe: Recipe) -> Network:

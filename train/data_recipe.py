@@ -27,7 +27,7 @@ class Keys:
     takes: tuple[str, ...] = ()
 
 
-_ALL = ("name", "seed", "train_samples", "test_samples")
+_ALL = ("name", "seed", "train_samples", "test_samples", "row")
 _EVENTS = ("steps", "step_ms")
 _FRAMES = ("test_steps", "frames", "origin")
 _CAMERA = Keys(_EVENTS, (*_FRAMES, "transforms", "downsample"))
@@ -76,6 +76,8 @@ class DataRecipe(Strict):
             as they are if None.
         classes: how many of the classes of spoken words there are, the first ones; samples of the
             others are left out. All if None.
+        row: whether samples `[L]` or `[C, L]` become maps of one row, `[C, 1, L]`; true in a recipe
+            with a `conv1d` layer that does not say it.
     """
 
     name: Annotated[str, Field(json_schema_extra={"enum": [*DATA_SETS]})]
@@ -93,6 +95,7 @@ class DataRecipe(Strict):
     downsample: Count = 1
     channels: Annotated[int, Field(ge=1, le=700)] | None = None
     classes: Annotated[int, Field(ge=2)] | None = None
+    row: bool = False
 
 
 def data_contradictions(recipe: DataRecipe) -> list[str]:

@@ -13,7 +13,8 @@ from lehr.nodes import Shape
 from lehr.programs import CURRENT
 from lehr.train import lif, twin_update
 from lehr.train.adaptation import JUMP
-from lehr.train.network_recipe import Integrator, NetworkRecipe
+from lehr.train.layer_recipe import Integrator
+from lehr.train.network_recipe import NetworkRecipe
 from lehr.train.twin_update import Surrogate
 from lehr.train.updates import NAMES, update_of
 from lehr.update import FIRED, MEMBRANE, Program
@@ -54,7 +55,7 @@ class FloatNeurons(nn.Module):
     def __init__(self, net: NetworkRecipe, number: int, shape: Shape, fan_in: int) -> None:
         """Make the neurons of layer `number`, from 0; `fan_in` weights drive each of them."""
         super().__init__()
-        layer = net.layers[number]
+        layer = net.weighted[number]
         self.shape, self.integrates = shape, isinstance(layer, Integrator)
         self.bias = nn.Parameter(torch.zeros(shape[0]), layer.bias)
         self.dropout = nn.Dropout(layer.dropout)

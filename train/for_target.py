@@ -48,7 +48,7 @@ def for_target(recipe: Recipe, target: Target, data: Dataset) -> Recipe:
     """
     tables = recipe.model_dump(exclude_unset=True) | {"target": target.name}
     problems = [] if target.training is None else list(_apply(tables["network"], target.training))
-    if recipe.network.kind is None:
+    if not recipe.network.integer:
         problems.append(
             f"network.weights is '{recipe.network.weights}', which is not exported; leave it out"
         )
@@ -56,7 +56,7 @@ def for_target(recipe: Recipe, target: Target, data: Dataset) -> Recipe:
         tables["network"]["weights"] = target.weights[0]
     formed, refused = _validated(tables)
     problems += refused
-    if formed is not None and formed.network.kind is not None:
+    if formed is not None and formed.network.integer:
         try:
             problems += map(str, target.check(_then(stand_in(formed, data), target.training)))
         except NotMappable as error:
@@ -105,9 +105,10 @@ def _validated(tables: dict[str, Any]) -> tuple[Recipe | None, list[str]]:
         return Recipe.model_validate(tables), []
     except ValidationError as error:
         sentences = mistakes(error, Recipe)
-    layers = [{**layer, "bias": False} for layer in tables["network"]["layers"]]
+    off = {"bias": False, "batch_norm": False}
     layers = [
-        {**layer, "batch_norm": False} if "batch_norm" in layer else layer for layer in layers
+        {**layer, **{key: value for key, value in off.items() if key in layer}}
+        for layer in tables["network"]["layers"]
     ]
     try:
         return Recipe.model_validate(
@@ -130,7 +131,7 @@ def _apply(network: dict[str, Any], form: TrainingForm) -> Iterator[str]:
         yield "network.biases is true, but the machine has none; leave it out"
     if form.fraction_bits is not None:
         for layer in network["layers"]:
-            if layer.get("fraction_bits") is None:
+            if layer["type"] != "add" and layer.get("fraction_bits") is None:
                 layer["fraction_bits"] = form.fraction_bits
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lehr.nodes import Pair
 from lehr.train.quantize import Quantizer
 
 
@@ -16,18 +17,25 @@ class QuantizedConv2d(nn.Conv2d):
         quantizer: Quantizer,
         in_channels: int,
         out_channels: int,
-        kernel_size: int,
-        stride: int = 1,
-        padding: int = 0,
+        kernel_size: int | Pair,
+        stride: int | Pair = 1,
+        padding: int | Pair = 0,
+        dilation: int | Pair = 1,
+        groups: int = 1,
     ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, bias=False)
+        super().__init__(
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias=False
+        )
         self.quantizer = quantizer
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the current `[N, out channels, H, W]` for `[N, in channels, H, W]`."""
         levels = self.quantizer.driving(self.weight)
         return self.quantizer.scaled(
-            functional.conv2d(x, levels, None, self.stride, self.padding), self.weight
+            functional.conv2d(
+                x, levels, None, self.stride, self.padding, self.dilation, self.groups
+            ),
+            self.weight,
         )
 
 

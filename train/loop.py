@@ -87,7 +87,7 @@ def train(
             f"network.steps is {recipe.network.steps}, but the input has {data.test_steps}; set "
             f"network.steps and {key} to one number"
         )
-    if recipe.train.augment is not None and len(data.shape) != 3:
+    if recipe.train.augment is not None and (len(data.shape) != 3 or data.shape[1] == 1):
         raise UsageError(
             f"train.augment moves images, but a sample has shape {data.shape}, without rows and "
             "columns; leave it out"
@@ -100,7 +100,7 @@ def train(
     )
     model = run.phase_a()
     trained = Trained(model, metrics=run.metrics)
-    if recipe.network.kind:
+    if recipe.network.integer:
         converted = convert(model.cpu(), recipe, data.shape, data.kind)
         model.to(run.device)
         converted.twin.to(run.device)
@@ -179,7 +179,8 @@ class _Run:
             self.metrics.append(entry)
             self.report(entry)
             if epoch == phase.epochs or stalled(self.metrics, phase.name, phase.patience):
-                rates_of_epoch.require_output(phase.name)
+                net = self.recipe.network
+                rates_of_epoch.require_output(phase.name, net.key(len(net.annealed) - 1))
             if entry["candidate"] and chosen(self.metrics, phase.name) is entry:
                 phase.keep_best()
             self.progress.keep(

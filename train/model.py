@@ -15,8 +15,11 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from lehr.errors import UsageError
+from lehr.network import INPUT
 from lehr.nodes import Shape
 from lehr.train.block import Block
+from lehr.train.layer_graph import FROM_INPUT
 from lehr.train.layers import Quantized
 from lehr.train.network_recipe import NetworkRecipe
 
@@ -29,18 +32,29 @@ class FloatNet(nn.Module):
 
     Attributes:
         shape: of the input, without time and batch.
+        sources: of each layer, the numbers of those whose spikes it takes (`layer_graph.Graph`).
         full_scale: what the input's integers are divided by: FULL_SCALE for pixels, 1 for spikes
             and counts.
     """
 
     def __init__(self, recipe: NetworkRecipe, shape: Shape, full_scale: int = FULL_SCALE) -> None:
+        """Make the network for inputs of `shape`, its weights random.
+
+        Raises:
+            UsageError: when it does not fit the input.
+        """
         super().__init__()
         self.steps, self.shape, self.full_scale = recipe.steps, shape, full_scale
+        self.sources = recipe.graph.sources
         self.blocks = nn.ModuleList()
-        for number in range(len(recipe.layers)):
-            block = Block(recipe, number, shape)
+        shapes = {FROM_INPUT: shape}
+        for number, sources in enumerate(self.sources):
+            if full_scale != 1:
+                _require_no_sum_of_pixels(recipe, number)
+            _require_one_shape(recipe, number, [shapes[source] for source in sources])
+            block = Block(recipe, number, shapes[sources[0]])
             self.blocks.append(block)
-            shape = block.shape
+            shapes[number] = block.shape
 
     @property
     def layers(self) -> list[Block]:
@@ -73,15 +87,14 @@ class FloatNet(nn.Module):
         held = x.ndim == len(self.shape) + 1
         steps = self.steps if held else x.shape[1]
         x = x.unsqueeze(0) if held else x.transpose(0, 1)
-        outputs, membrane = [], x
-        for block in self.layers:
-            x, membrane = block(x, steps)
-            outputs.append(x)
-        return [
-            spikes
-            for block, spikes in zip(self.layers, outputs, strict=True)
-            if not block.integrates
-        ], membrane
+        passed, fired, membrane = {FROM_INPUT: x}, [], x
+        for number, (block, sources) in enumerate(zip(self.layers, self.sources, strict=True)):
+            first, *others = (passed[source] for source in sources)
+            spikes, membrane = block(sum(others, first), steps)
+            passed[number] = block.passed(spikes)
+            if not block.integrates:
+                fired.append(spikes)
+        return fired, membrane
 
     def trained(self) -> dict[str, list[tuple[str, Tensor]]]:
         """Return all numbers that training sets, named, by layer.
@@ -119,3 +132,26 @@ class FloatNet(nn.Module):
             for batch in batches:
                 self(batch)
         self.eval()
+
+
+def _require_no_sum_of_pixels(recipe: NetworkRecipe, number: int) -> None:
+    """Refuse spikes added to pixels: in integers those count up to 255, in phase A up to 1."""
+    sources = recipe.graph.sources[number]
+    if FROM_INPUT in sources and len(sources) > 1:
+        raise UsageError(
+            f"{recipe.key(number)} takes a sum of spikes and the input, whose pixels are no "
+            "spikes; add layers alone, or encode the pixels (data.encoding)"
+        )
+
+
+def _require_one_shape(recipe: NetworkRecipe, number: int, shapes: list[Shape]) -> None:
+    if len(set(shapes)) > 1:
+        names = (
+            INPUT if source == FROM_INPUT else recipe.graph.names[source]
+            for source in recipe.graph.sources[number]
+        )
+        listed = ", ".join(f"{name} {shape}" for name, shape in zip(names, shapes, strict=True))
+        raise UsageError(
+            f"{recipe.key(number)} takes a sum of layers that differ in shape ({listed}); make "
+            "their channels, strides and poolings agree"
+        )

@@ -7,104 +7,25 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from lehr.arithmetic import MAX_FRACTION_BITS
 from lehr.mistakes import Mistakes
 from lehr.strict import Count, Strict
 from lehr.train.arithmetic_recipe import ArithmeticRecipe
-from lehr.train.dynamics_recipe import Dyadic, Firing, States
+from lehr.train.dynamics_recipe import Dyadic
 from lehr.train.dynamics_recipe import nearest_dyadic as nearest_dyadic
+from lehr.train.layer_graph import Graph, graph
+from lehr.train.layer_recipe import (
+    Add,
+    Convolution,
+    Init,
+    Integrator,
+    Layer,
+    Weighted,
+    Weights,
+    WeightStep,
+)
 from lehr.train.shares import Shares
 from lehr.train.threshold import Positive, Threshold
 from lehr.weights import WeightKind
-
-Weights = Literal[
-    "binarized", "ternary", "int2", "int3", "int4", "int5", "int6", "int7", "int8", "float"
-]
-
-
-class _Layer(States):
-    """Keys that all layers have.
-
-    Attributes:
-        bias: a trained constant per channel, added to the current in every step.
-        dropout: chance with which the current of a neuron is 0 in a time step of phase A's
-            training; the others' grows to make up.
-        fraction_bits: F of the integers; chosen by the rounding of thresholds if None.
-    """
-
-    bias: bool = False
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    fraction_bits: Annotated[int, Field(ge=0, le=MAX_FRACTION_BITS)] | None = None
-
-
-class _Spiking(_Layer, Firing):
-    """Keys of layers of neurons that fire.
-
-    Attributes:
-        batch_norm: between pooling and neurons; it has offsets of its own.
-        threshold: of the neurons.
-    """
-
-    batch_norm: bool = False
-    threshold: Threshold
-
-    @model_validator(mode="after")
-    def _one_offset(self) -> _Spiking:
-        if self.bias and self.batch_norm:
-            raise ValueError(
-                "a layer with batch norm has an offset already; leave out 'bias' or 'batch_norm'"
-            )
-        return self
-
-
-class Conv(_Spiking):
-    """A convolution, its average pooling, its batch norm and its neurons.
-
-    Attributes:
-        channels: of its output.
-        kernel: its rows and columns.
-        stride: of the kernel, in rows and columns.
-        padding: rows and columns of 0 around its input.
-        pool: rows and columns of which one average is made; none if 1.
-    """
-
-    type: Literal["conv"]
-    channels: Count
-    kernel: Count
-    stride: Count = 1
-    padding: Annotated[int, Field(ge=0)] = 0
-    pool: Count = 1
-
-
-class Linear(_Spiking):
-    """A fully connected layer, its batch norm and its neurons.
-
-    Attributes:
-        features: of its output.
-    """
-
-    type: Literal["linear"]
-    features: Count
-
-
-class Integrator(_Layer):
-    """The last layer where membranes are read out: fully connected integrators, which never fire.
-
-    It has no batch norm: a gain for each class would be lost in the integers, whose membranes count
-    in weights.
-
-    Attributes:
-        features: of its output, one for each class.
-        readout: the class's score is its membrane after the `last` step, or the `sum` or the `max`
-            over all steps; or it is asked for at `every` step, and the latest is the answer.
-    """
-
-    type: Literal["integrator"]
-    features: Count
-    readout: Literal["last", "sum", "max", "every"] = "sum"
-
-
-Layer = Conv | Linear | Integrator
 
 
 class NetworkRecipe(Strict):
@@ -144,8 +65,8 @@ class NetworkRecipe(Strict):
     slope: Positive
     slope_in: Literal["weights", "thresholds"] = "weights"
     weights: Weights = "binarized"
-    init: Literal["kaiming", "glorot"] = "kaiming"
-    weight_step: Literal["learned", "fixed"] | None = None
+    init: Init = "kaiming"
+    weight_step: WeightStep | None = None
     layers: Annotated[
         tuple[Annotated[Layer, Field(discriminator="type")], ...],
         Field(min_length=1),
@@ -154,15 +75,25 @@ class NetworkRecipe(Strict):
     @model_validator(mode="after")
     def _leaks(self) -> NetworkRecipe:
         fields = self.arithmetic is None or self.arithmetic.machine is None
-        if self.beta is None and fields and any(layer.beta is None for layer in self.layers):
+        if self.beta is None and fields and any(layer.beta is None for layer in self.weighted):
             raise Mistakes("'network.beta' is missing; add it")
         return self
 
     @model_validator(mode="after")
+    def _linked(self) -> NetworkRecipe:
+        if self.graph.problems:
+            raise Mistakes(*self.graph.problems)
+        return self
+
+    @model_validator(mode="after")
     def _conv_first(self) -> NetworkRecipe:
-        kinds = [layer.type for layer in self.layers]
-        if "conv" in kinds[kinds.index("linear") if "linear" in kinds else len(kinds) :]:
-            raise ValueError("a conv layer follows a linear one; put all conv layers first")
+        layers = self.weighted
+        for layer, sources in zip(layers, self.graph.sources, strict=True):
+            flat = [n for n in sources if n >= 0 and not isinstance(layers[n], Convolution)]
+            if isinstance(layer, Convolution) and flat:
+                raise ValueError(
+                    f"a {layer.type} layer follows a linear one; put all {layer.type} layers first"
+                )
         return self
 
     @model_validator(mode="after")
@@ -178,7 +109,9 @@ class NetworkRecipe(Strict):
 
     @model_validator(mode="after")
     def _step_of_levels(self) -> NetworkRecipe:
-        if self.weight_step is not None and not self.weights.startswith("int"):
+        if self.weight_step is not None and not any(
+            self.weights_of(layer).startswith("int") for layer in self.weighted
+        ):
             raise ValueError(
                 f"weight_step is '{self.weight_step}', but '{self.weights}' weights have none; "
                 "leave it out"
@@ -186,9 +119,25 @@ class NetworkRecipe(Strict):
         return self
 
     @property
+    def graph(self) -> Graph:
+        """The layers with weights, and whose spikes they take."""
+        return graph(self.layers)
+
+    @property
+    def weighted(self) -> tuple[Weighted, ...]:
+        """The layers that have weights, and neurons; all but sums."""
+        return tuple(layer for layer in self.layers if not isinstance(layer, Add))
+
+    def key(self, number: int) -> str:
+        """Return the key of layer `number`, from 0, of those with weights."""
+        return f"network.layers.{self.graph.places[number]}"
+
+    @property
     def annealed(self) -> tuple[Threshold, ...]:
         """The thresholds of the layers that fire."""
-        return tuple(layer.threshold for layer in self.layers if not isinstance(layer, Integrator))
+        return tuple(
+            layer.threshold for layer in self.weighted if not isinstance(layer, Integrator)
+        )
 
     @property
     def integrator(self) -> Integrator | None:
@@ -197,20 +146,22 @@ class NetworkRecipe(Strict):
         return last if isinstance(last, Integrator) else None
 
     @property
-    def kind(self) -> WeightKind | None:
-        """Kind of weights that the integer network declares, before pruning; None for floats."""
-        return (
-            None
-            if self.weights == "float"
-            else "binary"
-            if self.weights == "binarized"
-            else self.weights
-        )
+    def integer(self) -> bool:
+        """Whether an integer network comes of it; not of float weights."""
+        return self.weights != "float"
 
-    @property
-    def learned_step(self) -> bool:
-        """Whether what a level is worth is trained."""
-        return self.weight_step != "fixed"
+    def weights_of(self, layer: Weighted) -> Weights:
+        """Return what a layer's weights are."""
+        return layer.weights if self.integer and layer.weights is not None else self.weights
+
+    def kind_of(self, layer: Weighted) -> WeightKind | None:
+        """Kind of a layer's weights in the integer network, before pruning; None for floats."""
+        weights = self.weights_of(layer)
+        return None if weights == "float" else "binary" if weights == "binarized" else weights
+
+    def learns_step(self, layer: Weighted) -> bool:
+        """Whether what a level of a layer is worth is trained."""
+        return (layer.weight_step or self.weight_step) != "fixed"
 
     @property
     def decay(self) -> Fraction | None:
@@ -223,7 +174,7 @@ class NetworkRecipe(Strict):
         It is `float_beta` where the weights are float and the layer has none of its own, and None
         where a machine's parameters say it.
         """
-        own = self.layers[number].beta
+        own = self.weighted[number].beta
         if own is not None:
             return float(own.factor)
         if self.float_beta is not None and self.weights == "float":

@@ -13,7 +13,7 @@ from lehr.train.selection import gone
 
 def epochs(recipe: Recipe) -> dict[str, int]:
     """Return how many epochs a run takes at most, by phase."""
-    tuned = recipe.finetune if recipe.network.kind else None
+    tuned = recipe.finetune if recipe.network.integer else None
     return {
         "A": recipe.train.epochs,
         "B": tuned.epochs if tuned else 0,

@@ -16,7 +16,8 @@ from __future__ import annotations
 import math
 
 from lehr.train.anneal import GROWTH, UNTIL
-from lehr.train.network_recipe import Integrator, NetworkRecipe
+from lehr.train.layer_recipe import Add, Integrator
+from lehr.train.network_recipe import NetworkRecipe
 from lehr.train.recipe import Recipe
 from lehr.train.selection import ARRIVED
 from lehr.train.threshold import Threshold
@@ -85,7 +86,7 @@ def _faster(net: NetworkRecipe, factor: float, batches: int) -> NetworkRecipe:
     """Return the network with rates for `batches` batches, where it had `factor` times as many."""
     layers = [
         layer
-        if isinstance(layer, Integrator)
+        if isinstance(layer, (Integrator, Add))
         else layer.model_copy(update={"threshold": _scaled(layer.threshold, factor, batches)})
         for layer in net.layers
     ]

@@ -59,7 +59,7 @@ class Epoch:
             ],
         }
 
-    def require_output(self, phase: str) -> None:
+    def require_output(self, phase: str, key: str) -> None:
         """End a run whose output is silent at the end of a phase: it answers every sample alike.
 
         So does one whose integrators are driven by a silent layer.
@@ -67,15 +67,19 @@ class Epoch:
         Not earlier: the surrogate gradient reaches silent neurons too, and often wakes them
         (docs/training.md).
 
+        Args:
+            phase: its letter.
+            key: of that layer in the recipe.
+
         Raises:
             UsageError: when that layer fired not one spike in the whole epoch.
         """
         if not self._spikes[-1]:
-            layer = len(self._spikes)
+            layer = f"lif{len(self._spikes)}"
             raise UsageError(
-                f"phase {phase}: lif{layer}, the last layer that fires, fired no spike in the "
+                f"phase {phase}: {layer}, the last layer that fires, fired no spike in the "
                 "whole last epoch; lower the thresholds up to "
-                f"it (network.layers.{layer - 1}.threshold), raise them more slowly, or lower the "
+                f"it ({key}.threshold), raise them more slowly, or lower the "
                 "learning rate"
             )
 

@@ -66,6 +66,19 @@ class Recipe(Strict):
             raise Mistakes(*wrong) from None
         return self
 
+    @model_validator(mode="before")
+    @classmethod
+    def _in_rows(cls, table: Any) -> Any:
+        if not isinstance(table, dict) or not isinstance(table.get("data"), dict):
+            return table
+        network = table.get("network")
+        layers = network.get("layers") if isinstance(network, dict) else None
+        if not isinstance(layers, (list, tuple)) or not any(
+            isinstance(layer, dict) and layer.get("type") == "conv1d" for layer in layers
+        ):
+            return table
+        return {**table, "data": {"row": True, **table["data"]}}
+
     @model_validator(mode="after")
     def _data_hold(self) -> Recipe:
         if wrong := data_contradictions(self.data):
@@ -86,7 +99,7 @@ class Recipe(Strict):
 
     @model_validator(mode="after")
     def _prunes_what_is_exported(self) -> Recipe:
-        if self.train.prune is not None and self.network.weights == "float":
+        if self.train.prune is not None and not self.network.integer:
             raise ValueError(
                 f"train.prune is {self.train.prune}, but network.weights is 'float', which is not "
                 "exported; leave one out"
@@ -130,12 +143,12 @@ class Recipe(Strict):
             ):
                 raise ValueError(
                     "train.patience counts epochs from when the thresholds have arrived, but "
-                    f"network.layers.{number}.threshold is "
+                    f"{self.network.key(number)}.threshold is "
                     f"rate-controlled without a 'final'; give it one, or leave out patience"
                 )
             if self.train.thresholds == "final" and not threshold.held and threshold.final is None:
                 raise ValueError(
-                    f"train.thresholds is 'final', but network.layers.{number}.threshold has no "
+                    f"train.thresholds is 'final', but {self.network.key(number)}.threshold has no "
                     "'final' to be held at"
                 )
         return self

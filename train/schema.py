@@ -52,7 +52,7 @@ def _attributes(table: type[BaseModel]) -> dict[str, str]:
     for each in reversed(table.__mro__):
         section = inspect.cleandoc(each.__doc__ or "").partition(_SECTION)[2]
         texts |= {
-            name: " ".join(text.split())
+            name.removesuffix("_"): " ".join(text.split())  # as from_, a word of Python's
             for names, text in _ENTRY.findall(section)
             for name in names.split(", ")
         }

@@ -13,8 +13,8 @@ from lehr.errors import NotMappable
 from lehr.network import Network
 from lehr.train.convert import Converted, convert, finished
 from lehr.train.data import Dataset
+from lehr.train.layer_recipe import Integrator
 from lehr.train.model import FULL_SCALE, FloatNet
-from lehr.train.network_recipe import Integrator
 from lehr.train.recipe import Recipe
 from lehr.train.shares import Shares
 
@@ -39,7 +39,7 @@ def stand_in(recipe: Recipe, data: Dataset) -> Network:
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(recipe.seed)
         model = FloatNet(recipe.network, data.shape, full_scale(data)).eval()
-        for block, layer in zip(model.layers, recipe.network.layers, strict=True):
+        for block, layer in zip(model.layers, recipe.network.weighted, strict=True):
             if not isinstance(layer, Integrator):
                 at_start = recipe.train.thresholds == "start" or layer.threshold.final is None
                 block.neurons.threshold.fill_(
@@ -62,7 +62,7 @@ def require_convertible(recipe: Recipe, data: Dataset) -> None:
     Those that any training leaves are not looked at.
     """
     net = recipe.network
-    if net.kind is not None and (net.arithmetic is not None or net.thresholds != Shares()):
+    if net.integer and (net.arithmetic is not None or net.thresholds != Shares()):
         stand_in(recipe, data)
 
 
@@ -70,14 +70,14 @@ def _off_the_grid(recipe: Recipe, converted: Converted) -> list[str]:
     """Thresholds that would end above the highest, or below the least one."""
     shares, wrong = recipe.network.thresholds, []
     for number, (layer, fold) in enumerate(
-        zip(recipe.network.layers, converted.folds.values(), strict=True)
+        zip(recipe.network.weighted, converted.folds.values(), strict=True)
     ):
         if (
             isinstance(layer, Integrator) or layer.batch_norm
         ):  # which is still to set a scale of its own
             continue
         key, end = (
-            f"network.layers.{number}.threshold",
+            f"{recipe.network.key(number)}.threshold",
             layer.threshold.final or layer.threshold.start,
         )
         if fold.clamped and shares.highest is not None:

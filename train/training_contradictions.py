@@ -30,7 +30,7 @@ def _of_loss(training: Training, net: NetworkRecipe) -> Iterator[str]:
         )
     if training.objective == "tet" and net.integrator and net.integrator.readout == "every":
         yield (
-            f"{key}, but network.layers.{len(net.layers) - 1}.readout is 'every', which asks at "
+            f"{key}, but {net.key(len(net.weighted) - 1)}.readout is 'every', which asks at "
             "every step already; use 'cross-entropy', or another readout"
         )
     if not training.tet_share:

@@ -9,7 +9,7 @@ the update.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -37,7 +37,8 @@ class Twin(nn.Module):
     Attributes:
         weights: latent real-valued weights by node name.
         quantizers: what makes the network's integers of them, by node name.
-        neurons: the neuron layers by node name.
+        neurons: the neuron layers that learn, by node name.
+        maxima: the other ones, which are the OR of the spikes in a window of a pooling.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Twin(nn.Module):
         net: Network,
         *,
         latents: Mapping[str, Latent] | None = None,
+        layers: Sequence[str] | None = None,
         units: Mapping[str, float] | None = None,
         slope: float = 25.0,
         slope_in_thresholds: bool = False,
@@ -57,6 +59,8 @@ class Twin(nn.Module):
             net: the integer network.
             latents: real-valued weights by node, whose levels are the network's; the weights
                 themselves if None.
+            layers: the neuron layers that learn, in the order in which `run` returns them; all in
+                order of evaluation if None. Any other one is the OR of what a pooling sums up.
             units: by neuron layer, as in `TwinNeuron`; 1 if None.
             slope: of the surrogate gradient.
             slope_in_thresholds: whether its distances are counted in thresholds, and not in the
@@ -78,6 +82,10 @@ class Twin(nn.Module):
             nn.ModuleDict(),
             nn.ModuleDict(),
         )
+        self._layers = list(net.neurons if layers is None else layers)
+        self.maxima = {
+            name: net.sources(name)[0] for name in net.neurons if name not in self._layers
+        }
         shares = shares or Shares()
         one: nn.Parameter | None = None
         for name, node in net.nodes.items():
@@ -87,7 +95,7 @@ class Twin(nn.Module):
                 self._quantizers[self._key[name]] = Frozen(node.kind, latent)
             try:
                 _ = NODES[type(node)]
-                if isinstance(node, Neuron):
+                if isinstance(node, Neuron) and name not in self.maxima:
                     surrogate = Surrogate(units[name] if units else 1.0, slope, slope_in_thresholds)
                     neuron = TwinNeuron(
                         node, surrogate, shares, None if node.integrates else one, biases=biases
@@ -131,11 +139,7 @@ class Twin(nn.Module):
     @property
     def neurons(self) -> dict[str, TwinNeuron]:
         """Neuron layers by node name."""
-        return {
-            name: cast(TwinNeuron, self._neurons[key])
-            for name, key in self._key.items()
-            if key in self._neurons
-        }
+        return {name: cast(TwinNeuron, self._neurons[self._key[name]]) for name in self._layers}
 
     def trained(self) -> dict[str, list[tuple[str, Tensor]]]:
         """All numbers that training sets, named, by node."""
@@ -194,15 +198,14 @@ class Twin(nn.Module):
         return self.layers(x, steps)[0][self.net.output]
 
     def run(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Return spikes of every layer that fires, and the output's membranes.
+        """Return spikes of every layer that learns and fires, and the output's membranes.
 
         Spikes are `[T, N, *shape]` each, membranes in the units of training.
         """
         spikes, membranes = self.layers(x)
         neurons, output = self.neurons, self.net.output
-        return [fired for name, fired in spikes.items() if not neurons[name].integrates], membranes[
-            output
-        ] * neurons[output].unit
+        fired = [spikes[name] for name, neuron in neurons.items() if not neuron.integrates]
+        return fired, membranes[output] * neurons[output].unit
 
     def layers(
         self, x: Tensor, steps: int | None = None

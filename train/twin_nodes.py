@@ -11,8 +11,9 @@ from torch.nn import functional
 
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Neuron, SumPool2d
 from lehr.nodes import Pair, Scale
+from lehr.programs import input_shift
 from lehr.tables import Table
-from lehr.train.pooling import pooled_kernel
+from lehr.train.pooling import any_spike, pooled_kernel
 from lehr.train.twin_neuron import rounded
 
 if TYPE_CHECKING:
@@ -92,12 +93,18 @@ def _conv(run: Run, name: str, node: Conv2d, a: Tensor) -> Tensor:
 
 @NODES.rule(SumPool2d)
 def _pool(run: Run, name: str, node: SumPool2d, a: Tensor) -> Tensor:
+    if name in run.twin.maxima.values():
+        return a  # summed up where the OR is taken
     if name in run.twin.pooled:
         conv = run.net.weighted[run.twin.pooled[name]]
         assert isinstance(conv, Conv2d)
         kernel = pooled_kernel(run.levels(run.twin.pooled[name]), node.kernel, conv.stride)
         stride = (conv.stride[0] * node.stride[0], conv.stride[1] * node.stride[1])
         return _each(a, lambda x: _convolved(x, kernel, conv, stride))
+    return _summed(node, a)
+
+
+def _summed(node: SumPool2d, a: Tensor) -> Tensor:
     (high, wide), size = node.padding, node.kernel
     return _each(
         a,
@@ -145,8 +152,14 @@ def _delay(run: Run, name: str, node: Delay, a: Tensor) -> Tensor:
 
 @NODES.rule(Neuron)
 def _neuron(run: Run, name: str, node: Neuron, a: Tensor) -> Tensor:
-    del node
     spikes: Tensor
+    if name in run.twin.maxima:
+        pool = run.net.nodes[run.twin.maxima[name]]
+        assert isinstance(pool, SumPool2d)
+        spikes = any_spike(a, pool.kernel)
+        run.spikes[name].append(spikes)
+        run.membranes[name].append(_summed(pool, a.detach()) * 2.0 ** input_shift(node.program))
+        return spikes
     spikes, membranes, run.states[name] = run.twin.neurons[name](
         a, run.given[name], run.steps, run.states[name]
     )

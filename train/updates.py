@@ -21,7 +21,8 @@ from lehr.programs import CURRENT, input_shift, program_of, with_decays, with_in
 from lehr.train.adaptation import JUMP, adapting
 from lehr.train.dynamics_recipe import Adaptation
 from lehr.train.dynamics_recipe import Decay as DecayRecipe
-from lehr.train.network_recipe import Conv, Integrator, Linear, NetworkRecipe
+from lehr.train.layer_recipe import Integrator, Weighted
+from lehr.train.network_recipe import NetworkRecipe
 from lehr.update import MEMBRANE, Decay, Fire, Leak, Program
 
 NAMES = {MEMBRANE: "beta", CURRENT: "alpha"}
@@ -141,13 +142,13 @@ def update_of(net: NetworkRecipe, number: int) -> LayerUpdate:
     Raises:
         FileRefused: when decay, fields and parameters contradict each other.
     """
-    layer, given = net.layers[number], net.arithmetic
+    layer, given = net.weighted[number], net.arithmetic
     if given is None or given.machine is None:
         return _of_fields(net, layer)
     program = MACHINES[given.machine]
     if layer.fraction_bits is not None:
         program = with_input_shift(program, layer.fraction_bits)
-    if given.output_spikes is not None and number == len(net.layers) - 1:
+    if given.output_spikes is not None and number == len(net.weighted) - 1:
         program = _firing_at_most(program, given.output_spikes)
     parameters = {
         name: value if isinstance(value, int) else value[number]
@@ -185,7 +186,7 @@ def decay_parameters(program: Program) -> set[str]:
     )
 
 
-def _of_fields(net: NetworkRecipe, layer: Conv | Linear | Integrator) -> LayerUpdate:
+def _of_fields(net: NetworkRecipe, layer: Weighted) -> LayerUpdate:
     beta, factor = layer.beta, net.decay if layer.beta is None else layer.beta.nearest
     assert factor is not None, "a recipe without a machine has a beta"
     fields: dict[str, object] = {} if net.arithmetic is None else dict(net.arithmetic.fields)

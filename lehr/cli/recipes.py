@@ -19,17 +19,13 @@ app = typer.Typer(help="List and copy the bundled recipes, and write their schem
 def list_recipes(as_json: Json = False) -> None:
     """List the bundled recipes."""
     with session(as_json) as out:
+        from lehr.train.layer_recipe import summary
         from lehr.train.recipefile import ARMS, bundled, load
 
         rows = []
         for name in bundled():
             recipe = load(name)
-            layers = "-".join(
-                f"{layer.channels}C{layer.kernel}" + (f"-P{layer.pool}" if layer.pool > 1 else "")
-                if layer.type == "conv"
-                else str(layer.features)
-                for layer in recipe.network.layers
-            )
+            layers = "-".join(map(summary, recipe.network.layers))
             rows.append(
                 (
                     name,

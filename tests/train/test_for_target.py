@@ -239,12 +239,12 @@ def test_the_form_leaves_what_the_recipe_says_and_comes_back_equal(data: Dataset
         reset_timing="same_step",
         fires="gt",
     )
-    assert [layer.fraction_bits for layer in formed.network.layers] == [7, 7]
+    assert [layer.fraction_bits for layer in formed.network.weighted] == [7, 7]
     kept = parse(to_toml(formed).decode(), "kept")
     assert kept == formed
     assert for_target(kept, chip("test-loihi"), data) == formed
     usual = for_target(digits(), chip("test-loihi"), data)
-    assert (usual.network.slope_in, [layer.fraction_bits for layer in usual.network.layers]) == (
+    assert (usual.network.slope_in, [layer.fraction_bits for layer in usual.network.weighted]) == (
         "thresholds",
         [6, 6],
     )

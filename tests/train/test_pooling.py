@@ -71,9 +71,9 @@ def test_phase_a_pools_spikes_in_the_kernel(batch_norm: bool) -> None:
     net = FloatNet(NetworkRecipe.model_validate(fields), (2, 12, 12), full_scale=1)
     x = (torch.rand(3, 6, 2, 12, 12) < 0.3).float()
     got = net.run(x)[0]
-    assert all(block.window == 2 for block in net.layers)
+    assert all(block.window == (2, 2) for block in net.layers)
     for block in net.layers:
-        block.window = 1
+        block.window = (1, 1)
     for one, other in zip(got, net.run(x)[0], strict=True):
         assert torch.equal(one, other)
         assert 0 < float(one.detach().mean()) < 1

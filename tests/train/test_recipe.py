@@ -145,7 +145,7 @@ def test_overrides() -> None:
         ("train.prune=1.0", "recipe tiny: 'train.prune' is 1.0; give less than 1"),
         (
             "network.layers.0.type='pool'",
-            "recipe tiny: 'network.layers.0.type' is 'pool'; use 'conv', 'linear', 'integrator'",
+            "recipe tiny: 'network.layers.0.type' is 'pool'; use 'conv', 'conv1d', 'linear', 'integrator', 'add'",
         ),
         (
             "network.layers.0.type='con'",

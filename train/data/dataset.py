@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -108,9 +108,32 @@ def load_dataset(recipe: DataRecipe, folder: Path | None) -> Dataset:
             zip((train, validation, test), limits, strict=True)
         )
     )
-    if recipe.encoding == "current":
-        return Dataset(first, second, third, sources.classes, sources.kind, sources.steps)
-    return Dataset(first, second, third, sources.classes, "spikes", recipe.steps)
+    kind, steps = sources.kind, sources.steps
+    if recipe.encoding != "current":
+        kind, steps = "spikes", recipe.steps
+    data = Dataset(first, second, third, sources.classes, kind, steps)
+    return _in_rows(data) if recipe.row else data
+
+
+def _in_rows(data: Dataset) -> Dataset:
+    """Return the samples as maps of one row, `[C, 1, L]`, of `[L]` (one channel) or `[C, L]`.
+
+    Raises:
+        UsageError: when they have other axes.
+    """
+    if len(data.shape) == 3 and data.shape[1] == 1:
+        return data
+    if len(data.shape) > 2:
+        raise UsageError(
+            f"data.row is true, but a sample has shape {data.shape}, with rows of its own; use "
+            "'conv' layers, or leave it out"
+        )
+    shape = (1, 1, *data.shape) if len(data.shape) == 1 else (data.shape[0], 1, data.shape[1])
+    first, second, third = (
+        replace(split, x=split.x.reshape(*split.x.shape[: -len(data.shape)], *shape))
+        for split in (data.train, data.validation, data.test)
+    )
+    return replace(data, train=first, validation=second, test=third)
 
 
 def _split(source: Source, limit: int | None, recipe: DataRecipe, number: int) -> Split:
