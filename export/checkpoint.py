@@ -13,6 +13,7 @@ RUN/checkpoint.safetensors    NODE.weight, NODE.grid, NODE.kept: latent weights 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -152,6 +153,36 @@ def read_state(folder: Path) -> dict[str, Any]:
             f"{folder} is no whole run ({type(error).__name__}: {error}); {AGAIN}"
         ) from None
     return dict(state)
+
+
+def float_tensors(folder: Path) -> dict[str, npt.NDArray[Any]]:
+    """Return the tensors of a float baseline's run, by name.
+
+    Raises:
+        UsageError: when `folder` holds no run.
+        FileRefused: when its files are not those that it states.
+    """
+    read_state(folder)
+    try:
+        return safetensors.numpy.load(read_bytes(folder / TENSORS, _MAX_BYTES, AGAIN))
+    except (ValueError, OSError, SafetensorError) as error:
+        raise FileRefused(
+            f"{folder} is no whole run ({type(error).__name__}: {error}); {AGAIN}"
+        ) from None
+
+
+def run_digest(folder: Path) -> str:
+    """Return the sha256 of a run's state and tensors, of which the state states its other files.
+
+    Raises:
+        UsageError: when `folder` holds no run.
+        FileRefused: when its files are not those that it states.
+    """
+    read_state(folder)
+    files = ((STATE, JSON_BYTES), (TENSORS, _MAX_BYTES))
+    return hashlib.sha256(
+        b"".join(read_bytes(folder / name, limit, AGAIN) for name, limit in files)
+    ).hexdigest()
 
 
 def load_run(folder: Path) -> Run:

@@ -33,10 +33,11 @@ class Tet(Classes):
     def __init__(self, readout: Classes, label_smoothing: float, share: float) -> None:
         super().__init__(readout.classes)
         self.readout, self.label_smoothing, self.share = readout, label_smoothing, share
+        self.of_membranes = readout.of_membranes
 
     def outputs(self, spikes: Sequence[Tensor], membranes: Tensor) -> Tensor:
         """Return the outputs of all steps, `[T, N, classes]`."""
-        return (membranes if self.readout.of_membranes else spikes[-1].cumsum(0)).flatten(2)
+        return (membranes if self.of_membranes else spikes[-1].cumsum(0)).flatten(2)
 
     def loss(self, spikes: Sequence[Tensor], membranes: Tensor, labels: Tensor) -> Tensor:
         """Take the mean over steps and samples."""
@@ -54,6 +55,10 @@ class Tet(Classes):
     def scores(self, spikes: Sequence[Tensor], membranes: Tensor) -> Tensor:
         """As the readout has it, which answers once, after all steps."""
         return self.readout.scores(spikes, membranes)
+
+    def logits(self, spikes: Sequence[Tensor], membranes: Tensor) -> Tensor:
+        """As the readout has them."""
+        return self.readout.logits(spikes, membranes)
 
 
 class Every(Classes):

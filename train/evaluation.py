@@ -34,7 +34,7 @@ class Layer:
 
 def accuracy(model: FloatNet | Twin, split: Split, goal: Objective) -> float:
     """Return the share of samples that are right, or of labels where a sample has more, 0..1."""
-    answers = [goal.right(*outputs, y) for outputs, y in _outputs(model, split)]
+    answers = [goal.right(*each, y) for each, y in outputs(model, split)]
     return sum(int(each.sum()) for each in answers) / max(1, sum(map(len, answers)))
 
 
@@ -42,7 +42,7 @@ def activity(model: FloatNet | Twin, split: Split) -> list[Layer]:
     """Count the neurons that never fire, and those that always do, layer by layer."""
     batches = [
         [(layer.bool().any(1).any(0), layer.bool().all(1).all(0)) for layer in spikes]
-        for (spikes, _), _ in _outputs(model, split)
+        for (spikes, _), _ in outputs(model, split)
     ]
     layers = []
     for layer in zip(*batches, strict=True):
@@ -57,7 +57,7 @@ def tensors(device: torch.device, x: Values, y: Labels) -> tuple[Tensor, Tensor]
     return torch.from_numpy(x).to(device).float(), torch.from_numpy(y).to(device)
 
 
-def _outputs(
+def outputs(
     model: FloatNet | Twin, split: Split
 ) -> Iterator[tuple[tuple[list[Tensor], Tensor], Tensor]]:
     """Yield what `run` of the model returns, spikes and membranes, and labels, batch by batch."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -39,7 +38,7 @@ class Classes(Objective):
         of_membranes: whether the scores are read out of membranes, and not of spikes.
     """
 
-    of_membranes: ClassVar[bool] = False
+    of_membranes: bool = False
 
     def __init__(self, classes: int) -> None:
         self.classes = classes

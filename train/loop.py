@@ -25,13 +25,16 @@ from lehr.train.device import prepared
 from lehr.train.evaluation import accuracy, tensors
 from lehr.train.finite import require_finite
 from lehr.train.folding import TwinFold
+from lehr.train.loss import Loss
 from lehr.train.model import FloatNet
 from lehr.train.objective import objective
+from lehr.train.other_runs import begin_with
 from lehr.train.phases import Model, Phase, PhaseA, PhaseB, PhaseC
 from lehr.train.progress import Progress
 from lehr.train.recipe import Recipe
 from lehr.train.selection import chosen, stalled
 from lehr.train.stand_in import full_scale, require_convertible
+from lehr.train.teacher import Teacher
 from lehr.train.twin import Twin
 from lehr.widths import analyse
 
@@ -50,6 +53,7 @@ class Trained:
         last: the twin after the last epoch of all; None for a float baseline.
         folds: how each neuron layer was folded, by name.
         metrics: one entry per epoch.
+        others: digests of the runs that it has learnt from, by their folders.
         warnings: what gives reason to doubt the network that was chosen, in sentences
             (`lehr.train.concerns`).
     """
@@ -60,6 +64,7 @@ class Trained:
     last: Twin | None = None
     folds: dict[str, TwinFold] = field(default_factory=dict)
     metrics: list[dict[str, Any]] = field(default_factory=list)
+    others: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
 
@@ -99,7 +104,7 @@ def train(
         recipe, data, np.random.default_rng(recipe.seed), report, progress or Progress(None, recipe)
     )
     model = run.phase_a()
-    trained = Trained(model, metrics=run.metrics)
+    trained = Trained(model, metrics=run.metrics, others=run.progress.others)
     if recipe.network.integer:
         converted = convert(model.cpu(), recipe, data.shape, data.kind)
         model.to(run.device)
@@ -133,6 +138,9 @@ class _Run:
         )
         self.goal = objective(recipe, data)
         self.device = prepared(recipe.train.device)
+        teaching = recipe.train.teacher
+        self.teacher = None if teaching is None else Teacher(teaching, data, self.device)
+        self.loss = Loss(recipe, self.goal, self.teacher)
         self.metrics = progress.metrics
         self.per_epoch = -(-len(data.train) // recipe.train.batch_size)
 
@@ -141,7 +149,11 @@ class _Run:
         model = FloatNet(self.recipe.network, self.data.shape, full_scale(self.data)).to(
             self.device
         )
-        self.goal.require_outputs(math.prod(model.layers[-1].shape))
+        outputs = math.prod(model.layers[-1].shape)
+        self.goal.require_outputs(outputs)
+        if self.teacher is not None:
+            self.teacher.require_outputs(outputs, self.recipe.network)
+        begin_with(model, self.recipe, self.data)
         phase = PhaseA(self.recipe, model, self.per_epoch)
         self.progress.restore("model", model)
         if self.progress.passed(phase.name):
@@ -207,7 +219,7 @@ class _Run:
         for x, y in self._batches(self.recipe.train.augment):
             phase.optimizer.zero_grad()
             spikes, membranes = model.run(x)
-            loss = self.goal.loss(spikes, membranes, y)
+            loss = self.loss(x, spikes, membranes, y)
             loss.backward()
             phase.update()
             phase.schedule.step()

@@ -36,6 +36,7 @@ from lehr.errors import FileRefused, UsageError
 from lehr.leftovers import sweep
 from lehr.reading import parse_json, read_bytes
 from lehr.sums import SUMS, check_sums, with_sums
+from lehr.train.other_runs import digests
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import RECIPE_BYTES, to_toml
 
@@ -66,6 +67,7 @@ class Progress:
         phase: of the epoch that was found kept.
         epoch: its number, from 1; 0 before the first.
         rest: the rest of progress.json.
+        others: digests of the runs that the recipe names, by their folders.
         tensors: by name: `model.`, `twin.`, `best.`, `optimizer.`, `random`.
     """
 
@@ -75,7 +77,12 @@ class Progress:
     epoch: int = 0
     rest: dict[str, Any] = field(default_factory=dict)
     tensors: dict[str, Tensor] = field(default_factory=dict)
+    others: dict[str, str] = field(init=False)
     _due: float = -math.inf
+
+    def __post_init__(self) -> None:
+        """Read the runs that the recipe names."""
+        self.others = digests(self.recipe)
 
     @classmethod
     def open(cls, folder: Path, recipe: Recipe, resume: bool) -> Progress:
@@ -143,7 +150,17 @@ class Progress:
                 f"{folder} was trained with another recipe; resume it with its own "
                 f"({folder / RECIPE}), or remove it"
             )
+        progress._require_others()
         return progress
+
+    def _require_others(self) -> None:
+        """Refuse to go on where a run that was learnt from is another one by now."""
+        for run, digest in self.others.items():
+            if self.rest.get("others", {}).get(run) != digest:
+                raise UsageError(
+                    f"{self.folder} has learnt from {run}, which is another run by now; put that "
+                    f"back, or remove {self.folder}"
+                )
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
@@ -241,6 +258,7 @@ class Progress:
             "optimizer": optimizer["param_groups"],
             "schedule": rates,
             "shuffle": shuffle.bit_generator.state,
+            **({"others": self.others} if self.others else {}),
         }
         files = with_sums(
             STATE, state, {TENSORS: safetensors.torch.save(tensors), RECIPE: to_toml(self.recipe)}

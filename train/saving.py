@@ -126,6 +126,7 @@ def _files(
         "epochs": epochs,
         "folds": folds,
         "warnings": trained.warnings,
+        **({"others": trained.others} if trained.others else {}),
     }
     samples: dict[str, Any] = {"input": kept.x}
     # those of a ramp, or of steps, are not what the readout gives

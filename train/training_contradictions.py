@@ -33,6 +33,21 @@ def _of_loss(training: Training, net: NetworkRecipe) -> Iterator[str]:
             f"{key}, but {net.key(len(net.weighted) - 1)}.readout is 'every', which asks at "
             "every step already; use 'cross-entropy', or another readout"
         )
+    if training.teacher is not None and training.objective == "ramp":
+        yield (
+            f"train.teacher.run is '{training.teacher.run}', but {key}, which has no scores of "
+            "classes to learn; use another objective, or leave it out"
+        )
+    if (
+        training.rate_penalty is not None
+        and len(net.annealed) < 2
+        and not (net.annealed and net.integrator)
+    ):
+        yield (
+            f"train.rate_penalty.target is {training.rate_penalty.target:g}, but no layer is "
+            "hidden, and the output's rates are what the objective asks; add a layer, or leave it "
+            "out"
+        )
     if not training.tet_share:
         return
     if training.objective != "tet":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, Tag
+from pydantic import BeforeValidator, Field, Tag
 
 from lehr.strict import TABLE, WORD, WORD_OR_TABLE, Count, Strict
 from lehr.train.augment import Augment
@@ -24,6 +24,58 @@ class Cosine(Strict):
 
     name: Literal["cosine"]
     period: Count
+
+
+class RatePenalty(Strict):
+    """A penalty on firing, so that an inference takes fewer spikes.
+
+    The loss gets `weight` times the square of what each hidden layer's mean rate in the batch is
+    above `target`: an upper bound of the activity as in Zenke & Vogels 2021, "The remarkable
+    robustness of surrogate gradient learning for instilling complex function in spiking neural
+    networks".
+
+    Attributes:
+        target: spikes per neuron and step that cost nothing.
+        weight: of the penalty in the loss.
+    """
+
+    target: Annotated[float, Field(ge=0)]
+    weight: Positive = 1.0
+
+
+class Teaching(Strict):
+    """A run whose network's scores are learnt beside the labels, `lehr.train.teacher`.
+
+    Attributes:
+        run: its folder.
+        share: of the loss that is the distance from the teacher's scores; the rest is the
+            objective's.
+        temperature: by which both networks' scores are divided before the softmax.
+    """
+
+    run: str
+    share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    temperature: Positive = 2.0
+
+
+class Beginning(Strict):
+    """A run whose weights are those that a training begins with, `lehr.train.other_runs`.
+
+    Attributes:
+        run: its folder.
+        layers: of which layers, by their numbers from 0; of all if None.
+    """
+
+    run: str
+    layers: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] | None = None
+
+
+def _run_or_table(table: type[Strict]) -> BeforeValidator:
+    """Let a run's folder alone stand for a table that has nothing else."""
+    return BeforeValidator(
+        lambda value: {"run": value} if isinstance(value, str) else value,
+        json_schema_input_type=str | table | None,
+    )
 
 
 class Training(Strict):
@@ -62,6 +114,9 @@ class Training(Strict):
         tet_share: the share of `tet` that draws the outputs of all steps to 1.
         label_smoothing: the share of a label that the loss spreads evenly over all classes; of
             `cross-entropy` and `tet`.
+        teacher: a run whose scores are learnt beside the labels; its folder, or a table.
+        rate_penalty: what firing costs; nothing if None.
+        init_from: a run whose real-valued weights phase A begins with; its folder, or a table.
         rates: the firing rates that the loss asks of the right and of the wrong classes' neurons.
         threads: what all phases compute with: sums come out in another order with another number of
             them, and small networks are slower with more.
@@ -92,6 +147,9 @@ class Training(Strict):
     objective: Literal["count", "cross-entropy", "tet", "ramp"] = "count"
     tet_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    teacher: Annotated[Teaching | None, _run_or_table(Teaching)] = None
+    rate_penalty: RatePenalty | None = None
+    init_from: Annotated[Beginning | None, _run_or_table(Beginning)] = None
     rates: tuple[float, float] = (0.8, 0.2)
     threads: Count = 1
     device: Literal["cpu", "cuda", "auto"] = "cpu"

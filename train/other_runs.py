@@ -1,0 +1,121 @@
+"""Other runs that a training learns from: its teacher, and the one whose weights it begins with.
+
+They are read as any run is, through `lehr.export.checkpoint`, which checks them. A digest of each
+is kept in the progress of a training, and in its run, so that no training goes on with another one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lehr.errors import UsageError
+from lehr.export.checkpoint import float_tensors, load_run, read_state, run_digest
+from lehr.train.data import Dataset
+from lehr.train.model import FloatNet
+from lehr.train.recipe import Recipe
+from lehr.train.recipefile import load
+from lehr.train.stand_in import full_scale
+from lehr.train.twin import Twin
+
+
+@dataclass(frozen=True)
+class Other:
+    """A run of before.
+
+    Attributes:
+        model: its integer network as a twin, or a float baseline's network.
+        recipe: that it was trained by.
+    """
+
+    model: FloatNet | Twin
+    recipe: Recipe
+
+    @property
+    def weights(self) -> list[Tensor]:
+        """Latent weights, layer by layer from the input on."""
+        return list(self.model.weights.values())
+
+
+def digests(recipe: Recipe) -> dict[str, str]:
+    """Return the digest of each run that a recipe names, by its path as it stands there.
+
+    Raises:
+        UsageError: when one is no run.
+        FileRefused: when its files are not those that it states.
+    """
+    training = recipe.train
+    folders = [each.run for each in (training.teacher, training.init_from) if each is not None]
+    return {folder: run_digest(Path(folder)) for folder in folders}
+
+
+def open_run(key: str, folder: str, data: Dataset) -> Other:
+    """Read a run whose network is to take the samples of a data set.
+
+    Args:
+        key: of the recipe that names it, for messages.
+        folder: of the run.
+        data: of this training.
+
+    Raises:
+        UsageError: when it is no run, or its network takes other samples.
+        FileRefused: when it is damaged.
+    """
+    path = Path(folder)
+    is_float = read_state(path)["digest"] is None
+    recipe = load(str(path / "recipe.toml"))
+    if not is_float:
+        run = load_run(path)
+        takes = run.network.input
+        if (takes.shape, takes.kind) != (data.shape, data.kind):
+            raise UsageError(
+                f"{key} is '{folder}', whose network takes {takes.kind} of shape {takes.shape}, "
+                f"but the data are {data.kind} of shape {data.shape}; name a run on the same data"
+            )
+        return Other(Twin(run.network, latents=run.latents), recipe)
+    with torch.random.fork_rng(devices=[]):
+        model = FloatNet(recipe.network, data.shape, full_scale(data))
+    tensors = {name: torch.from_numpy(value) for name, value in float_tensors(path).items()}
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise UsageError(
+            f"{key} is '{folder}', whose network does not take the data's samples of shape "
+            f"{data.shape} ({str(error).splitlines()[-1].strip()}); name a run on the same data"
+        ) from None
+    return Other(model, recipe)
+
+
+def begin_with(model: FloatNet, recipe: Recipe, data: Dataset) -> None:
+    """Put the latent weights of `train.init_from` into a new model, in place.
+
+    Raises:
+        UsageError: naming the layers that do not fit.
+    """
+    given = recipe.train.init_from
+    if given is None:
+        return
+    weights = open_run("train.init_from", given.run, data).weights
+    mine = list(model.weights.values())
+    wrong = []
+    for number in range(len(mine)) if given.layers is None else given.layers:
+        here = tuple(mine[number].shape) if number < len(mine) else None
+        there = tuple(weights[number].shape) if number < len(weights) else None
+        if here is None or here != there:
+            wrong.append(
+                f"train.init_from is '{given.run}', whose layer {number} has "
+                f"{_weights(there)}, but network.layers.{number} has {_weights(here)}; list the "
+                "layers that fit in train.init_from.layers"
+            )
+            continue
+        with torch.no_grad():
+            mine[number].copy_(weights[number])
+    if wrong:
+        raise UsageError(*wrong)
+
+
+def _weights(shape: tuple[int, ...] | None) -> str:
+    return "no weights" if shape is None else f"weights of shape {shape}"
