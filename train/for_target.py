@@ -163,6 +163,7 @@ def _apply_arithmetic(network: dict[str, Any], form: TrainingForm) -> Iterator[s
             given.get("output_spikes") or form.output_spikes, form.output_spikes
         )
     yield from _apply_decay(network, form)
+    yield from _of_resets(network, form)
     if form.parameters:
         by_beta = (
             decay_parameters(MACHINES[form.machine])
@@ -189,6 +190,24 @@ def _apply_decay(network: dict[str, Any], form: TrainingForm) -> Iterator[str]:
             f"it to '{beta}'"
         )
     network["beta"] = str(beta)
+    for number, layer in enumerate(network["layers"]):
+        own = layer.get("beta")
+        if isinstance(own, dict) or (own is not None and Fraction(own) != beta):
+            given = "learned" if isinstance(own, dict) else f"'{own}'"
+            yield (
+                f"network.layers.{number}.beta is {given}, but the machine decays by '{beta}' "
+                "alone; leave it out"
+            )
+
+
+def _of_resets(network: dict[str, Any], form: TrainingForm) -> Iterator[str]:
+    asked = form.arithmetic.get("reset")
+    for number, layer in enumerate(network["layers"]):
+        if asked is not None and layer.get("reset") not in (None, asked):
+            yield (
+                f"network.layers.{number}.reset is '{layer['reset']}', but the machine asks for "
+                f"'{asked}'; leave it out"
+            )
 
 
 def _apply_thresholds(given: dict[str, Any], form: TrainingForm) -> Iterator[str]:

@@ -124,6 +124,17 @@ class Recipe(Strict):
         return self
 
     @model_validator(mode="after")
+    def _ramp_has_an_end(self) -> Recipe:
+        last = len(self.network.annealed) - 1
+        if self.train.objective == "ramp" and self.network.annealed[last].learned:
+            raise Mistakes(
+                "train.objective is 'ramp', which ends above the last threshold, but "
+                f"network.layers.{last}.threshold is learned and has no end; give it another "
+                "schedule"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _schedules_agree(self) -> Recipe:
         thresholds = self.network.annealed
         restarts = "restarts" in (

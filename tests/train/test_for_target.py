@@ -34,6 +34,12 @@ from lehr.train.twin import trace
 STEPS = 12
 
 
+def of_layers(**first: Any) -> list[dict[str, Any]]:
+    """Two layers, the first with other keys as well."""
+    layers = [layer.model_dump(exclude_none=True) for layer in digits().network.layers]
+    return [{**layers[0], **first}, layers[1]]
+
+
 def digits(ends: tuple[float, float] = (2.0, 8.0), **network: Any) -> Recipe:
     """Rate-coded digits, 64-32-10, for some seconds of training; thresholds end at `ends`."""
     layers = [
@@ -161,6 +167,27 @@ def test_contradictions_and_what_the_target_refuses_are_told_at_once(data: Datas
             "test-akida",
             {},
             "network.beta is '15/16', but the machine decays by '0' alone; set it to '0'",
+        ),
+        (
+            "test-akida",
+            {"beta": "0", "layers": of_layers(beta="3/4")},
+            "network.layers.0.beta is '3/4', but the machine decays by '0' alone; leave it out",
+        ),
+        (
+            "test-akida",
+            {"beta": "0", "layers": of_layers(beta={"start": "3/4", "learn": "layer"})},
+            "network.layers.0.beta is learned, but the machine decays by '0' alone; leave it out",
+        ),
+        (
+            "test-loihi",
+            {"layers": of_layers(reset="subtract")},
+            "network.layers.0.reset is 'subtract', but the machine asks for 'zero'; leave it out",
+        ),
+        (
+            "test-xylo",
+            {"layers": of_layers(alpha="3/4")},
+            "network.layers.0.alpha is given, but machine 'xylo' says what the neurons of all "
+            "layers compute; leave one out",
         ),
         (
             "test-loihi",

@@ -1,0 +1,238 @@
+"""Keys of the neurons of a layer that are wrong, or contradict others: each in a sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tiny import tiny_recipe, tiny_toml
+
+from lehr.errors import NotMappable, UsageError
+from lehr.train.concerns import _way_out
+from lehr.train.data import load_dataset
+from lehr.train.pace import Pace
+from lehr.train.quick import quick
+from lehr.train.recipefile import parse, to_toml
+from lehr.train.selection import gone
+from lehr.train.stand_in import stand_in
+from lehr.train.threshold import Threshold
+from lehr.train.updates import update_of
+
+LAYER = "network.layers.2"
+MACHINE = (
+    "network.arithmetic.machine=loihi",
+    "network.arithmetic.parameters.du=5",
+    "network.layers.0.batch_norm=true",
+)
+
+
+def refused(*overrides: str) -> list[str]:
+    with pytest.raises(UsageError) as error:
+        parse(tiny_toml(), "tiny", overrides)
+    return [str(reason).removeprefix("recipe tiny: ") for reason in error.value.args]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentences"),
+    [
+        (
+            [f"{LAYER}.beta=0.9"],
+            [
+                f"'{LAYER}.beta' is 0.9: no integer machine decays by it exactly; use k/2^n in "
+                "0..1 with n <= 16, such as '115/128'; correct it"
+            ],
+        ),
+        (
+            [f"{LAYER}.alpha=fast"],
+            [f"'{LAYER}.alpha' is 'fast': write it as a fraction k/2^n, such as '7/8'; correct it"],
+        ),
+        (
+            [f"{LAYER}.beta={{start='7/8'}}"],
+            [
+                f"'{LAYER}.beta' is {{'start': '7/8'}}: a table is for a decay that is learned; "
+                "add learn = 'layer' or 'channel', or write the fraction alone, such as '7/8'; "
+                "correct it"
+            ],
+        ),
+        (
+            [f"{LAYER}.beta={{start='7/8', learn='layers'}}"],
+            [f"'{LAYER}.beta.learn' is 'layers'; did you mean 'layer'?"],
+        ),
+        (
+            [f"{LAYER}.beta={{start='7/8', learn='layer', bits=17}}"],
+            [f"'{LAYER}.beta.bits' is 17; give at most 16"],
+        ),
+        (
+            [f"{LAYER}.beta={{learn='layer'}}"],
+            [f"'{LAYER}.beta.start' is missing; add it"],
+        ),
+        (
+            [f"{LAYER}.beta={{start='1', learn='channel'}}"],
+            [
+                f"'{LAYER}.beta' is {{'start': '1', 'learn': 'channel'}}: start is '1', from "
+                "which no gradient leads away; use a fraction between 0 and 1; correct it"
+            ],
+        ),
+        (
+            [f"{LAYER}.reset=zeros"],
+            [f"'{LAYER}.reset' is 'zeros'; did you mean 'zero'?"],
+        ),
+        (
+            [f"{LAYER}.adaptation={{type='thresholds', jump=1.0, beta='7/8'}}"],
+            [f"'{LAYER}.adaptation.type' is 'thresholds'; did you mean 'threshold'?"],
+        ),
+        (
+            [f"{LAYER}.adaptation={{type='threshold', jump=0.0, beta='7/8'}}"],
+            [f"'{LAYER}.adaptation.jump' is 0.0; give more than 0"],
+        ),
+        (
+            [f"{LAYER}.adaptation={{type='current', beta='7/8'}}"],
+            [f"'{LAYER}.adaptation.membrane' is missing; add it"],
+        ),
+        (
+            [f"{LAYER}.alpha=1/1"],
+            [
+                f"{LAYER}: decay_numerator is 1 of 1, but a synapse must leak; use at most 0",
+            ],
+        ),
+        (
+            [f"{LAYER}.alpha=1/2", f"{LAYER}.beta=1/1"],
+            [
+                f"{LAYER}: Neuron has a synapse state, but its membrane does not leak; use a "
+                "decay below 1 or no synapse state"
+            ],
+        ),
+        (
+            [
+                "network.arithmetic.decay_form=shift",
+                f"{LAYER}.beta={{start='7/8', learn='layer'}}",
+            ],
+            [
+                f"{LAYER}.beta is learned, but network.arithmetic.decay_form is 'shift', which "
+                "has 1 - 1/2^n alone; use 'multiply', or a fraction such as '7/8'"
+            ],
+        ),
+        (
+            [
+                "network.arithmetic.decay_form=shift",
+                f"{LAYER}.adaptation={{type='threshold', jump=1.0, beta='5/8'}}",
+            ],
+            [
+                f"{LAYER}: update statement 6, 'leak a shift 5 3 toward_zero': its numerator is "
+                "5; a decay by shift 3 has 7 there"
+            ],
+        ),
+        (
+            [
+                *MACHINE,
+                f"{LAYER}.beta=1/2",
+                f"{LAYER}.alpha=1/2",
+                f"{LAYER}.reset=zero",
+                f"{LAYER}.adaptation={{type='threshold', jump=1.0, beta='7/8'}}",
+            ],
+            [
+                f"{LAYER}.{name} is given, but machine 'loihi' says what the neurons of all "
+                "layers compute; leave one out"
+                for name in ("beta", "alpha", "reset", "adaptation")
+            ],
+        ),
+        (
+            [f"{LAYER}.threshold={{start=1.0, schedule='learned', final=2.0}}"],
+            [
+                f"'{LAYER}.threshold' is {{'start': 1.0, 'schedule': 'learned', 'final': 2.0}}: "
+                "the schedule 'learned' takes no 'final'; correct it"
+            ],
+        ),
+        (
+            [
+                f"{LAYER}.threshold={{start=1.0, schedule='learned'}}",
+                "train.objective=ramp",
+            ],
+            [
+                "train.objective is 'ramp', which ends above the last threshold, but "
+                f"{LAYER}.threshold is learned and has no end; give it another schedule"
+            ],
+        ),
+    ],
+)
+def test_each_has_its_sentence(overrides: list[str], sentences: list[str]) -> None:
+    assert refused(*overrides) == sentences
+
+
+def test_a_learned_threshold_is_not_held_at_an_end() -> None:
+    learned = f"{LAYER}.threshold={{start=1.0, schedule='learned'}}"
+    [sentence] = refused(learned, "train.thresholds=final")
+    assert sentence.endswith(
+        f"train.thresholds is 'final', but {LAYER}.threshold has no 'final' to be held at; "
+        "correct it"
+    )
+
+
+def test_integrators_take_decays_and_nothing_that_spikes_do() -> None:
+    last = f"{LAYER}={{type='integrator', features=10, beta='1/2', alpha='3/4'}}"
+    recipe = parse(tiny_toml(), "tiny", (last, "train.objective=cross-entropy"))
+    update = update_of(recipe.network, 2)
+    assert update.integrates
+    assert update.synapse is not None
+    assert (update.synapse.beta, update.plain) == (0.75, None)
+    for key, value in (("reset", "'zero'"), ("adaptation", "{}")):
+        [sentence] = refused(last.replace("}", f", {key}={value}}}"))
+        assert sentence.startswith(f"unknown key '{LAYER}.{key}'"), sentence
+
+
+def test_network_beta_may_be_left_out_where_every_layer_has_its_own() -> None:
+    text = tiny_toml().replace('beta = "3/4"\n', "")
+    own = [f"network.layers.{number}.beta={beta}" for number, beta in enumerate(("1/2", "0", "1"))]
+    recipe = parse(text, "tiny", tuple(own))
+    assert parse(to_toml(recipe).decode(), "tiny") == recipe
+    betas = [update_of(recipe.network, number).plain for number in range(3)]
+    assert [fields and fields.beta for fields in betas] == [0.5, 0, 1]
+    with pytest.raises(UsageError, match=r"^recipe tiny: 'network.beta' is missing; add it$"):
+        parse(text, "tiny", tuple(own[:2]))
+
+
+def test_a_decay_reads_back_as_it_was_written() -> None:
+    learned = f"{LAYER}.beta={{start='0.9', learn='channel', bits=6}}"
+    recipe = parse(tiny_toml(), "tiny", (learned, f"{LAYER}.alpha=3/4"))
+    again = parse(to_toml(recipe).decode(), "tiny")
+    assert again == recipe
+    assert again.network.layers[2].beta == recipe.network.layers[2].beta is not None
+    assert b'alpha = "3/4"' in to_toml(recipe)
+
+
+def test_a_learned_threshold_has_no_destination() -> None:
+    threshold = Threshold(start=1.0, schedule="learned")
+    assert (threshold.held, gone(7.0, threshold)) == (False, 1.0)
+    assert _way_out(2, threshold, "never") == f"lower {LAYER}.threshold.start (now 1)"
+    assert _way_out(2, threshold, "always") == f"raise {LAYER}.threshold.start (now 1)"
+    keys = [f"network.layers.{n}.threshold={{start=1.0, schedule='learned'}}" for n in range(3)]
+    recipe = parse(tiny_toml(), "tiny", tuple(keys))
+    entry: dict[str, Any] = {"phase": "A", "epoch": 1, "loss": 1.0, "validation_accuracy": 0.5}
+    line = Pace(recipe).line({**entry, "thresholds": [1.0, 2.0, 3.0]})
+    assert "thresholds 1..3, " in line
+    assert quick(recipe, 192).network == recipe.network
+
+
+def test_a_jump_that_no_integer_stands_for_is_refused() -> None:
+    adaptation = "{{type='threshold', jump={}, beta='7/8'}}"
+    data = load_dataset(tiny_recipe().data, None)
+    for jump, sentence in (
+        (
+            1e-3,
+            "layer 3: adaptation.jump is 0.001, which is 0 in integers of 2 fraction bits; raise "
+            "it, or use more fraction_bits",
+        ),
+        (
+            1e6,
+            "layer 3: adaptation.jump is 1e+06, which is 4,000,000 in integers, more than "
+            f"{2**18:,}, up to which float32 training is exact; lower it",
+        ),
+    ):
+        recipe = parse(
+            tiny_toml(),
+            "tiny",
+            (f"{LAYER}.adaptation={adaptation.format(jump)}", f"{LAYER}.fraction_bits=2"),
+        )
+        with pytest.raises(NotMappable) as error:
+            stand_in(recipe, data)
+        assert str(error.value) == sentence
