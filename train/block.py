@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 from torch import Tensor, nn
@@ -9,7 +10,8 @@ from torch.nn import functional
 
 from lehr.nodes import Shape
 from lehr.train.float_neurons import FloatNeurons
-from lehr.train.layers import QuantizedConv2d
+from lehr.train.layer_recipe import Linear
+from lehr.train.layers import QuantizedConv2d, QuantizedLinear
 from lehr.train.network_recipe import NetworkRecipe
 from lehr.train.pooling import any_spike, pooled_kernel
 from lehr.train.weighting import weighting
@@ -22,6 +24,8 @@ class Block(nn.Module):
         shape: of what the next layer gets, without time and batch.
         weight: as in `Weighting`, as are `pool`, `norm`, `window` and `max_pool`.
         neurons: what the current drives.
+        recurrent: whether the spikes of the step before come back, through the last weights of each
+            neuron, as many as there are neurons.
     """
 
     def __init__(self, net: NetworkRecipe, number: int, shape: Shape) -> None:
@@ -36,6 +40,8 @@ class Block(nn.Module):
         )
         self.neurons = FloatNeurons(net, number, modules.shape, modules.weight.weight[0].numel())
         self.norm, self.pool, self.weight = modules.norm, modules.pool, modules.weight
+        layer = net.weighted[number]
+        self.recurrent = isinstance(layer, Linear) and layer.recurrent
 
     @property
     def integrates(self) -> bool:
@@ -73,9 +79,35 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, steps: int) -> tuple[Tensor, Tensor]:
         """Spikes and membranes of the neurons, `[T, N, ...]`."""
-        spikes, membranes = self.neurons(self.current(x), steps)
+        current, back = self._recurrent(x) if self.recurrent else (self.current(x), None)
+        spikes, membranes = self.neurons(current, steps, back)
         return spikes, membranes
+
+    def _recurrent(self, x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """Return the current of the inputs, and what makes one of the spikes that come back.
+
+        Batch norm takes its statistics of the inputs' current, and has one gain for both, so that
+        one weight is worth the same and they share integers.
+        """
+        weight = self.weight.weight
+        if isinstance(self.weight, QuantizedLinear):
+            quantizer = self.weight.quantizer
+            weight = quantizer.scaled(quantizer.driving(weight), weight)
+        taken, returning = weight.split([weight.shape[1] - len(weight), len(weight)], 1)
+        sums = functional.linear(x.flatten(0, 1).flatten(1), taken)
+        gain = _gain(self.norm, sums)
+        current = cast(Tensor, self.norm(sums)).view(*x.shape[:2], -1)
+        return current, lambda spikes: functional.linear(spikes, returning) * gain
 
     def passed(self, spikes: Tensor) -> Tensor:
         """Return what the next layers get of the neurons' spikes, `[T, N, *shape]`."""
         return spikes if self.max_pool == (1, 1) else any_spike(spikes, self.max_pool)
+
+
+def _gain(norm: nn.Module, sums: Tensor) -> Tensor | float:
+    """Return what a batch norm multiplies the sums of this batch by, by channel; 1 without one."""
+    if not isinstance(norm, nn.BatchNorm1d):
+        return 1.0
+    variance = sums.var(0, correction=0) if norm.training else norm.running_var
+    assert variance is not None
+    return norm.weight / (variance + norm.eps).sqrt()

@@ -66,10 +66,16 @@ def convert(model: FloatNet, recipe: Recipe, shape: Shape, kind: InputKind) -> C
         except NotMappable as error:
             raise NotMappable(f"layer {number + 1}: {error}") from None
         latent = quantizer.frozen(_flip(weight, torch.from_numpy(folded.fold.layer.sign)))
+        returning = None
+        if block.recurrent:
+            latent, returning = _halves(latent)
         made.begin(sources)
         taken = shapes[sources[0]]
         latents[made.put_weights(number, layer, taken, latent, quantizer.kind)] = latent
-        neurons[made.put(f"{'li' if block.integrates else 'lif'}{number + 1}", None)] = folded
+        name = made.put(f"{'li' if block.integrates else 'lif'}{number + 1}", None)
+        neurons[name] = folded
+        if returning is not None:
+            latents[made.put_back(number, name, returning, quantizer.kind)] = returning
         made.end(number, block.shape[0], block.max_pool)
         shapes[number] = block.shape
     nodes = made.nodes | shared_neurons(neurons, net_recipe.thresholds)
@@ -112,6 +118,21 @@ def _readout(recipe: Recipe) -> Readout:
     # of answers at every step, the one after the last step is the network's
     read = "last" if integrator.readout == "every" else integrator.readout
     return cast(Readout, f"membrane_{read}_argmax_lowest")
+
+
+def _halves(latent: Latent) -> tuple[Latent, Latent]:
+    """Return the weights of the inputs and those of the spikes that come back, of one grid."""
+    taken = latent.weight.shape[1] - len(latent.weight)
+    halves = (slice(None, taken), slice(taken, None))
+    one, other = (
+        Latent(
+            latent.weight[:, half].copy(),
+            latent.grid,
+            None if latent.kept is None else latent.kept[:, half].copy(),
+        )
+        for half in halves
+    )
+    return one, other
 
 
 def _flip(latent: Tensor, signs: Tensor) -> Tensor:

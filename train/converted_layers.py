@@ -80,6 +80,23 @@ class Layers:
             self.put(f"flatten{number + 1}" if again else "flatten", Flatten())
         return self.put(f"fc{number + 1}", Linear(levels, kind))
 
+    def put_back(self, number: int, neurons: str, latent: Latent, kind: WeightKind) -> str:
+        """Add weights through which the spikes of a layer's neurons come back to them.
+
+        Args:
+            number: of the layer, from 0.
+            neurons: the name of their node.
+            latent: the weights.
+            kind: that they are declared to be.
+
+        Returns:
+            The name of the node with the weights.
+        """
+        name = f"back{number + 1}"
+        self.nodes[name] = Linear(latent.levels(kind), kind)
+        self._edges += [(neurons, name), (name, neurons)]
+        return name
+
     def end(self, number: int, channels: int, max_pool: Pair) -> None:
         """Append what is behind the neurons of a layer, whose spikes others can take then."""
         if max_pool != (1, 1):

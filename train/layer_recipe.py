@@ -234,10 +234,12 @@ class Linear(_Spiking):
 
     Attributes:
         features: of its output.
+        recurrent: whether the spikes of the step before come back, through weights of their own.
     """
 
     type: Literal["linear"]
     features: Count
+    recurrent: bool = False
 
 
 class Integrator(_Layer):

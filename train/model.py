@@ -20,6 +20,7 @@ from lehr.network import INPUT
 from lehr.nodes import Shape
 from lehr.train.block import Block
 from lehr.train.layer_graph import FROM_INPUT
+from lehr.train.layer_recipe import Linear
 from lehr.train.layers import Quantized
 from lehr.train.network_recipe import NetworkRecipe
 
@@ -51,6 +52,7 @@ class FloatNet(nn.Module):
         for number, sources in enumerate(self.sources):
             if full_scale != 1:
                 _require_no_sum_of_pixels(recipe, number)
+                _require_no_recurrence_on_pixels(recipe, number)
             _require_one_shape(recipe, number, [shapes[source] for source in sources])
             block = Block(recipe, number, shapes[sources[0]])
             self.blocks.append(block)
@@ -141,6 +143,16 @@ def _require_no_sum_of_pixels(recipe: NetworkRecipe, number: int) -> None:
         raise UsageError(
             f"{recipe.key(number)} takes a sum of spikes and the input, whose pixels are no "
             "spikes; add layers alone, or encode the pixels (data.encoding)"
+        )
+
+
+def _require_no_recurrence_on_pixels(recipe: NetworkRecipe, number: int) -> None:
+    """Refuse spikes that come back to where pixels arrive, for the same reason."""
+    layer = recipe.weighted[number]
+    if isinstance(layer, Linear) and layer.recurrent and FROM_INPUT in recipe.graph.sources[number]:
+        raise UsageError(
+            f"{recipe.key(number)}.recurrent is true, but the layer takes pixels, to which spikes "
+            "cannot be added; put a layer before it, or encode the pixels (data.encoding)"
         )
 
 

@@ -38,7 +38,7 @@ class Run:
     def __init__(self, twin: Twin, batch: int, like: Tensor) -> None:
         self.twin, self.net, self.steps = twin, twin.net, 0
         zero = {name: like.new_zeros(1, batch, *shape) for name, shape in self.net.shapes.items()}
-        self.before = dict(zero)
+        self.before, self._levels = dict(zero), dict[str, Tensor]()
         self.given = {name: neuron.integers() for name, neuron in twin.neurons.items()}
         self.states = {name: neuron.begin(zero[name][0]) for name, neuron in twin.neurons.items()}
         self.line = {
@@ -60,9 +60,11 @@ class Run:
         self.before = {name: v[-1:] for name, v in value.items()}
 
     def levels(self, name: str) -> Tensor:
-        """Return the weights of a node: integers, but for the noise of this run."""
-        levels = self.twin.levels(name)
-        return levels * self.noise[name] if name in self.noise else levels
+        """Return the weights of a node, made once: integers, but for the noise of this run."""
+        if name not in self._levels:
+            levels = self.twin.levels(name)
+            self._levels[name] = levels * self.noise[name] if name in self.noise else levels
+        return self._levels[name]
 
     def _arriving(self, name: str, value: Mapping[str, Tensor]) -> Tensor:
         first, *rest = (

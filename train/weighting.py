@@ -115,6 +115,8 @@ def _conv(net: NetworkRecipe, layer: Convolution, key: str, shape: Shape) -> Wei
 def _linear(net: NetworkRecipe, layer: Linear | Integrator, key: str, shape: Shape) -> Weighting:
     del key
     taken, kind = int(torch.Size(shape).numel()), net.kind_of(layer)
+    if isinstance(layer, Linear) and layer.recurrent:
+        taken += layer.features  # of one step and one unit, as both are added up
     return Weighting(
         QuantizedLinear(quantizer(kind, net.learns_step(layer)), taken, layer.features)
         if kind

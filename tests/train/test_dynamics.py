@@ -308,3 +308,60 @@ def test_a_learned_threshold_gets_the_gradient_of_all_its_neurons() -> None:
     [one] = torch.autograd.grad((spikes * weights).sum(), [threshold])
     [other] = torch.autograd.grad((torch.stack(expected) * weights).sum(), [plain])
     assert one == pytest.approx(float(other), rel=1e-9)
+
+
+class _Back(nn.Module):
+    """Weights through which spikes come back, which are computed."""
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self.weight = weight
+
+    def forward(self, spikes: Tensor) -> Tensor:
+        return spikes @ self.weight.T
+
+
+@pytest.mark.parametrize("training", [False, True], ids=["evaluation", "training"])
+@pytest.mark.parametrize("keys", [{}, {"batch_norm": True}, {"alpha": "1/2", "bias": True}])
+def test_a_recurrent_layer_is_snntorchs(keys: dict[str, Any], training: bool) -> None:
+    net = model(network({"recurrent": True, **keys}, beta="7/8")).train(training)
+    block, x = net.layers[0], events(40)
+    assert block.weight.weight.shape == (FEATURES, 4 + FEATURES)
+    if isinstance(block.norm, nn.BatchNorm1d):
+        with torch.no_grad():
+            block.norm.weight.copy_(torch.linspace(-2, 3, FEATURES))
+            block.norm.bias.copy_(torch.linspace(-0.1, 0.4, FEATURES))
+            assert block.norm.running_var is not None
+            block.norm.running_var.fill_(2.0)
+    levels = signs(net, 0).requires_grad_()
+    taken, back = levels.split([4, FEATURES], 1)
+    common = {"threshold": 1.5, "all_to_all": True, "linear_features": FEATURES}
+    common |= {"spike_grad": fire, "learn_recurrent": True}
+    plain: Any = (
+        snntorch.RSynaptic(alpha=0.5, beta=0.875, **common)
+        if "alpha" in keys
+        else snntorch.RLeaky(beta=0.875, **common)
+    )
+    sums = x.transpose(0, 1) @ taken.T
+    mean, variance = sums.mean((0, 1)), sums.var((0, 1), correction=0)
+    if not training:
+        mean, variance = torch.zeros(FEATURES), torch.full((FEATURES,), 2.0)
+    norm: Any = block.norm
+    gain = norm.weight / (variance + norm.eps).sqrt() if "batch_norm" in keys else torch.ones(1)
+    offset = norm.bias - gain * mean if "batch_norm" in keys else block.neurons.bias
+    plain.recurrent = _Back(back * gain.view(-1, 1))
+    state: Any = plain.init_rsynaptic() if "alpha" in keys else plain.init_rleaky()
+    expected = []
+    for t in range(STEPS):
+        spikes, *rest = plain(sums[t] * gain + offset, *state)
+        state = (spikes, *rest)
+        expected.append(spikes)
+    got = net.run(x)[0][0]
+    require_flow(got)
+    assert torch.equal(got, torch.stack(expected))
+    weights = torch.randn_like(got)
+    [one] = torch.autograd.grad((got * weights).sum(), [block.weight.weight])
+    [other] = torch.autograd.grad((torch.stack(expected) * weights).sum(), [levels])
+    # straight through the signs
+    assert torch.allclose(one, other, rtol=1e-9, atol=1e-12)
+    assert min(one[:, :4].abs().max(), one[:, 4:].abs().max()) > 0

@@ -54,6 +54,17 @@ LAYERS: dict[str, dict[str, Any]] = {
         "beta": learned("0.7", "channel", 6),
         "batch_norm": True,
     },
+    "recurrent": {"recurrent": True},
+    "recurrent, batch norm": {"recurrent": True, "batch_norm": True, "reset": "zero"},
+    "recurrent, all else": {
+        "recurrent": True,
+        "alpha": "1/2",
+        "beta": learned("0.7", "channel", 6),
+        "adaptation": RISING,
+        "bias": True,
+    },
+    "recurrent, int4": {"recurrent": True, "weights": "int4"},
+    "recurrent, ternary": {"recurrent": True, "weights": "ternary", "batch_norm": True},
     "learned threshold": {"threshold": {"start": 1.5, "schedule": "learned"}},
 }
 
