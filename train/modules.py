@@ -99,6 +99,12 @@ def binarize(
     }
     if isinstance(thresholds, Threshold):
         thresholds = dict.fromkeys(neurons, thresholds)
+    if learned := [name for name, schedule in thresholds.items() if schedule.learned]:
+        raise UsageError(
+            f"thresholds: the schedule of {', '.join(learned)} is 'learned', which layers of "
+            "recipes have alone; give one that moves it, or skip the neuron and build it with "
+            "learn_threshold"
+        )
     schedules = {
         id(neurons[name]): thresholds[name] for name in _known("thresholds", thresholds, neurons)
     }

@@ -335,8 +335,8 @@ def test_a_recurrent_layer_is_snntorchs(keys: dict[str, Any], training: bool) ->
             block.norm.running_var.fill_(2.0)
     levels = signs(net, 0).requires_grad_()
     taken, back = levels.split([4, FEATURES], 1)
-    common = {"threshold": 1.5, "all_to_all": True, "linear_features": FEATURES}
-    common |= {"spike_grad": fire, "learn_recurrent": True}
+    common: dict[str, Any] = {"threshold": 1.5, "all_to_all": True}
+    common |= {"linear_features": FEATURES, "spike_grad": fire, "learn_recurrent": True}
     plain: Any = (
         snntorch.RSynaptic(alpha=0.5, beta=0.875, **common)
         if "alpha" in keys

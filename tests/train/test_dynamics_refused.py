@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import snntorch
 from tiny import tiny_recipe, tiny_toml
+from torch import nn
 
 from lehr.errors import NotMappable, UsageError
+from lehr.train import binarize
 from lehr.train.concerns import _way_out
 from lehr.train.data import load_dataset
 from lehr.train.pace import Pace
@@ -196,15 +199,15 @@ def test_a_decay_reads_back_as_it_was_written() -> None:
     recipe = parse(tiny_toml(), "tiny", (learned, f"{LAYER}.alpha=3/4"))
     again = parse(to_toml(recipe).decode(), "tiny")
     assert again == recipe
-    assert again.network.layers[2].beta == recipe.network.layers[2].beta is not None
+    assert again.network.weighted[2].beta == recipe.network.weighted[2].beta is not None
     assert b'alpha = "3/4"' in to_toml(recipe)
 
 
 def test_a_learned_threshold_has_no_destination() -> None:
     threshold = Threshold(start=1.0, schedule="learned")
     assert (threshold.held, gone(7.0, threshold)) == (False, 1.0)
-    assert _way_out(2, threshold, "never") == f"lower {LAYER}.threshold.start (now 1)"
-    assert _way_out(2, threshold, "always") == f"raise {LAYER}.threshold.start (now 1)"
+    assert _way_out(LAYER, threshold, "never") == f"lower {LAYER}.threshold.start (now 1)"
+    assert _way_out(LAYER, threshold, "always") == f"raise {LAYER}.threshold.start (now 1)"
     keys = [f"network.layers.{n}.threshold={{start=1.0, schedule='learned'}}" for n in range(3)]
     recipe = parse(tiny_toml(), "tiny", tuple(keys))
     entry: dict[str, Any] = {"phase": "A", "epoch": 1, "loss": 1.0, "validation_accuracy": 0.5}
@@ -236,3 +239,13 @@ def test_a_jump_that_no_integer_stands_for_is_refused() -> None:
         with pytest.raises(NotMappable) as error:
             stand_in(recipe, data)
         assert str(error.value) == sentence
+
+
+def test_binarize_has_no_learned_thresholds() -> None:
+    model = nn.Sequential(nn.Linear(3, 4), snntorch.Leaky(beta=0.5, init_hidden=True))
+    with pytest.raises(UsageError) as error:
+        binarize(model, thresholds=Threshold(start=1.0, schedule="learned"))
+    assert str(error.value) == (
+        "thresholds: the schedule of 1 is 'learned', which layers of recipes have alone; give one "
+        "that moves it, or skip the neuron and build it with learn_threshold"
+    )
