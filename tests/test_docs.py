@@ -80,7 +80,7 @@ def test_the_recipe_in_the_documentation_is_one() -> None:
 
 
 def test_every_recipe_key_is_documented() -> None:
-    from lehr.train import layer_recipe, network_recipe, recipe
+    from lehr.train import dynamics_recipe, layer_recipe, network_recipe, recipe
     from lehr.train.arithmetic_recipe import ArithmeticRecipe
     from lehr.train.augment import Augment
     from lehr.train.shares import Shares
@@ -98,6 +98,9 @@ def test_every_recipe_key_is_documented() -> None:
         layer_recipe.Linear,
         layer_recipe.Integrator,
         layer_recipe.Add,
+        dynamics_recipe.Decay,
+        dynamics_recipe.ThresholdAdaptation,
+        dynamics_recipe.CurrentAdaptation,
         Threshold,
         recipe.Training,
         Augment,
