@@ -42,7 +42,7 @@ from lehr.simulate.fast.engine import Engine
 from lehr.simulate.statistics import operations
 from lehr.train.data import Dataset, load_dataset
 from lehr.train.recipe import DataRecipe, Recipe
-from lehr.train.recipefile import ARMS, load, to_toml
+from lehr.train.recipefile import ARMS, load, parse, to_toml
 
 Record = Mapping[str, Any]
 """Of one run: `recipe` (its text), `accuracy` and `validation` (0..1), `tested`, `seconds` of the
@@ -220,7 +220,7 @@ def kept(file: Path, settings: Recipe) -> Record | None:
     if not file.exists():
         return None
     record: Record = json.loads(file.read_text())
-    if record["recipe"] != to_toml(settings).decode():
+    if parse(record["recipe"], str(file)) != settings:
         raise SystemExit(f"{file} is of another recipe; remove it and its run, or --keep elsewhere")
     return record
 
