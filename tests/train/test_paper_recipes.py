@@ -23,6 +23,7 @@ DATA = os.environ.get("LEHR_DATA")
 BETAS = {"mnist": 0.99, "fashion-mnist": 0.868, "dvs-gesture": 0.9297, "shd": 0.950}
 PICTURES = ("mnist", "fashion-mnist")
 EVENTS = {"dvs-gesture": 360, "shd": 333}
+FAST = {"dvs-gesture-fast": 40, "shd-fast": 100}
 SHORT = ("train.epochs=2", "finetune.epochs=1", "finetune.frozen_epochs=1", "data.test_samples=4")
 
 
@@ -65,7 +66,13 @@ def _line(lehr: Lehr, folder: Path, name: str, source: Path, *overrides: str) ->
     save(folder / "run", recipe, trained, data, accuracy)
     exported = lehr("export", folder / "run", "-o", folder / "model.nir", "--json").facts
     assert exported["spikes_differ"] == exported["membranes_differ"] == 0
-    assert all(0 < rate < 1 for rate in exported["rates"].values())
+    fires = [
+        name
+        for name, layer in zip(exported["rates"], recipe.network.layers, strict=True)
+        if layer.type != "integrator"
+    ]
+    assert fires
+    assert all(0 < exported["rates"][name] < 1 for name in fires)
     write_bytes(folder / "in.npz", npz_bytes({"input": data.test.x, "labels": data.test.y}))
     simulated = lehr("simulate", folder / "model.nir", "-i", folder / "in.npz", "--json").facts
     assert simulated["samples"] == 4
@@ -81,6 +88,17 @@ def test_event_recipes_run_to_the_end(lehr: Lehr, tmp_path: Path, name: str) -> 
     _line(lehr, tmp_path, name, tmp_path, "train.thresholds=start", "train.batch_size=8")
     facts = lehr("inspect", tmp_path / "model.nir", "--json").facts
     assert facts["steps"] == EVENTS[name]
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_recipes_for_the_same_events_in_fewer_steps_run_to_the_end(
+    lehr: Lehr, tmp_path: Path, name: str
+) -> None:
+    (write_gestures if name == "dvs-gesture-fast" else write_speech)(tmp_path, 24, 4)
+    _line(lehr, tmp_path, name, tmp_path, "train.batch_size=8")
+    facts = lehr("inspect", tmp_path / "model.nir", "--json").facts
+    assert facts["steps"] == FAST[name]
+    assert facts["readout"] == "membrane_sum_argmax_lowest"
 
 
 @pytest.mark.slow
