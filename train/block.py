@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lehr.nodes import Shape
+from lehr.train.delays import Delays
 from lehr.train.float_neurons import FloatNeurons
 from lehr.train.layer_recipe import Linear
 from lehr.train.layers import QuantizedConv2d, QuantizedLinear
@@ -26,12 +27,15 @@ class Block(nn.Module):
         neurons: what the current drives.
         recurrent: whether the spikes of the step before come back, through the last weights of each
             neuron, as many as there are neurons.
+        delays: of what arrives; None where it arrives at once.
     """
 
     def __init__(self, net: NetworkRecipe, number: int, shape: Shape) -> None:
         """Make layer `number`, from 0, of a network for inputs of `shape`."""
         super().__init__()
+        layer = net.weighted[number]
         modules = weighting(net, number, shape)
+        self.delays = None if layer.delay is None else Delays(layer.delay, shape[0])
         self.window, self.max_pool = modules.window, modules.max_pool
         channels, *size = modules.shape
         self.shape: Shape = (
@@ -79,6 +83,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, steps: int) -> tuple[Tensor, Tensor]:
         """Spikes and membranes of the neurons, `[T, N, ...]`."""
+        if self.delays is not None:
+            x = self.delays(x.expand(steps, *x.shape[1:]))
         current, back = self._recurrent(x) if self.recurrent else (self.current(x), None)
         spikes, membranes = self.neurons(current, steps, back)
         return spikes, membranes

@@ -11,7 +11,7 @@ from torch import Tensor
 from lehr.errors import NotMappable
 from lehr.export.latent import Latent
 from lehr.network import Input, Network, Readout
-from lehr.nodes import InputKind, Shape
+from lehr.nodes import Delay, InputKind, Shape
 from lehr.train.converted_layers import Layers
 from lehr.train.converted_neurons import FoldedNeurons, fold_neurons, shared_neurons
 from lehr.train.finite import require_finite
@@ -70,6 +70,8 @@ def convert(model: FloatNet, recipe: Recipe, shape: Shape, kind: InputKind) -> C
         if block.recurrent:
             latent, returning = _halves(latent)
         made.begin(sources)
+        if block.delays is not None:
+            made.put(f"delay{number + 1}", Delay(block.delays.whole()))
         taken = shapes[sources[0]]
         latents[made.put_weights(number, layer, taken, latent, quantizer.kind)] = latent
         name = made.put(f"{'li' if block.integrates else 'lif'}{number + 1}", None)

@@ -12,6 +12,7 @@ from pydantic_core import PydanticKnownError
 from lehr.arithmetic import MAX_FRACTION_BITS
 from lehr.nodes import Pair
 from lehr.strict import Count, Strict
+from lehr.train.delay_recipe import DelayRecipe
 from lehr.train.dynamics_recipe import Firing, States
 from lehr.train.threshold import Threshold
 
@@ -94,6 +95,7 @@ class _Layer(_Named, States):
         dropout: chance with which the current of a neuron is 0 in a time step of phase A's
             training; the others' grows to make up.
         fraction_bits: F of the integers; chosen by the rounding of thresholds if None.
+        delay: by which each channel that arrives is held back; none if None.
     """
 
     from_: Annotated[str | None, Field(alias="from")] = None
@@ -103,6 +105,7 @@ class _Layer(_Named, States):
     bias: bool = False
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     fraction_bits: Annotated[int, Field(ge=0, le=MAX_FRACTION_BITS)] | None = None
+    delay: DelayRecipe | None = None
 
 
 class _Spiking(_Layer, Firing):

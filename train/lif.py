@@ -175,9 +175,9 @@ class _Scan(torch.autograd.Function):
         rule: Rule,
     ) -> tuple[Tensor, Tensor]:
         size = (steps, len(membrane), len(theta))
-        spikes, membranes = _room(current, size), _room(current, size)
+        spikes, membranes = room(current, size), room(current, size)
         same = rule.overflow == kernels.UNBOUNDED and not (rule.same_step and rule.reset)
-        raw = membranes if same else _room(current, size)
+        raw = membranes if same else room(current, size)
         before = (_sized(membrane, size[1:]), _sized(spike, size[1:]))
         tensors = (
             _sized(current, (len(current), *size[1:])),
@@ -204,7 +204,7 @@ class _Scan(torch.autograd.Function):
             raw[:0] if grad is None else _sized(grad, raw.shape) for grad in grads
         )
         held = ctx.held and membranes is None
-        current = _room(raw, (1 if held else len(raw), *raw.shape[1:])).zero_()
+        current = room(raw, (1 if held else len(raw), *raw.shape[1:])).zero_()
         sums = (torch.empty_like(spike), torch.empty_like(spike), torch.empty_like(spike))
         tensors = ((of_spikes, of_membranes), theta, beta, (spikes, spike), raw, current, sums)
         _run(kernels.backward, lif_torch.backward, tensors, ctx.rule)
@@ -213,12 +213,12 @@ class _Scan(torch.autograd.Function):
         if membranes is not None:
             # what is added to a membrane has the gradient of the current, times its gain
             decayed = _decayed((membrane, membranes), (spike, spikes), ctx.rule)
-            of_beta = _over_samples((current / ctx.rule.gain * decayed).flatten(0, 1))
+            of_beta = over_samples((current / ctx.rule.gain * decayed).flatten(0, 1))
             current = current.sum(0, keepdim=True) if ctx.held else current
         return (
             current.view(-1, *ctx.shape),
-            _over_samples(of_theta),
-            _over_samples(of_bias),
+            over_samples(of_theta),
+            over_samples(of_bias),
             of_beta,
             of_membrane.view(ctx.shape),
             None,
@@ -236,7 +236,7 @@ def _decayed(membranes: State, spikes: State, rule: Rule) -> Tensor:
     return last * (1 - fired) if rule.reset == kernels.ZERO and not rule.same_step else last
 
 
-def _room(like: Tensor, size: Sequence[int]) -> Tensor:
+def room(like: Tensor, size: Sequence[int]) -> Tensor:
     """Return a tensor to fill.
 
     On the host it is numpy's, which asks the system for huge pages: a large tensor meets fewer page
@@ -274,7 +274,7 @@ def _arrays(tensors: tuple[Any, ...]) -> tuple[Any, ...]:
     )
 
 
-def _over_samples(gradient: Tensor) -> Tensor:
+def over_samples(gradient: Tensor) -> Tensor:
     """Sum sample by sample on the host.
 
     Torch's order of summing depends on its version and its threads.

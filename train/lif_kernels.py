@@ -69,14 +69,15 @@ class Rule(NamedTuple):
     in_thresholds: bool = False
 
 
-def _compiled(kernel: F) -> F:
+def compiled(kernel: F) -> F:
+    """Return the kernel as numba compiles it, kept beside this file where that can be written."""
     try:
         return cast(F, numba.njit(cache=True, error_model="numpy")(kernel))
     except RuntimeError:  # neither beside this file nor in the user's home can a cache be written
         return cast(F, numba.njit(error_model="numpy")(kernel))
 
 
-@_compiled
+@compiled
 def _rounded(x: Any, rounding: int) -> Any:
     if rounding == TOWARD_ZERO:
         return np.trunc(x)
@@ -85,7 +86,7 @@ def _rounded(x: Any, rounding: int) -> Any:
     return np.rint(x)
 
 
-@_compiled
+@compiled
 def _bound(x: Any, rule: Rule) -> Any:
     if rule.overflow == SATURATE:
         return min(max(x, rule.lowest), rule.highest)
@@ -94,14 +95,14 @@ def _bound(x: Any, rule: Rule) -> Any:
     return x
 
 
-@_compiled
+@compiled
 def _copy(into: Floats, x: Floats) -> None:
     """Do what assigning a slice does, which takes longer to compile and to run."""
     for i in range(into.size):
         into[i] = x[i]
 
 
-@_compiled
+@compiled
 def _decay(v: Floats, beta: Floats, rule: Rule) -> None:
     if rule.leak == NO_ROUNDING:
         for i in range(v.size):
@@ -115,7 +116,7 @@ def _decay(v: Floats, beta: Floats, rule: Rule) -> None:
             v[i] = v[i] - _rounded(v[i] * rule.part, rule.rounding)
 
 
-@_compiled
+@compiled
 def _reset(v: Floats, s: Floats, theta: Floats, rule: Rule) -> None:
     if rule.reset == SUBTRACT:
         for i in range(v.size):
@@ -125,19 +126,19 @@ def _reset(v: Floats, s: Floats, theta: Floats, rule: Rule) -> None:
             v[i] = v[i] * (s.dtype.type(1) - s[i])
 
 
-@_compiled
+@compiled
 def _drive(v: Floats, current: Floats, bias: Floats, rule: Rule) -> None:
     for i in range(v.size):
         v[i] = v[i] + (current[i] * rule.gain + bias[i])
 
 
-@_compiled
+@compiled
 def _fire(v: Floats, s: Floats, theta: Floats, rule: Rule) -> None:
     for i in range(v.size):
         s[i] = (v[i] - theta[i] + rule.offset) * rule.unit > 0
 
 
-@_compiled
+@compiled
 def forward(
     current: Floats,
     theta: Floats,
@@ -188,7 +189,7 @@ def forward(
                 _copy(membranes[t, n, block], v)
 
 
-@_compiled
+@compiled
 def _through_overflow(g: Floats, raw: Floats, rule: Rule) -> None:
     """Stop the gradient where the membrane was clipped."""
     if rule.overflow == SATURATE:
@@ -197,13 +198,13 @@ def _through_overflow(g: Floats, raw: Floats, rule: Rule) -> None:
                 g[i] = 0
 
 
-@_compiled
+@compiled
 def _add(total: Floats, x: Floats, factor: Any) -> None:
     for i in range(total.size):
         total[i] += x[i] * factor
 
 
-@_compiled
+@compiled
 def _through_reset(g: Floats, g_theta: Floats, s: Floats, rule: Rule) -> None:
     """Take the gradient back through a reset by the spikes `s`, which are constants to it."""
     if rule.reset == SUBTRACT:
@@ -214,7 +215,7 @@ def _through_reset(g: Floats, g_theta: Floats, s: Floats, rule: Rule) -> None:
             g[i] = g[i] * (s.dtype.type(1) - s[i])
 
 
-@_compiled
+@compiled
 def _through_fire(e: Floats, raw: Floats, theta: Floats, rule: Rule) -> None:
     """Turn the gradient of spikes, in `e`, into that of membranes."""
     one = theta.dtype.type(1)
@@ -230,7 +231,7 @@ def _through_fire(e: Floats, raw: Floats, theta: Floats, rule: Rule) -> None:
         e[i] = e[i] * rule.unit / (root * root)
 
 
-@_compiled
+@compiled
 def backward(
     given: State,
     theta: Floats,

@@ -241,6 +241,8 @@ class _Run:
             "candidate": phase.candidate(),
             **fired.metrics(),
         }
+        if isinstance(model, FloatNet) and model.delays:
+            entry["delays"] = {f"layer {n}": each.metrics() for n, each in model.delays.items()}
         return entry, fired
 
     def _batches(self, augment: Augment | None = None) -> Iterator[tuple[Tensor, Tensor]]:

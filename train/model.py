@@ -19,6 +19,7 @@ from lehr.errors import UsageError
 from lehr.network import INPUT
 from lehr.nodes import Shape
 from lehr.train.block import Block
+from lehr.train.delays import Delays
 from lehr.train.layer_graph import FROM_INPUT
 from lehr.train.layer_recipe import Linear
 from lehr.train.layers import Quantized
@@ -57,11 +58,22 @@ class FloatNet(nn.Module):
             block = Block(recipe, number, shapes[sources[0]])
             self.blocks.append(block)
             shapes[number] = block.shape
+        for delays in self.delays.values():  # last, so that weights start as without them
+            delays.draw()
 
     @property
     def layers(self) -> list[Block]:
         """The blocks, with their type."""
         return [cast(Block, block) for block in self.blocks]
+
+    @property
+    def delays(self) -> dict[int, Delays]:
+        """Axonal delays by the layer's number, from 1."""
+        return {
+            number: block.delays
+            for number, block in enumerate(self.layers, start=1)
+            if block.delays is not None
+        }
 
     @property
     def weights(self) -> dict[int, Tensor]:

@@ -20,6 +20,7 @@ from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 
 from lehr.train.anneal import Annealer, learning_rate
+from lehr.train.delays import Learning
 from lehr.train.model import FloatNet
 from lehr.train.optimizers import optimizer_of
 from lehr.train.prune import Pruner
@@ -113,7 +114,7 @@ class Phase(ABC, Generic[Model]):
 
 
 class PhaseA(Phase[FloatNet]):
-    """Anneals thresholds, and prunes, while the weights learn."""
+    """Anneals thresholds, rounds delays, and prunes, while the weights learn."""
 
     name, key = "A", "model"
 
@@ -137,6 +138,7 @@ class PhaseA(Phase[FloatNet]):
         self._pruner = Pruner(model.quantized, training.prune, total)
         for layer in model.quantized:
             layer.quantizer.noise = training.weight_noise
+        self._delays = Learning(list(model.delays.values()), total)
         optimizer = optimizer_of(training, model)
         super().__init__(
             training, model, training.epochs, learning_rate(optimizer, training, total)
@@ -145,22 +147,29 @@ class PhaseA(Phase[FloatNet]):
     def skip(self, epochs: int) -> None:
         """Go on after so many epochs; the model stands as they left it."""
         self._annealer.batch = self._pruner.batch = epochs * self._batches
+        self._delays.go_on(epochs * self._batches)
 
     def after_batch(self, rates: Sequence[float]) -> None:
-        """Move the thresholds, and prune."""
+        """Move the thresholds, bound or round the delays, and prune."""
         for block in self.model.layers:
             block.neurons.clamp()
         self._annealer.step(rates)
         self._pruner.step()
+        self._delays.step()
 
     def thresholds(self) -> list[float]:
         """In the membrane units of training."""
         return [round(float(threshold), 6) for threshold in self._thresholds]
 
     def candidate(self) -> bool:
-        """Return true where patience asks for a choice: once all thresholds have arrived."""
-        return self.patience is not None and arrived(
-            self._thresholds, self._schedules, self._training
+        """Return true where patience asks for a choice.
+
+        That is once all thresholds have arrived, and all delays are whole.
+        """
+        return (
+            self.patience is not None
+            and self._delays.held
+            and arrived(self._thresholds, self._schedules, self._training)
         )
 
 

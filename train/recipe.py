@@ -14,6 +14,7 @@ from lehr.strict import Strict
 from lehr.train.contradictions import contradictions
 from lehr.train.data_recipe import DataRecipe as DataRecipe
 from lehr.train.data_recipe import data_contradictions
+from lehr.train.delay_contradictions import delay_contradictions
 from lehr.train.float_arm import float_arm, is_float, of_the_arm
 from lehr.train.network_recipe import NetworkRecipe as NetworkRecipe
 from lehr.train.network_recipe import nearest_dyadic as nearest_dyadic
@@ -88,6 +89,12 @@ class Recipe(Strict):
     @model_validator(mode="after")
     def _network_holds(self) -> Recipe:
         if wrong := contradictions(self.network):
+            raise Mistakes(*wrong)
+        return self
+
+    @model_validator(mode="after")
+    def _delays_hold(self) -> Recipe:
+        if wrong := [*delay_contradictions(self.network, self.data.steps)]:
             raise Mistakes(*wrong)
         return self
 

@@ -13,6 +13,7 @@ from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Neuron, SumPool2
 from lehr.nodes import Pair, Scale
 from lehr.programs import input_shift
 from lehr.tables import Table
+from lehr.train.delays import held_back
 from lehr.train.pooling import any_spike, pooled_kernel
 from lehr.train.twin_neuron import rounded
 
@@ -44,7 +45,7 @@ class Run:
         self.line = {
             name: zero[name].repeat_interleave(d.longest, 0)
             for name, d in self.net.nodes.items()
-            if isinstance(d, Delay)
+            if isinstance(d, Delay) and twin.net.feedback  # or there is one span alone
         }
         drawn = {name: q.factor(twin.weights[name]) for name, q in twin.quantizers.items()}
         self.noise = {name: factor for name, factor in drawn.items() if factor is not None}
@@ -143,13 +144,11 @@ def _scale(run: Run, name: str, node: Scale, a: Tensor) -> Tensor:
 
 @NODES.rule(Delay)
 def _delay(run: Run, name: str, node: Delay, a: Tensor) -> Tensor:
-    line = torch.cat([run.line[name], a.expand(run.steps, *a.shape[1:])])
-    run.line[name] = line[run.steps :]
-    if isinstance(node.steps, int):
-        return line[: run.steps]
-    early = torch.tensor(node.longest - node.spread(run.net.shapes[name]), device=a.device)
-    index = early + torch.arange(run.steps, device=a.device).view(-1, *[1] * early.ndim)
-    return torch.gather(line, 0, index.unsqueeze(1).expand(-1, *a.shape[1:]))
+    arrived = a.expand(run.steps, *a.shape[1:])
+    if name in run.line:
+        arrived = torch.cat([run.line[name], arrived])
+        run.line[name] = arrived[run.steps :]
+    return held_back(arrived, torch.tensor(node.steps, device=a.device), run.steps)
 
 
 @NODES.rule(Neuron)

@@ -68,9 +68,16 @@ class _Stop(LehrError):
 def _scheduled(schedule: str) -> Recipe:
     """Return the tiny recipe with another schedule in its first layer, or with `options`.
 
-    `options` are dropout, limits, early stopping and a longer phase C.
+    `options` are dropout, limits, early stopping and a longer phase C; `delays` learn for two of
+    three epochs.
     """
     settings = tiny_recipe().model_dump(mode="json", exclude_none=True)
+    if schedule == "delays":
+        settings["data"] |= {"encoding": "rate", "steps": 8}
+        settings["network"] |= {"steps": 8, "beta": "7/8"}
+        for layer in settings["network"]["layers"]:
+            layer["delay"] = {"max": 3, "until": 0.6}
+        return Recipe.model_validate(settings)
     if schedule == "options":
         for layer in settings["network"]["layers"]:
             layer["threshold"]["rate"] = 0.9
@@ -102,6 +109,7 @@ STOPS = [("exponential", epoch) for epoch in range(1, sum(epochs(tiny_recipe()).
     ("rate-controlled", 2),
 ]
 STOPS += [("options", epoch) for epoch in range(1, 8)]
+STOPS += [("delays", epoch) for epoch in range(1, 5)]
 
 
 @pytest.mark.slow
