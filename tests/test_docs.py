@@ -83,6 +83,7 @@ def test_every_recipe_key_is_documented() -> None:
     from lehr.train import dynamics_recipe, layer_recipe, network_recipe, recipe
     from lehr.train.arithmetic_recipe import ArithmeticRecipe
     from lehr.train.augment import Augment
+    from lehr.train.delay_recipe import DelayRecipe
     from lehr.train.shares import Shares
     from lehr.train.threshold import Threshold
 
@@ -101,6 +102,7 @@ def test_every_recipe_key_is_documented() -> None:
         dynamics_recipe.Decay,
         dynamics_recipe.ThresholdAdaptation,
         dynamics_recipe.CurrentAdaptation,
+        DelayRecipe,
         Threshold,
         recipe.Training,
         Augment,

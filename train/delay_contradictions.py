@@ -16,12 +16,12 @@ def delay_contradictions(net: NetworkRecipe, data_steps: int | None) -> Iterator
         net: with the layers.
         data_steps: of the data; None where a sample is held for all steps.
     """
-    for place, sources in zip(net.graph.places, net.graph.sources, strict=True):
-        delay = getattr(net.layers[place], "delay", None)
-        if delay is not None:
+    graph = net.graph
+    for place, sources, layer in zip(graph.places, graph.sources, net.weighted, strict=True):
+        if layer.delay is not None:
             held = FROM_INPUT in sources and data_steps is None
             key = f"network.layers.{place}.delay"
-            yield from _of_delay(key, delay, held, net.steps, data_steps)
+            yield from _of_delay(key, layer.delay, held, net.steps, data_steps)
 
 
 def _of_delay(
