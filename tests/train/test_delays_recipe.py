@@ -137,7 +137,7 @@ def test_delays_have_a_learning_rate_of_their_own(optimizer: str) -> None:
 
 
 def test_a_quick_training_keeps_the_share() -> None:
-    layers = quick(delayed(until=0.6), 192).network.layers
+    layers = quick(delayed(until=0.6), 192).network.weighted
     assert [layer.delay.until for layer in layers if layer.delay] == [0.6] * 3
 
 
