@@ -94,7 +94,7 @@ def test_an_input_that_is_held_is_not_delayed_but_later_layers_are() -> None:
     del layers[0]["delay"]
     assert (
         Recipe.model_validate({**SETTINGS, "network": {**SETTINGS["network"], "layers": layers}})
-        .network.layers[1]
+        .network.weighted[1]
         .delay
     )
 
