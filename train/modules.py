@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import snntorch as snn
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.lazy import LazyModuleMixin
@@ -17,18 +18,21 @@ from torch.nn.utils import parametrize
 
 from lehr.errors import UsageError
 from lehr.export.torch_calls import call_problems, global_problems, is_compiled
+from lehr.export.torch_recurrent import ONE_TO_ONE
 from lehr.export.torch_values import not_finite, trained_tensors
-from lehr.train.neurons import AnnealedLeaky
+from lehr.train.neurons import ANNEALED, adopt
 from lehr.train.quantize import Quantizer, Signs
 from lehr.train.threshold import Threshold
 
 Model = TypeVar("Model", bound=nn.Module)
 
 WEIGHTS = (nn.Linear, nn.Conv2d)
-"""The classes whose weights are binarized.
+"""The classes whose weights are binarized, beside those of spikes that come back one to one.
 
 Classes derived from them are not: their forward pass may do anything.
 """
+
+_NEURONS = "Leaky, RLeaky, Synaptic or RSynaptic"
 
 
 class QuantizedWeight(nn.Module):
@@ -48,7 +52,8 @@ class QuantizedWeight(nn.Module):
 
     def forward(self, latent: Tensor) -> Tensor:
         """Levels times their step, in the shape of the latents."""
-        return self.quantizer.scaled(self.quantizer.levels(latent), latent)
+        rows = latent.reshape(1) if latent.ndim == 0 else latent  # one weight for all neurons
+        return self.quantizer.scaled(self.quantizer.levels(rows), rows).view_as(latent)
 
 
 def binarize(
@@ -60,7 +65,9 @@ def binarize(
 ) -> Model:
     """Return a copy of a model with binarized weights and annealed thresholds.
 
-    Those of every Linear and Conv2d, and of every snntorch.Leaky.
+    Weights are those of every Linear and Conv2d, and those through which the spikes of snntorch's
+    RLeaky and RSynaptic come back, all to all or one to one; thresholds those of its Leaky, RLeaky,
+    Synaptic and RSynaptic.
 
     The real weights stay as what is trained, biases and batch norms as they are. Modules without
     weights pass. Weights that the forward pass takes from anywhere else than a module's parameters
@@ -95,7 +102,7 @@ def binarize(
     neurons = {
         name: module
         for name, module in names.items()
-        if type(module) is snn.Leaky and id(module) not in left
+        if type(module) in ANNEALED and id(module) not in left
     }
     if isinstance(thresholds, Threshold):
         thresholds = dict.fromkeys(neurons, thresholds)
@@ -113,14 +120,23 @@ def binarize(
 
     result = _copy(model)
     for name, module in list(result.named_modules()):
-        if name in taken and type(module) in WEIGHTS:
-            weight = module.get_parameter("weight")
+        if name not in taken:
+            continue
+        if (tensor := _quantized(module)) is not None:
+            weight = module.get_parameter(tensor)
             parametrize.register_parametrization(
-                module, "weight", QuantizedWeight(quantizer().to(weight))
+                module, tensor, QuantizedWeight(quantizer().to(weight))
             )
-        elif name in taken and type(module) is snn.Leaky:
-            AnnealedLeaky.adopt(module, schedules[id(taken[name])])
+        elif type(module) in ANNEALED:
+            adopt(module, schedules[id(taken[name])])
     return result
+
+
+def _quantized(module: nn.Module) -> str | None:
+    """Name the parameter of a module that is binarized; None where none is."""
+    if type(module) in WEIGHTS:
+        return "weight"
+    return "V" if type(module) in ONE_TO_ONE and "V" in module._parameters else None
 
 
 def _known(argument: str, given: Iterable[str], names: Iterable[str]) -> list[str]:
@@ -172,7 +188,7 @@ def _require_possible(
         )
     for kinds, what in (
         (WEIGHTS, "Linear or Conv2d to binarize"),
-        ((snn.Leaky,), "snntorch.Leaky to anneal"),
+        (ANNEALED, f"neuron to anneal, which are snntorch's {_NEURONS}"),
     ):
         if not any(type(module) in kinds for module in taken.values()):
             raise UsageError(f"model: it has no {what}; add one, or skip less")
@@ -209,17 +225,12 @@ def _problem(module: nn.Module, settled: set[int], registered: set[int]) -> str 
             "its weight is computed from others (parametrization, weight norm, pruning, or "
             "binarized already); remove that before"
         )
-    if type(module) is snn.Leaky and isinstance(module.threshold, nn.Parameter):
-        return (
-            "its threshold is learnt, which annealing would overwrite; build it without "
-            "learn_threshold"
-        )
-    if type(module) is snn.Leaky and id(module) not in settled:
-        return "it has no schedule; name it in thresholds"
-    if type(module) in (*WEIGHTS, snn.Leaky) or isinstance(module, _BatchNorm):
-        return None
     if isinstance(module, snn.SpikingNeuron):
-        return "it is a neuron without annealing; use snntorch.Leaky"
+        return _neuron_problem(module, settled)
+    if type(module) in WEIGHTS or isinstance(module, _BatchNorm):
+        return None
+    if type(module) in ONE_TO_ONE:
+        return _fixed(module)
     if stays := [name for name, tensor in _held(module).items() if id(tensor) not in settled]:
         return f"its {', '.join(stays)} would stay float; compute with Linear and Conv2d"
     if hidden := [
@@ -234,12 +245,34 @@ def _problem(module: nn.Module, settled: set[int], registered: set[int]) -> str 
     return None
 
 
+def _neuron_problem(neuron: Any, settled: set[int]) -> str | None:
+    """Why a neuron cannot be annealed, and the way out."""
+    if type(neuron) not in ANNEALED:
+        return f"it is a neuron without annealing; use snntorch's {_NEURONS}"
+    if isinstance(neuron.threshold, nn.Parameter):
+        return (
+            "its threshold is learnt, which annealing would overwrite; build it without "
+            "learn_threshold"
+        )
+    return None if id(neuron) in settled else "it has no schedule; name it in thresholds"
+
+
+def _fixed(module: Any) -> str | None:
+    """Say why spikes that come back one to one would do so through weights that stay float."""
+    if isinstance(module.V, nn.Parameter) or bool((torch.as_tensor(module.V).abs() == 1).all()):
+        return None
+    return (
+        f"its V, {module.V.tolist()}, is fixed and would stay float; build the neuron with "
+        "learn_recurrent=True, or with V=1"
+    )
+
+
 def _held(module: nn.Module) -> dict[str, Tensor]:
     """Name float parameters and buffers of a module of no kind that is known here.
 
     What computes with them cannot be seen.
     """
-    if type(module) in WEIGHTS or isinstance(
+    if type(module) in (*WEIGHTS, *ONE_TO_ONE) or isinstance(
         module, _BatchNorm | snn.SpikingNeuron | LazyModuleMixin | parametrize.ParametrizationList
     ):
         return {}

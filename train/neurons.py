@@ -1,7 +1,8 @@
-"""snnTorch's Leaky neurons with annealed thresholds, and the annealer of a whole model."""
+"""snnTorch's neurons with annealed thresholds, and the annealer of a whole model."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import snntorch as snn
@@ -14,8 +15,10 @@ from lehr.train.finite import by_layer, require_finite
 from lehr.train.threshold import Threshold
 
 
-class AnnealedLeaky(snn.Leaky):  # type: ignore[misc]  # snnTorch has no types
-    """snntorch.Leaky whose threshold follows a schedule, and which counts its spikes in training.
+class Annealed:
+    """Part of an snntorch neuron whose threshold follows a schedule, and which counts its spikes.
+
+    It counts them in training.
 
     Attributes:
         schedule: of the threshold.
@@ -24,33 +27,16 @@ class AnnealedLeaky(snn.Leaky):  # type: ignore[misc]  # snnTorch has no types
     """
 
     schedule: Threshold
+    threshold: Tensor
+    training: bool
+    instances: list[Any]
     _fired: Tensor | int
     _seen: int
+    _buffers: dict[str, Tensor | None]
 
-    @classmethod
-    def adopt(cls, neuron: Any, schedule: Threshold) -> None:
-        """Turn an snntorch.Leaky into this class, in all places that share it.
-
-        Its threshold goes to where the schedule starts.
-
-        Its class changes, as in torch's parametrizations: hooks, shared decays and bound state
-        functions stay what they are.
-        """
-        old = neuron.threshold
-        neuron.__class__ = cls
-        neuron.schedule, neuron._fired, neuron._seen = schedule, 0, 0
-        # a buffer of its own: snnTorch keeps a tensor that two neurons were given as one, and 1 as
-        # an integer
-        neuron.threshold = torch.full_like(
-            old,
-            schedule.start,
-            dtype=old.dtype if old.is_floating_point() else torch.get_default_dtype(),
-        )
-        cls.instances.append(neuron)
-
-    def forward(self, input_: Tensor, mem: Tensor | None = None) -> Any:
-        """Return what snntorch.Leaky returns: spikes, or spikes and membranes."""
-        result = super().forward(input_, mem)
+    def forward(self, *inputs: Any, **states: Any) -> Any:
+        """Return what snntorch's neuron returns: spikes, or spikes and states."""
+        result = super().forward(*inputs, **states)  # type: ignore[misc]  # snnTorch's, beside it
         if self.training:
             spikes = result[0] if isinstance(result, tuple) else result
             self._fired = (
@@ -69,13 +55,64 @@ class AnnealedLeaky(snn.Leaky):  # type: ignore[misc]  # snnTorch has no types
         return rate
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the graph that computed the membrane out of a copy: torch refuses to copy it."""
-        return {**vars(self), "_buffers": {**self._buffers, "mem": self.mem.detach()}}
+        """Leave the graph that computed the states out of a copy: torch refuses to copy it."""
+        buffers = {
+            name: value if value is None or value.grad_fn is None else value.detach()
+            for name, value in self._buffers.items()
+        }
+        return {**vars(self), "_buffers": buffers}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Enter the list by which snnTorch resets membranes, as a neuron that is built does."""
-        super().__setstate__(state)
+        """Enter the list by which snnTorch resets states, as a neuron that is built does."""
+        super().__setstate__(state)  # type: ignore[misc]  # nn.Module's
         self.instances.append(self)
+
+
+class AnnealedLeaky(Annealed, snn.Leaky):  # type: ignore[misc]  # snnTorch has no types
+    """snntorch.Leaky, annealed."""
+
+
+class AnnealedRLeaky(Annealed, snn.RLeaky):  # type: ignore[misc]
+    """snntorch.RLeaky, annealed."""
+
+
+class AnnealedSynaptic(Annealed, snn.Synaptic):  # type: ignore[misc]
+    """snntorch.Synaptic, annealed."""
+
+
+class AnnealedRSynaptic(Annealed, snn.RSynaptic):  # type: ignore[misc]
+    """snntorch.RSynaptic, annealed."""
+
+
+ANNEALED: Mapping[type[nn.Module], type[Any]] = {
+    snn.Leaky: AnnealedLeaky,
+    snn.RLeaky: AnnealedRLeaky,
+    snn.Synaptic: AnnealedSynaptic,
+    snn.RSynaptic: AnnealedRSynaptic,
+}
+"""The neurons whose thresholds can be annealed, and what they become.
+
+Classes derived from them are none: their forward pass may do anything.
+"""
+
+
+def adopt(neuron: Any, schedule: Threshold) -> None:
+    """Turn a neuron into its annealed class, in all places that share it.
+
+    Its threshold goes to where the schedule starts. Its class changes, as in torch's
+    parametrizations: hooks, shared decays and bound state functions stay what they are.
+    """
+    old = neuron.threshold
+    neuron.__class__ = ANNEALED[type(neuron)]
+    neuron.schedule, neuron._fired, neuron._seen = schedule, 0, 0
+    # a buffer of its own: snnTorch keeps a tensor that two neurons were given as one, and 1 as an
+    # integer
+    neuron.threshold = torch.full_like(
+        old,
+        schedule.start,
+        dtype=old.dtype if old.is_floating_point() else torch.get_default_dtype(),
+    )
+    neuron.instances.append(neuron)
 
 
 class ThresholdAnnealer:
@@ -100,9 +137,7 @@ class ThresholdAnnealer:
                 schedules.
         """
         self._neurons = {
-            name: module
-            for name, module in model.named_modules()
-            if isinstance(module, AnnealedLeaky)
+            name: module for name, module in model.named_modules() if isinstance(module, Annealed)
         }
         if not self._neurons:
             raise UsageError("model: it has no annealed neurons; make it with lehr.train.binarize")

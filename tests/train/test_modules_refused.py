@@ -32,7 +32,7 @@ class Hidden(nn.Module):
         super().__init__()
         self.fc, self.lif, self.good = nn.Linear(4, 4), snn.Leaky(beta=0.5), snn.Leaky(beta=0.5)
         self.conv = nn.Conv1d(1, 1, 3)
-        self.rec = snn.RLeaky(beta=0.5, linear_features=4)
+        self.rec = snn.Alpha(alpha=0.75, beta=0.5)
         self.learnt = snn.Leaky(beta=0.5, learn_threshold=True)
         self.lazy = nn.LazyLinear(3)
         self.normed = parametrizations.weight_norm(nn.Linear(2, 2))
@@ -57,7 +57,8 @@ def test_all_that_cannot_be_binarized_is_named_at_once() -> None:
         "model (Hidden): its scale, codes would stay float; compute with Linear and Conv2d. "
         "lif (Leaky): it has no schedule; name it in thresholds. "
         "conv (Conv1d): its weight, bias would stay float; compute with Linear and Conv2d. "
-        "rec (RLeaky): it is a neuron without annealing; use snntorch.Leaky. "
+        "rec (Alpha): it is a neuron without annealing; use snntorch's Leaky, RLeaky, Synaptic or "
+        "RSynaptic. "
         "learnt (Leaky): its threshold is learnt, which annealing would overwrite; build it "
         "without learn_threshold. "
         "lazy (LazyLinear): it has no weights yet; run the model once before. "
@@ -115,7 +116,8 @@ def test_the_skip_that_the_error_tells_is_enough() -> None:
         (
             lambda: nn.Linear(2, 2),
             {},
-            "model: it has no snntorch.Leaky to anneal; add one, or skip less",
+            "model: it has no neuron to anneal, which are snntorch's Leaky, RLeaky, Synaptic or "
+            "RSynaptic; add one, or skip less",
         ),
     ],
 )
