@@ -25,7 +25,8 @@ import torch
 from torch import Tensor, nn
 
 from lehr.export.latent import Latent
-from lehr.train.weight_noise import WeightNoise
+from lehr.train.training_recipe import WeightNoise
+from lehr.train.weight_noise import factors
 from lehr.weights import LARGEST, WeightKind
 
 TERNARY_THRESHOLD = 0.7
@@ -94,7 +95,7 @@ class Quantizer(nn.Module, ABC):
 
     def factor(self, latent: Tensor) -> Tensor | None:
         """Draw a factor for each level; None where there is no noise, and in evaluation."""
-        return self.noise.factor(latent) if self.noise is not None and self.training else None
+        return None if self.noise is None or not self.training else factors(self.noise, latent)
 
     def driving(self, latent: Tensor) -> Tensor:
         """Return the levels as a forward pass takes them: with noise, in training."""

@@ -9,7 +9,6 @@ from pydantic import BeforeValidator, Field, Tag
 from lehr.strict import TABLE, WORD, WORD_OR_TABLE, Count, Strict
 from lehr.train.augment import Augment
 from lehr.train.threshold import Positive
-from lehr.train.weight_noise import WeightNoise
 
 
 class Cosine(Strict):
@@ -76,6 +75,18 @@ def _run_or_table(table: type[Strict]) -> BeforeValidator:
         lambda value: {"run": value} if isinstance(value, str) else value,
         json_schema_input_type=str | table | None,
     )
+
+
+class WeightNoise(Strict):
+    """Noise by which every weight is multiplied, in all phases, in training alone.
+
+    Attributes:
+        deviation: relative standard deviation.
+        distribution: `lognormal` of mean 1; or `normal`, cut off at 0.
+    """
+
+    deviation: Annotated[float, Field(gt=0, le=10)]
+    distribution: Literal["lognormal", "normal"] = "lognormal"
 
 
 class Training(Strict):

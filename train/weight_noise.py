@@ -10,30 +10,17 @@ memory", who add it to real-valued weights in every batch.
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from lehr.strict import Strict
+from lehr.train.training_recipe import WeightNoise
 
 
-class WeightNoise(Strict):
-    """Noise by which every weight is multiplied, in all phases, in training alone.
-
-    Attributes:
-        deviation: relative standard deviation.
-        distribution: `lognormal` of mean 1; or `normal`, cut off at 0.
-    """
-
-    deviation: Annotated[float, Field(gt=0, le=10)]
-    distribution: Literal["lognormal", "normal"] = "lognormal"
-
-    def factor(self, weight: Tensor) -> Tensor:
-        """Draw a factor for each weight from torch's generator, without a gradient."""
-        normal = torch.randn_like(weight.detach())
-        if self.distribution == "normal":
-            return (1 + self.deviation * normal).clamp(min=0)
-        square = math.log1p(self.deviation**2)  # of the logarithm's standard deviation
-        return torch.exp(math.sqrt(square) * normal - square / 2)
+def factors(noise: WeightNoise, weight: Tensor) -> Tensor:
+    """Draw a factor for each weight from torch's generator, without a gradient."""
+    normal = torch.randn_like(weight.detach())
+    if noise.distribution == "normal":
+        return (1 + noise.deviation * normal).clamp(min=0)
+    square = math.log1p(noise.deviation**2)  # of the logarithm's standard deviation
+    return torch.exp(math.sqrt(square) * normal - square / 2)

@@ -21,8 +21,9 @@ from lehr.train.progress import Progress
 from lehr.train.quantize import Signs
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import parse
+from lehr.train.training_recipe import WeightNoise
 from lehr.train.twin import Twin
-from lehr.train.weight_noise import WeightNoise
+from lehr.train.weight_noise import factors
 
 NOISE = WeightNoise(deviation=0.3)
 NOISY = Recipe.model_validate(
@@ -33,7 +34,7 @@ NOISY = Recipe.model_validate(
 @pytest.mark.parametrize("distribution", ["lognormal", "normal"])
 def test_factors_follow_their_law(distribution: Any) -> None:
     torch.manual_seed(1)
-    factor = WeightNoise(deviation=0.3, distribution=distribution).factor(torch.ones(20_000))
+    factor = factors(WeightNoise(deviation=0.3, distribution=distribution), torch.ones(20_000))
     assert abs(float(factor.mean()) - 1) < 4 * 0.3 / 20_000**0.5
     assert abs(float(factor.std()) - 0.3) < 0.01
     square = np.log(1 + 0.3**2)
@@ -44,7 +45,9 @@ def test_factors_follow_their_law(distribution: Any) -> None:
     pvalues = {name: stats.kstest(factor.numpy(), each.cdf).pvalue for name, each in law.items()}
     assert pvalues.pop(distribution) > 1e-3
     assert max(pvalues.values()) < 1e-9
-    assert float(WeightNoise(deviation=5, distribution="normal").factor(torch.ones(99)).min()) == 0
+    assert (
+        float(factors(WeightNoise(deviation=5, distribution="normal"), torch.ones(99)).min()) == 0
+    )
 
 
 @pytest.mark.parametrize(
@@ -64,7 +67,7 @@ def test_a_layer_computes_with_signs_times_new_factors_in_training(
     first, second = layer(x), layer(x)
     torch.manual_seed(7)
     latent = layer.weight.detach().clone().requires_grad_()
-    factor = NOISE.factor(latent)
+    factor = factors(NOISE, latent)
     signs = torch.where(layer.weight.detach() >= 0, 1.0, -1.0)
     # the gradient passes the sign as if it were not there
     expected = compute(x, (latent + (signs - latent.detach())) * factor)
@@ -105,7 +108,7 @@ def test_the_twin_rounds_noisy_sums_and_draws_once_a_run() -> None:
     assert membranes["lif3"].unique().numel() > 10
     # the membranes of the first step are the rounded sums of the noisy weights, with the bias
     torch.manual_seed(3)
-    factors = [NOISE.factor(weight) for weight in twin.weights.values()]
+    factors = [factors(NOISE, weight) for weight in twin.weights.values()]
     conv = net.weighted["conv1"]
     weight = torch.tensor(conv.weight, dtype=torch.float32) * factors[0]
     sums = (4 * functional.avg_pool2d(functional.conv2d(x, weight), 2)).round()
