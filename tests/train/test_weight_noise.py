@@ -108,9 +108,9 @@ def test_the_twin_rounds_noisy_sums_and_draws_once_a_run() -> None:
     assert membranes["lif3"].unique().numel() > 10
     # the membranes of the first step are the rounded sums of the noisy weights, with the bias
     torch.manual_seed(3)
-    factors = [factors(NOISE, weight) for weight in twin.weights.values()]
+    drawn = [factors(NOISE, weight) for weight in twin.weights.values()]
     conv = net.weighted["conv1"]
-    weight = torch.tensor(conv.weight, dtype=torch.float32) * factors[0]
+    weight = torch.tensor(conv.weight, dtype=torch.float32) * drawn[0]
     sums = (4 * functional.avg_pool2d(functional.conv2d(x, weight), 2)).round()
     neuron = net.neurons["lif1"]
     shift = neuron.fields.fraction_bits
