@@ -80,7 +80,7 @@ def test_the_recipe_in_the_documentation_is_one() -> None:
 
 
 def test_every_recipe_key_is_documented() -> None:
-    from lehr.train import dynamics_recipe, layer_recipe, network_recipe, recipe
+    from lehr.train import dynamics_recipe, layer_recipe, network_recipe, recipe, training_recipe
     from lehr.train.arithmetic_recipe import ArithmeticRecipe
     from lehr.train.augment import Augment
     from lehr.train.delay_recipe import DelayRecipe
@@ -105,6 +105,9 @@ def test_every_recipe_key_is_documented() -> None:
         DelayRecipe,
         Threshold,
         recipe.Training,
+        training_recipe.RatePenalty,
+        training_recipe.Teaching,
+        training_recipe.Beginning,
         Augment,
         recipe.Finetuning,
     ):

@@ -18,6 +18,7 @@ from lehr.errors import UsageError
 from lehr.network import Network
 from lehr.train import rates
 from lehr.train.augment import Augment, augmented
+from lehr.train.augment_events import augmented_events
 from lehr.train.concerns import concerns
 from lehr.train.convert import convert, finished
 from lehr.train.data import Dataset
@@ -92,11 +93,11 @@ def train(
             f"network.steps is {recipe.network.steps}, but the input has {data.test_steps}; set "
             f"network.steps and {key} to one number"
         )
-    if recipe.train.augment is not None and (len(data.shape) != 3 or data.shape[1] == 1):
-        raise UsageError(
-            f"train.augment moves images, but a sample has shape {data.shape}, without rows and "
-            "columns; leave it out"
-        )
+    augment = recipe.train.augment
+    if augment is not None:
+        by_step = data.train.y.ndim == 2
+        if wrong := [*augment.contradictions(data.shape, data.steps, by_step=by_step)]:
+            raise UsageError(*wrong)
     require_convertible(recipe, data)
     torch.manual_seed(recipe.seed)
     torch.set_num_threads(recipe.train.threads)
@@ -251,9 +252,9 @@ class _Run:
         order = self.shuffle.permutation(len(split))
         for start in range(0, len(order), size):
             part = order[start : start + size]
-            x = split.x[part]
-            yield tensors(
-                self.device,
-                x if augment is None else augmented(x, augment, self.shuffle),
-                split.y[part],
-            )
+            x, y = split.x[part], split.y[part]
+            if augment is not None and augment.of_images:
+                x = augmented(x, augment, self.shuffle)
+            if augment is not None and augment.of_events:
+                x, y = augmented_events(x, y, augment, self.shuffle)
+            yield tensors(self.device, x, y)

@@ -114,8 +114,8 @@ class Training(Strict):
         patience: phase A ends after so many epochs without a higher validation accuracy, and its
             best epoch goes on; `lehr.train.selection`. None: it takes all epochs, and the last goes
             on.
-        augment: how training images are moved and mirrored, anew in every epoch
-            (`lehr.train.augment`); not at all if None.
+        augment: how training samples are changed, anew in every epoch (`lehr.train.augment`); not
+            at all if None.
         prune: the share of every layer's weights, the smallest ones, that is 0 when phase A ends
             (`lehr.train.prune`); None: none.
         weight_noise: on every quantized weight, anew in every batch, in all phases

@@ -96,7 +96,7 @@ def test_samples_without_rows_and_columns_are_refused() -> None:
 def test_augmenting_nothing_is_refused() -> None:
     with pytest.raises(
         ValueError,
-        match="'augment' is given, but changes nothing; give it 'shift' or 'mirror', or leave it out",
+        match="'augment' is given, but changes nothing; give it 'shift' or another change, or leave it out",
     ):
         Augment()
 
