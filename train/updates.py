@@ -209,16 +209,20 @@ def _of_fields(net: NetworkRecipe, layer: Weighted) -> LayerUpdate:
         arithmetic,
         {},
         layer.fraction_bits,
-        None if layer.alpha is None else _synapse(arithmetic, layer.alpha.nearest),
+        None
+        if layer.alpha is None
+        else _synapse(
+            arithmetic, layer.alpha.nearest, layer.bias or getattr(layer, "batch_norm", False)
+        ),
         adaptation,
         {x: decay for x, decay in states.items() if decay is not None and decay.learn is not None},
     )
 
 
-def _synapse(fields: Arithmetic, alpha: Fraction) -> Synapse:
+def _synapse(fields: Arithmetic, alpha: Fraction, offset: bool) -> Synapse:
     """Return a synapse state that decays, rounds and overflows as the membrane does.
 
-    The constants that come with the current enter it, as those of a layer of weights in torch do.
+    An offset that comes with the current enters it, as that of a layer of weights in torch does.
     """
     return Synapse(
         fields.decay_form,
@@ -227,7 +231,7 @@ def _synapse(fields: Arithmetic, alpha: Fraction) -> Synapse:
         fields.rounding,
         fields.state_bits,
         fields.overflow,
-        bias_to="synapse",
+        bias_to="synapse" if offset else "membrane",
     )
 
 

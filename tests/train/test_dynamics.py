@@ -189,7 +189,7 @@ def test_the_gradient_of_a_learned_beta_is_autograds(
     inputs = [neurons.decays["beta"], current]
     one, other = (
         torch.autograd.grad(
-            sum((w * e).sum() for w, e in zip(weights, each, strict=True)),
+            torch.stack([(w * e).sum() for w, e in zip(weights, each, strict=True)]).sum(),
             inputs,
         )
         for each in (got, expected)

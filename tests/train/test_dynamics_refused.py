@@ -10,11 +10,14 @@ from tiny import tiny_recipe, tiny_toml
 from torch import nn
 
 from lehr.errors import NotMappable, UsageError
+from lehr.targets import registry
 from lehr.train import binarize
 from lehr.train.concerns import _way_out
 from lehr.train.data import load_dataset
+from lehr.train.for_target import for_target
 from lehr.train.pace import Pace
 from lehr.train.quick import quick
+from lehr.train.recipe import Recipe
 from lehr.train.recipefile import parse, to_toml
 from lehr.train.selection import gone
 from lehr.train.stand_in import stand_in
@@ -249,3 +252,71 @@ def test_binarize_has_no_learned_thresholds() -> None:
         "thresholds: the schedule of 1 is 'learned', which layers of recipes have alone; give one "
         "that moves it, or skip the neuron and build it with learn_threshold"
     )
+
+
+def of_rates(common: str, **first: Any) -> Recipe:
+    """Rate-coded digits, 64-16-10."""
+    layers: list[dict[str, Any]] = [
+        {"type": "linear", "features": features, "threshold": {"start": start}}
+        for features, start in ((16, 1.0), (10, 2.0))
+    ]
+    return Recipe.model_validate(
+        {
+            "name": "rates",
+            "description": "digits as spikes",
+            "data": {"name": "digits", "encoding": "rate", "steps": 8, "train_samples": 100},
+            "network": {
+                "steps": 8,
+                "beta": common,
+                "slope": 2.0,
+                "layers": [{**layers[0], **first}, layers[1]],
+            },
+            "train": {"epochs": 1, "batch_size": 32, "lr": 1e-3},
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("target", "beta", "first", "sentence"),
+    [
+        (
+            "akida",
+            "0",
+            {"recurrent": True},
+            "lif1: it takes input and lif1 of the step before, the machine has a chain of layers, "
+            "in which it takes input; make the network a chain without feedback",
+        ),
+        (
+            "akida",
+            "0",
+            {"alpha": "1/2"},
+            "lif1: its neurons have a synapse state, the machine has membranes alone; train "
+            "without it",
+        ),
+        (
+            "xylo",
+            "7/8",
+            {"adaptation": {"type": "threshold", "jump": 1.0, "beta": "7/8"}},
+            "network.layers.0.adaptation is given, but machine 'xylo' says what the neurons of "
+            "all layers compute; leave one out",
+        ),
+    ],
+)
+def test_a_target_names_what_it_lacks(
+    target: str, beta: str, first: dict[str, Any], sentence: str
+) -> None:
+    recipe = of_rates(beta, **first)
+    with pytest.raises(NotMappable) as error:
+        for_target(recipe, registry.get(target), load_dataset(recipe.data, None))
+    subject = f"recipe rates does not train for target {target}: "
+    assert sentence in [str(reason).removeprefix(subject) for reason in error.value.args]
+
+
+def test_a_target_with_synapse_states_takes_them() -> None:
+    recipe = of_rates("7/8", alpha="1/2", beta={"start": "3/4", "learn": "layer"})
+    data = load_dataset(recipe.data, None)
+    net = stand_in(for_target(recipe, registry.get("loihi"), data), data)
+    synapse = net.neurons["lif1"].synapse
+    assert synapse is not None
+    assert (synapse.beta, synapse.bias_to) == (0.5, "membrane")
+    assert net.neurons["lif1"].fields.beta == 0.75
