@@ -45,10 +45,10 @@ from lehr.train.twin import Twin
 Run = dict[str, Any]
 app = typer.Typer(add_completion=False)
 
-FIXED = (1.0, 2.0, 5.0, 10.0, 20.0, 40.0)
+FIXED = (1.0, 5.0, 10.0, 20.0, 40.0)
 """Thresholds to hold: from where annealing starts up to where it ends."""
 
-FLOAT = (0.5, 1.0, 2.0)
+FLOAT = (0.5, 1.0)
 """Thresholds of the float arm, whose weights are some hundredths."""
 
 FRACTION_BITS = 6

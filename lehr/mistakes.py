@@ -87,13 +87,8 @@ def _sentence(error: ErrorDetails, table: type[BaseModel], whole: str) -> str:
                 **{key: _plain(value) for key, value in context.items()}
             )
             if kind == "literal_error" and isinstance(given, str):
-                remedy = (
-                    nearest(
-                        given,
-                        context["expected"].replace(" or ", ", ").replace("'", "").split(", "),
-                    )
-                    or remedy
-                )
+                expected = str(_plain(context["expected"])).replace(" or ", ", ")
+                remedy = nearest(given, expected.replace("'", "").split(", ")) or remedy
             return f"'{where}' is {given!r}; {remedy}"
     return (
         f"'{where or whole}' is {given!r}: {error['msg'].removeprefix('Value error, ')}; correct it"
@@ -101,6 +96,9 @@ def _sentence(error: ErrorDetails, table: type[BaseModel], whole: str) -> str:
 
 
 def _plain(value: Any) -> Any:
+    """Return a value as TOML writes it."""
+    if isinstance(value, str):
+        return value.replace("True", "true").replace("False", "false")
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

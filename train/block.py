@@ -7,6 +7,7 @@ from typing import cast
 
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from lehr.nodes import Shape
 from lehr.train.delays import Delays
@@ -15,6 +16,7 @@ from lehr.train.layer_recipe import Linear
 from lehr.train.layers import QuantizedConv2d, QuantizedLinear
 from lehr.train.network_recipe import NetworkRecipe
 from lehr.train.pooling import any_spike, pooled_kernel
+from lehr.train.step_norm import normed
 from lehr.train.weighting import weighting
 
 
@@ -28,6 +30,7 @@ class Block(nn.Module):
         recurrent: whether the spikes of the step before come back, through the last weights of each
             neuron, as many as there are neurons.
         delays: of what arrives; None where it arrives at once.
+        by_step: whether batch norm takes the statistics of each time step by itself.
     """
 
     def __init__(self, net: NetworkRecipe, number: int, shape: Shape) -> None:
@@ -36,6 +39,7 @@ class Block(nn.Module):
         layer = net.weighted[number]
         modules = weighting(net, number, shape)
         self.delays = None if layer.delay is None else Delays(layer.delay, shape[0])
+        self.by_step = getattr(layer, "batch_norm", False) == "step"
         self.window, self.max_pool = modules.window, modules.max_pool
         channels, *size = modules.shape
         self.shape: Shape = (
@@ -52,16 +56,21 @@ class Block(nn.Module):
         """Whether its neurons never fire."""
         return self.neurons.integrates
 
-    def current(self, x: Tensor) -> Tensor:
-        """Synaptic current `[T, N, ...]` of the neurons for inputs `[T, N, ...]`."""
+    def current(self, x: Tensor, steps: int) -> Tensor:
+        """Synaptic current `[T, N, ...]` of the neurons for inputs `[T, N, ...]`.
+
+        T is 1, where an input is held, or `steps`.
+        """
         flat = x.flatten(0, 1)
         if len(self.shape) == 1:
             flat = flat.flatten(1)
         # a held input is convolved once for all steps
         once = self.window == (1, 1) or len(x) == 1
-        current = cast(
-            Tensor, self.norm(self.pool(self.weight(flat)) if once else self._pooled(flat))
-        )
+        sums = self.pool(self.weight(flat)) if once else self._pooled(flat)
+        if self.by_step and isinstance(self.norm, _BatchNorm):
+            current = normed(self.norm, sums, len(x), steps)
+        else:
+            current = cast(Tensor, self.norm(sums))
         return current.view(*x.shape[:2], *current.shape[1:])
 
     def _pooled(self, x: Tensor) -> Tensor:
@@ -85,7 +94,7 @@ class Block(nn.Module):
         """Spikes and membranes of the neurons, `[T, N, ...]`."""
         if self.delays is not None:
             x = self.delays(x.expand(steps, *x.shape[1:]))
-        current, back = self._recurrent(x) if self.recurrent else (self.current(x), None)
+        current, back = self._recurrent(x) if self.recurrent else (self.current(x, steps), None)
         spikes, membranes = self.neurons(current, steps, back)
         return spikes, membranes
 

@@ -153,11 +153,17 @@ def _of_biases(net: NetworkRecipe) -> Iterator[str]:
     for layer_key, layer in _layers(net):
         if layer.bias:
             yield f"{layer_key}.bias is true, but {why}; leave it out"
-        if getattr(layer, "batch_norm", False):
+        if norm := _batch_norm(layer):
             yield (
-                f"{layer_key}.batch_norm is true, but {why}, and batch norm leaves one "
+                f"{layer_key}.batch_norm is {norm}, but {why}, and batch norm leaves one "
                 "in each channel; leave it out"
             )
+
+
+def _batch_norm(layer: Weighted) -> str:
+    """Return a layer's batch norm as a recipe has it; nothing where there is none."""
+    given = getattr(layer, "batch_norm", False)
+    return "" if given is False else "true" if given is True else repr(given)
 
 
 # -------------------------------------------------------------------- thresholds that are shared
@@ -174,9 +180,9 @@ def _of_shares(net: NetworkRecipe) -> Iterator[str]:
     if shares.share == "channel":
         return
     for layer_key, layer in _layers(net):
-        if getattr(layer, "batch_norm", False):
+        if norm := _batch_norm(layer):
             yield (
-                f"{key} is '{shares.share}', but {layer_key}.batch_norm is true, which "
+                f"{key} is '{shares.share}', but {layer_key}.batch_norm is {norm}, which "
                 "leaves a threshold of its own in each "
                 f"channel; leave one out"
             )
@@ -242,6 +248,11 @@ def _of_layers(net: NetworkRecipe) -> Iterator[str]:
             yield (
                 f"{key}.weight_step is '{layer.weight_step}', but '{weights}' weights have none; "
                 "leave it out"
+            )
+        if _batch_norm(layer) == "'step'" and getattr(layer, "recurrent", False):
+            yield (
+                f"{key}.batch_norm is 'step', but {key}.recurrent is true, whose spikes come back "
+                "by one gain for all steps; use true, or leave one out"
             )
         if not isinstance(layer, Convolution) or layer.geometry.max_pool == (1, 1):
             continue

@@ -112,11 +112,13 @@ class _Spiking(_Layer, Firing):
     """Keys of layers of neurons that fire.
 
     Attributes:
-        batch_norm: between pooling and neurons; it has offsets of its own.
+        batch_norm: between pooling and neurons; it has offsets of its own. Its statistics are those
+            of all time steps of a batch together or, with `step`, of each by itself
+            (`lehr.train.step_norm`).
         threshold: of the neurons.
     """
 
-    batch_norm: bool = False
+    batch_norm: Literal[True, False, "step"] = False
     threshold: Threshold
 
     @model_validator(mode="after")

@@ -35,6 +35,7 @@ from lehr.train.progress import Progress
 from lehr.train.recipe import Recipe
 from lehr.train.selection import chosen, stalled
 from lehr.train.stand_in import full_scale, require_convertible
+from lehr.train.step_norm import require_statistics
 from lehr.train.teacher import Teacher
 from lehr.train.twin import Twin
 from lehr.widths import analyse
@@ -98,6 +99,7 @@ def train(
         by_step = data.train.y.ndim == 2
         if wrong := [*augment.contradictions(data.shape, data.steps, by_step=by_step)]:
             raise UsageError(*wrong)
+    require_statistics(recipe, data)
     require_convertible(recipe, data)
     torch.manual_seed(recipe.seed)
     torch.set_num_threads(recipe.train.threads)

@@ -56,6 +56,28 @@ def test_counts() -> None:
     assert entropy.right([fired], fired, labels).tolist() == [True, False]
 
 
+@pytest.mark.parametrize(
+    ("steps", "rates", "targets"),
+    [(6, (0.8, 0.2), (4, 1)), (12, (0.8, 0.2), (9, 2)), (100, (0.29, 0.2), (28, 20))],
+)
+def test_the_counts_that_the_loss_asks_are_rounded_down(
+    steps: int, rates: tuple[float, float], targets: tuple[int, int]
+) -> None:
+    """snnTorch's int(T * rate); 100 * 0.29 is just below 29 in double."""
+    recipe = tiny_recipe()
+    recipe = recipe.model_copy(update={"train": recipe.train.model_copy(update={"rates": rates})})
+    goal, label = objective(recipe, labelled(0)), torch.tensor([0])
+
+    def loss(right: int, wrong: int) -> float:
+        counts = torch.tensor([[right, wrong, wrong, wrong]])
+        fired = (torch.arange(steps)[:, None, None] < counts).float()
+        return float(goal.loss([fired], fired, label))
+
+    assert loss(*targets) == 0
+    assert loss(targets[0] + 1, targets[1]) == pytest.approx(1 / 4 / steps)
+    assert loss(targets[0], targets[1] + 1) == pytest.approx(3 / 4 / steps)
+
+
 def test_smoothed_labels_leave_a_share_to_all_classes() -> None:
     labels, share = torch.tensor([0, 1]), 0.2
     fired = (torch.arange(5)[:, None, None] < torch.tensor([[3, 0, 1, 0], [2, 2, 0, 0]])).float()

@@ -88,7 +88,7 @@ def test_overrides() -> None:
         ("network.layers=3", "recipe tiny: 'network.layers' is 3; give a list, as in [1, 2]"),
         (
             "network.layers.0.batch_norm=maybe",
-            "recipe tiny: 'network.layers.0.batch_norm' is 'maybe'; give true or false",
+            "recipe tiny: 'network.layers.0.batch_norm' is 'maybe'; use true, false or 'step'",
         ),
         (
             "network.layers.0.chanels=3",

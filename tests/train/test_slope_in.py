@@ -15,11 +15,17 @@ from budgets import budget
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import arithmetics
+from tiny import tiny_toml
 from torch import Tensor
 
 from lehr.arithmetic import Arithmetic, Fires, Reset, ResetTiming
 from lehr.programs import program_of
 from lehr.train import lif, lif_kernels, lif_torch
+from lehr.train.convert import convert
+from lehr.train.float_neurons import FloatNeurons
+from lehr.train.model import FloatNet
+from lehr.train.recipe import NetworkRecipe, Recipe
+from lehr.train.recipefile import parse
 from lehr.train.twin_update import Surrogate, scan
 from lehr.update import MEMBRANE
 from lehr.update_text import program_of_lines
@@ -262,3 +268,59 @@ def test_phase_a_computes_a_program_without_rounding_and_bounds() -> None:
     assert {0.0, 1.0, 2.0} <= set(np.unique(spikes))
     assert np.array_equal(got[0].numpy(), spikes)
     assert np.allclose(got[1].numpy(), membranes, rtol=1e-12, atol=1e-12)
+
+
+# -------------------------------------------------------------------- in all phases
+@pytest.mark.parametrize("theta", [0.5, 3.0, 20.0])
+def test_the_gradient_of_phase_a_has_no_threshold_in_front(theta: float) -> None:
+    """dS/dV = 1 / (slope |V - theta| / theta + 1)^2: at V = theta it is 1, whatever theta is."""
+    recipe = NetworkRecipe.model_validate(
+        {
+            "steps": 1,
+            "beta": "7/8",
+            "slope": 3.0,
+            "slope_in": "thresholds",
+            "layers": [{"type": "linear", "features": 1, "threshold": {"start": 1.0}}],
+        }
+    )
+    neurons = FloatNeurons(recipe, 0, (1,), 4)
+    neurons.threshold.fill_(theta)  # where annealing has brought it in this batch
+    values = theta * torch.tensor([-1.0, 0.25, 0.9, 1.0, 1.2, 2.0, 5.0])
+    current = values.view(1, -1, 1).requires_grad_()
+    spikes, _ = neurons(current, 1)
+    assert 0 < float(spikes.detach().mean()) < 1
+    (gradient,) = torch.autograd.grad(spikes.sum(), [current])
+    expected = 1 / (3.0 * (values - theta).abs() / theta + 1) ** 2
+    assert torch.allclose(gradient.flatten(), expected, rtol=1e-5)
+    assert float(gradient.flatten()[3]) == 1
+
+
+def test_the_gradient_of_phases_b_and_c_is_by_channel() -> None:
+    """Of the twin: integer membranes, and in the distance each channel's own threshold."""
+    layer = {"type": "linear", "features": 3, "threshold": {"start": 6.0}}
+    keys = ("train.epochs=1", "network.slope_in=thresholds", "network.slope=3.0")
+    recipe = parse(tiny_toml(), "tiny", keys)
+    tables = recipe.model_dump(exclude_unset=True)
+    tables["network"] |= {"layers": [{**layer, "fraction_bits": 2}], "steps": 1}
+    recipe = Recipe.model_validate(tables)
+    model = FloatNet(recipe.network, (8,), 1).eval()
+    twin = convert(model, recipe, (8,), "spikes").twin
+    (neuron,) = twin.neurons.values()
+    with torch.no_grad():
+        neuron.threshold.copy_(torch.tensor([12.0, 24.0, 48.0]) * neuron.unit)
+    thetas = neuron.integers()["threshold"].detach()
+    assert thetas.tolist() == [12, 24, 48]
+    for frozen in (False, True):
+        if frozen:
+            twin.freeze_thresholds()
+        sums = torch.tensor([[-2.0, 5.0, 12.0], [3.0, 6.0, 13.0], [9.0, 8.0, 2.0]])
+        current = sums[None].clone().requires_grad_()
+        given = neuron.integers()
+        spikes, _, _ = neuron(current, given, 1, neuron.begin(torch.zeros(3, 3)))
+        assert 0 < float(spikes.detach().mean()) < 1
+        (gradient,) = torch.autograd.grad(spikes.sum(), [current])
+        membranes = sums * 4  # two fraction bits
+        distance = (membranes - thetas).abs() / thetas
+        expected = 1 / (3.0 * distance + 1) ** 2
+        assert torch.allclose(gradient[0], expected, rtol=1e-5)
+        assert neuron.unit == 0.25
