@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from lehr.export.latent import Latent
 from lehr.export.torch_layers import OR
@@ -12,7 +14,23 @@ from lehr.network import INPUT, OUTPUT, Conv2d, Edge, Flatten, Linear, Neuron, S
 from lehr.nodes import Node, Pair, Shape
 from lehr.train.layer_graph import FROM_INPUT
 from lehr.train.layer_recipe import Convolution, Weighted
+from lehr.train.network_recipe import NetworkRecipe
 from lehr.weights import WeightKind
+
+
+def latents_of(net: NetworkRecipe, weights: Mapping[str, Tensor]) -> list[Tensor]:
+    """Return the latents of each layer of a recipe, as phase A has them.
+
+    Args:
+        net: the recipe's.
+        weights: of the integer network that it became, by node.
+    """
+    layers = []
+    for number, layer in enumerate(net.weighted, start=1):
+        taken = weights[f"{'conv' if isinstance(layer, Convolution) else 'fc'}{number}"]
+        back = weights.get(f"back{number}")
+        layers.append(taken if back is None else torch.cat([taken, back], 1))
+    return layers
 
 
 class Layers:

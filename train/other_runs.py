@@ -6,6 +6,7 @@ is kept in the progress of a training, and in its run, so that no training goes 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from lehr.errors import UsageError
 from lehr.export.checkpoint import float_tensors, load_run, read_state, run_digest
+from lehr.train.converted_layers import latents_of
 from lehr.train.data import Dataset
 from lehr.train.model import FloatNet
 from lehr.train.recipe import Recipe
@@ -35,9 +37,11 @@ class Other:
     recipe: Recipe
 
     @property
-    def weights(self) -> list[Tensor]:
-        """Latent weights, layer by layer from the input on."""
-        return list(self.model.weights.values())
+    def weights(self) -> dict[int, Tensor]:
+        """Latent weights by the layer's place in the recipe, from 0."""
+        if isinstance(self.model, FloatNet):
+            return _by_place(self.recipe, self.model.weights.values())
+        return _by_place(self.recipe, latents_of(self.recipe.network, self.model.weights))
 
 
 def digests(recipe: Recipe) -> dict[str, str]:
@@ -99,11 +103,11 @@ def begin_with(model: FloatNet, recipe: Recipe, data: Dataset) -> None:
     if given is None:
         return
     weights = open_run("train.init_from", given.run, data).weights
-    mine = list(model.weights.values())
+    mine = _by_place(recipe, model.weights.values())
     wrong = []
-    for number in range(len(mine)) if given.layers is None else given.layers:
-        here = tuple(mine[number].shape) if number < len(mine) else None
-        there = tuple(weights[number].shape) if number < len(weights) else None
+    for number in mine if given.layers is None else given.layers:
+        here = tuple(mine[number].shape) if number in mine else None
+        there = tuple(weights[number].shape) if number in weights else None
         if here is None or here != there:
             wrong.append(
                 f"train.init_from is '{given.run}', whose layer {number} has "
@@ -115,6 +119,10 @@ def begin_with(model: FloatNet, recipe: Recipe, data: Dataset) -> None:
             mine[number].copy_(weights[number])
     if wrong:
         raise UsageError(*wrong)
+
+
+def _by_place(recipe: Recipe, weights: Iterable[Tensor]) -> dict[int, Tensor]:
+    return dict(zip(recipe.network.graph.places, weights, strict=True))
 
 
 def _weights(shape: tuple[int, ...] | None) -> str:

@@ -62,7 +62,7 @@ class Beginning(Strict):
 
     Attributes:
         run: its folder.
-        layers: of which layers, by their numbers from 0; of all if None.
+        layers: of which layers, by their numbers from 0 in `network.layers`; of all if None.
     """
 
     run: str

@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from commands import Lehr
 from tiny import SETTINGS, tiny_toml
 
+from lehr import nirfile
 from lehr.errors import FileRefused, UsageError
 from lehr.npz import npz_bytes
 from lehr.simulate import compare, simulate
@@ -22,7 +24,7 @@ from lehr.train.evaluation import accuracy
 from lehr.train.loop import Trained, train
 from lehr.train.objective import Count, Membrane, objective
 from lehr.train.recipe import Recipe
-from lehr.train.recipefile import parse
+from lehr.train.recipefile import parse, to_toml
 from lehr.train.twin import trace
 
 STEPS, CHANNELS, KEYWORDS = 24, 12, 3
@@ -127,7 +129,7 @@ def streaming(**train_keys: Any) -> Recipe:
 
 
 @pytest.fixture(scope="module")
-def words(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("words")
     (x, labels), (test_x, test_labels) = keywords(400, 0), keywords(60, 1)
     (folder / "words.npz").write_bytes(
@@ -140,6 +142,11 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
             }
         )
     )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def words(folder: Path) -> Dataset:
     return load_dataset(streaming().data, folder)
 
 
@@ -168,6 +175,31 @@ def test_the_integer_network_answers_at_every_step_as_the_twin_does(
     output, one = net.neurons["li2"], np.array([0, 0, 1], np.int32)
     moved = replace(net, nodes={**net.nodes, "li2": replace(output, bias=output.bias + one)})
     assert not compare(result.trace, simulate(moved, x, trace=moved.neurons).trace).equal
+
+
+def test_a_trace_has_the_answer_of_every_step(
+    words: Dataset, listener: Trained, folder: Path, lehr: Lehr, tmp_path: Path
+) -> None:
+    """As docs/training.md says it."""
+    recipe, net, twin = tmp_path / "mine.toml", listener.network, listener.twin
+    assert net is not None
+    assert twin is not None
+    recipe.write_bytes(to_toml(streaming()))
+    nirfile.write(net, tmp_path / "model.nir")
+    samples, out = tmp_path / "in.npz", tmp_path / "out.npz"
+    ran = lehr("recipes", "samples", recipe, "--data", folder, "-o", samples)
+    assert ran.code == 0, ran.err
+    ran = lehr("simulate", tmp_path / "model.nir", "-i", samples, "--trace", "all", "-o", out)
+    assert ran.code == 0, ran.err
+    labels = np.load(samples)["step_labels"]
+    np.testing.assert_array_equal(labels, words.test.y)
+    answers = np.load(out)["membrane.li2"].argmax(2)
+    right = answers[labels >= 0] == labels[labels >= 0]
+    spikes, membranes = twin.run(torch.from_numpy(words.test.x).float())
+    goal = objective(streaming(), words)
+    same = goal.right(spikes, membranes, torch.from_numpy(labels))
+    assert 0 < int(same.sum()) < len(same)
+    assert int(same.sum()) == int(right.sum())
 
 
 def test_one_label_a_sample_holds_for_all_its_steps(words: Dataset) -> None:

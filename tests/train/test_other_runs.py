@@ -270,3 +270,47 @@ def test_what_contradicts_itself_is_refused(overrides: tuple[str, ...], message:
     with pytest.raises(UsageError) as error:
         parse(tiny_toml(), "tiny", overrides)
     assert str(error.value) == f"recipe tiny: {message}"
+
+
+def test_layers_of_a_graph_are_found_by_their_places(tmp_path: Path) -> None:
+    """With a sum of spikes between them, and with weights through which spikes come back."""
+    layers: list[dict[str, Any]] = [
+        {"type": "linear", "name": "one", "features": 12, "threshold": {"start": 1.0}},
+        {
+            "type": "linear",
+            "name": "two",
+            "features": 12,
+            "recurrent": True,
+            "threshold": {"start": 1.0},
+        },
+        {"type": "add", "from": ["one", "two"]},
+        {"type": "linear", "features": 10, "threshold": {"start": 1.0}},
+    ]
+    coded = {**SETTINGS["data"], "encoding": "rate", "steps": 6}
+
+    def graph_of(**train_keys: Any) -> Recipe:
+        recipe = recipe_of(layers=layers, epochs=1, **train_keys)
+        fields = {**recipe.model_dump(mode="json", exclude_none=True, by_alias=True), "data": coded}
+        return Recipe.model_validate(fields)
+
+    data = load_dataset(graph_of().data, None)
+    train_run(graph_of(), data, tmp_path / "run")
+    latents = load_run(tmp_path / "run").latents
+    recipe = graph_of(init_from=str(tmp_path / "run"))
+    model = FloatNet(recipe.network, data.shape, 1)
+    begin_with(model, recipe, data)
+    first, second, last = (weight.detach().numpy() for weight in model.weights.values())
+    np.testing.assert_array_equal(first, latents["fc1"].weight)
+    np.testing.assert_array_equal(second[:, :12], latents["fc2"].weight)
+    np.testing.assert_array_equal(second[:, 12:], latents["back2"].weight)
+    np.testing.assert_array_equal(last, latents["fc3"].weight)
+    one = graph_of(init_from={"run": str(tmp_path / "run"), "layers": [3]})
+    begin_with(fresh_of := FloatNet(one.network, data.shape, 1), one, data)
+    np.testing.assert_array_equal(fresh_of.weights[3].detach().numpy(), latents["fc3"].weight)
+    assert not np.array_equal(fresh_of.weights[1].detach().numpy(), latents["fc1"].weight)
+    wrong = graph_of(init_from={"run": str(tmp_path / "run"), "layers": [2]})
+    with pytest.raises(
+        UsageError,
+        match=r"whose layer 2 has no weights, but network\.layers\.2 has no weights; list",
+    ):
+        begin_with(fresh_of, wrong, data)
