@@ -10,6 +10,8 @@ from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils import parametrize
 
+from lehr.nodes import Int32Array
+
 STATES: Mapping[type[nn.Module], tuple[tuple[str, int], ...]] = {
     snn.Leaky: (("mem", 1),),
     snn.Lapicque: (("mem", 1),),
@@ -21,6 +23,22 @@ STATES: Mapping[type[nn.Module], tuple[tuple[str, int], ...]] = {
 
 With a state stands the place of the new one in what the neuron returns.
 """
+
+
+class HoldsBack(nn.Module):
+    """A layer that holds each channel back by steps of its own; `lehr.train.AxonalDelays` is one.
+
+    It is called once a step. Its parameter `steps` has one number a channel.
+    """
+
+    def whole(self) -> Int32Array:
+        """Return the steps as integers, each at least 1."""
+        raise NotImplementedError
+
+    def reset_mem(self) -> None:
+        """Forget what it has taken."""
+        raise NotImplementedError
+
 
 _QUANTIZED = (
     "which quantizes as it runs; build the model of plain torch.nn layers, and copy its quantized "
@@ -66,7 +84,8 @@ def layer_class(module: nn.Module) -> type[nn.Module]:
 
     It is its own, or the one that it only builds in another way.
 
-    lehr's own neurons, with annealed thresholds, compute what their base does.
+    lehr's own neurons, with annealed thresholds, compute what their base does; its delays are
+    known as `HoldsBack`.
     """
     kind = parametrize.type_before_parametrizations(module)
     if issubclass(kind, torch.jit.ScriptModule):
@@ -75,8 +94,11 @@ def layer_class(module: nn.Module) -> type[nn.Module]:
     return next(
         base
         for base in bases
-        if not base.__module__.startswith("lehr.")
-        and (base is nn.Module or _replaced(base, module))
+        if base is HoldsBack
+        or (
+            not base.__module__.startswith("lehr.")
+            and (base is nn.Module or _replaced(base, module))
+        )
     )
 
 

@@ -24,12 +24,23 @@ from lehr.export.fold import Affine, Float
 from lehr.export.levels import kind_of, read_levels, rounding_note
 from lehr.export.naming import node_name
 from lehr.export.pending import Waiting
-from lehr.export.torch_classes import layer_class, name_of, neuron_class, why_unknown
+from lehr.export.torch_classes import HoldsBack, layer_class, name_of, neuron_class, why_unknown
 from lehr.export.torch_neurons import read_neuron
 from lehr.export.torch_recurrent import ONE_TO_ONE, recurrent_weights, share_step
 from lehr.export.torch_values import value_problem
 from lehr.network import INPUT, Edge
-from lehr.nodes import Conv2d, Flatten, Linear, Neuron, Node, Shape, ShapeMismatch, SumPool2d, pair
+from lehr.nodes import (
+    Conv2d,
+    Delay,
+    Flatten,
+    Linear,
+    Neuron,
+    Node,
+    Shape,
+    ShapeMismatch,
+    SumPool2d,
+    pair,
+)
 from lehr.weights import WeightKind
 
 OR = Arithmetic(decay_numerator=0, reset="none", fraction_bits=1)
@@ -256,6 +267,24 @@ class Builder:
         )
         self._begin(1.0, spikes=True)
 
+    def _held_back(self, source: str, module: HoldsBack) -> None:
+        if self._offset.any():
+            raise NotMappable(
+                "what it takes is biased or normalized, and a current that has not come yet would "
+                "lack that; put it behind spiking neurons"
+            )
+        steps = module.whole()
+        if len(steps) != self.shape[0]:
+            raise NotMappable(
+                f"it has delays of {len(steps)} channels and gets {self.shape}; make them equal"
+            )
+        if not np.array_equal(steps, module.get_parameter("steps").detach().numpy()):
+            raise NotMappable(
+                "its delays are no whole steps yet; train on to where they are rounded, or call "
+                "its hold()"
+            )
+        self._put(self._name(source), Delay(steps))
+
     def _neuron(self, source: str, module: nn.Module) -> None:
         read = read_neuron(module, self.shape, self._decay_bits)
         dynamics = read.dynamics
@@ -363,4 +392,5 @@ _METHODS: Mapping[type[nn.Module], Callable[[Builder, str, Any], None]] = {
     nn.Dropout: Builder._pass,
     nn.Dropout2d: Builder._pass,
     nn.Identity: Builder._pass,
+    HoldsBack: Builder._held_back,
 }

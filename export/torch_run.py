@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_leaves
 
 from lehr.errors import NotMappable
 from lehr.export.torch_chain import Chain
-from lehr.export.torch_classes import name_of
+from lehr.export.torch_classes import HoldsBack, name_of
 from lehr.export.torch_trace import uncompiled
 from lehr.export.torch_values import differing, read_tensors
 from lehr.network import Network
@@ -78,7 +78,7 @@ class Stepper:
             for name, source in self.sources.items()
         ]
         for layer in self.chain.layers.values():
-            if isinstance(layer, snn.SpikingNeuron):
+            if isinstance(layer, snn.SpikingNeuron | HoldsBack):
                 layer.reset_mem()
         states: dict[str, Any] = {}
         for argument, state in self.chain.states.items():

@@ -31,6 +31,7 @@ _READ = frozenset(
         "C",
         "time_step",
         "graded_spikes_factor",
+        "steps",
     }
 )
 """Names of the tensors that layers and neurons compute with."""

@@ -13,9 +13,15 @@ from lehr.callable import make_callable
 if TYPE_CHECKING:
     from lehr.train.modules import binarize as binarize
     from lehr.train.neurons import ThresholdAnnealer as ThresholdAnnealer
+    from lehr.train.own_delays import AxonalDelays as AxonalDelays
     from lehr.train.threshold import Threshold as Threshold
 else:
-    _HOMES = {"binarize": "modules", "ThresholdAnnealer": "neurons", "Threshold": "threshold"}
+    _HOMES = {
+        "AxonalDelays": "own_delays",
+        "binarize": "modules",
+        "ThresholdAnnealer": "neurons",
+        "Threshold": "threshold",
+    }
 
     def __getattr__(name):
         """Torch is loaded by who uses it: the command line starts without."""
@@ -27,6 +33,6 @@ else:
             return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
-__all__ = ["Threshold", "ThresholdAnnealer", "binarize"]
+__all__ = ["AxonalDelays", "Threshold", "ThresholdAnnealer", "binarize"]
 
 make_callable(__name__)

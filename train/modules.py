@@ -21,6 +21,7 @@ from lehr.export.torch_calls import call_problems, global_problems, is_compiled
 from lehr.export.torch_recurrent import ONE_TO_ONE
 from lehr.export.torch_values import not_finite, trained_tensors
 from lehr.train.neurons import ANNEALED, adopt
+from lehr.train.own_delays import AxonalDelays
 from lehr.train.quantize import Quantizer, Signs
 from lehr.train.threshold import Threshold
 
@@ -70,8 +71,8 @@ def binarize(
     Synaptic and RSynaptic.
 
     The real weights stay as what is trained, biases and batch norms as they are. Modules without
-    weights pass. Weights that the forward pass takes from anywhere else than a module's parameters
-    and buffers cannot be found.
+    weights pass, and so do `lehr.train.AxonalDelays`. Weights that the forward pass takes from
+    anywhere else than a module's parameters and buffers cannot be found.
 
     Args:
         model: any module; it is not touched.
@@ -227,7 +228,7 @@ def _problem(module: nn.Module, settled: set[int], registered: set[int]) -> str 
         )
     if isinstance(module, snn.SpikingNeuron):
         return _neuron_problem(module, settled)
-    if type(module) in WEIGHTS or isinstance(module, _BatchNorm):
+    if type(module) in (*WEIGHTS, AxonalDelays) or isinstance(module, _BatchNorm):
         return None
     if type(module) in ONE_TO_ONE:
         return _fixed(module)
@@ -272,7 +273,7 @@ def _held(module: nn.Module) -> dict[str, Tensor]:
 
     What computes with them cannot be seen.
     """
-    if type(module) in (*WEIGHTS, *ONE_TO_ONE) or isinstance(
+    if type(module) in (*WEIGHTS, *ONE_TO_ONE, AxonalDelays) or isinstance(
         module, _BatchNorm | snn.SpikingNeuron | LazyModuleMixin | parametrize.ParametrizationList
     ):
         return {}

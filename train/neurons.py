@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from lehr.errors import UsageError
 from lehr.train.anneal import Moment, move
+from lehr.train.delays import Delays, Learning
 from lehr.train.finite import by_layer, require_finite
 from lehr.train.threshold import Threshold
 
@@ -116,9 +117,9 @@ def adopt(neuron: Any, schedule: Threshold) -> None:
 
 
 class ThresholdAnnealer:
-    """Moves all annealed thresholds of a model: call `step()` after every batch.
+    """Moves all annealed thresholds of a model, and rounds its delays when it is time.
 
-    It is used as a learning rate's schedule is.
+    Call `step()` after every batch, as that of a learning rate's schedule.
 
     Attributes:
         batch: batches trained so far; with the model's state, all that a run which is taken up
@@ -150,8 +151,21 @@ class ThresholdAnnealer:
             raise UsageError(
                 f"cycles: {cycles}; a schedule named 'restarts' needs 2 or more, all others 1"
             )
-        self._model, self._batches, self._cycles, self.batch = model, batches, cycles, 0
+        self._model, self._batches, self._cycles = model, batches, cycles
+        delays = [module for module in model.modules() if isinstance(module, Delays)]
+        self._delays = Learning(delays, batches)
+        self.batch = 0
         self.rates: dict[str, float | None] = {}
+
+    @property
+    def batch(self) -> int:
+        """Batches trained so far."""
+        return self._batch
+
+    @batch.setter
+    def batch(self, batch: int) -> None:
+        self._batch = batch
+        self._delays.go_on(batch)
 
     def step(self) -> None:
         """Go on by a batch; a loss that still has to be differentiated cannot be any more.
