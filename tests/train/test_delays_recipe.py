@@ -18,10 +18,11 @@ from lehr import nirfile
 from lehr.errors import UsageError
 from lehr.export.checkpoint import load_run
 from lehr.network import Network
-from lehr.nodes import Delay
+from lehr.nodes import Delay, InputKind
 from lehr.samples import read_samples
 from lehr.simulate import compare, simulate
 from lehr.simulate.fast.engine import Engine
+from lehr.train.convert import convert
 from lehr.train.data import load_dataset
 from lehr.train.loop import train
 from lehr.train.model import FloatNet
@@ -172,6 +173,33 @@ def later(net: Network, name: str) -> Iterator[Network]:
         steps = node.spread(net.shapes[name]).astype(np.int32)
         steps[channel] += 1
         yield replace(net, nodes={**net.nodes, name: Delay(steps)})
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_beside_recurrence_what_arrives_is_delayed(held: bool) -> None:
+    """The twin runs step by step then, and its delays keep what they hold from step to step."""
+    settings = delayed(learn=False).model_dump(mode="json", exclude_none=True)
+    conv, _, linear = settings["network"]["layers"]
+    linear["recurrent"] = True
+    linear["threshold"] = {"start": 2.0}
+    if held:
+        settings["data"] = SETTINGS["data"]
+        del conv["delay"]
+    settings["network"]["layers"] = [conv, linear]
+    recipe = Recipe.model_validate(settings)
+    kind: InputKind = "u8" if held else "spikes"
+    torch.manual_seed(1)
+    model = FloatNet(recipe.network, (1, 8, 8), 255 if held else 1).eval()
+    net = convert(model, recipe, (1, 8, 8), kind).twin.network()
+    assert net.feedback
+    x = np.random.default_rng(1).integers(0, 256, (3, 8, 1, 8, 8), dtype=np.uint8)
+    x = x[:, 0] if held else (x < 90).astype(np.uint8)
+    result = simulate(net, x, trace=net.neurons)
+    assert all(0 < rate < 1 for rate in result.rates.values()), result.rates
+    compare(trace(Twin(net), x), result.trace).require_equal("twin")
+    compare(Engine(net).run(x, trace=net.neurons).trace, result.trace).require_equal("fast")
+    changed = [trace(Twin(other), x) for other in later(net, "delay2")]
+    assert any(not compare(each, result.trace).equal for each in changed)
 
 
 @pytest.mark.slow
