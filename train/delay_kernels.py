@@ -19,9 +19,33 @@ Steps = npt.NDArray[np.int64]
 
 
 @compiled
-def _at(x: Floats, t: Any, n: Any, c: Any, p: Any) -> Any:
-    """Return a value, and 0 before the first step and after the last."""
-    return x[t, n, c, p] if 0 <= t < len(x) else x.dtype.type(0)
+def _take(row: Floats, x: Floats, first: Any, whole: Steps, n: Any) -> None:
+    """Fill a row `[channels, positions]` from the step `first` plus `whole`; 0 outside `x`."""
+    channels, positions = row.shape
+    zero = x.dtype.type(0)
+    if positions == 1:  # a loop of its own, or it would take three times as long
+        for c in range(channels):
+            at = first + whole[c]
+            row[c, 0] = x[min(max(at, 0), len(x) - 1), n, c, 0] if 0 <= at < len(x) else zero
+        return
+    for c in range(channels):
+        at = first + whole[c]
+        for p in range(positions):
+            row[c, p] = x[at, n, c, p] if 0 <= at < len(x) else zero
+
+
+@compiled
+def _between(into: Floats, near: Floats, far: Floats, rest: Floats) -> None:
+    channels, positions = into.shape
+    one = rest.dtype.type(1)
+    if positions == 1:
+        for c in range(channels):
+            into[c, 0] = (one - rest[c]) * near[c, 0] + rest[c] * far[c, 0]
+        return
+    for c in range(channels):
+        f = rest[c]
+        for p in range(positions):
+            into[c, p] = (one - f) * near[c, p] + f * far[c, p]
 
 
 @compiled
@@ -35,16 +59,14 @@ def forward(x: Floats, whole: Steps, rest: Floats, delayed: Floats) -> None:
         rest: of every channel, from 0 to below 1.
         delayed: filled, `[steps, samples, channels, positions]`.
     """
-    steps, samples, channels, positions = delayed.shape
-    early, one = len(x) - steps, x.dtype.type(1)
-    for n in range(samples):
-        for t in range(steps):
-            for c in range(channels):
-                at, f = early + t - whole[c], rest[c]
-                for p in range(positions):
-                    delayed[t, n, c, p] = (one - f) * _at(x, at, n, c, p) + f * _at(
-                        x, at - 1, n, c, p
-                    )
+    early, back = len(x) - len(delayed), -whole
+    near, far = np.empty_like(x[0, 0]), np.empty_like(x[0, 0])
+    for n in range(delayed.shape[1]):
+        _take(far, x, early - 1, back, n)
+        for t in range(len(delayed)):
+            _take(near, x, early + t, back, n)
+            _between(delayed[t, n], near, far, rest)
+            near, far = far, near
 
 
 @compiled
@@ -57,16 +79,28 @@ def backward(given: Floats, whole: Steps, rest: Floats, gradient: Floats) -> Non
         rest: as in `forward`.
         gradient: filled, of the shape of `forward`'s `x`.
     """
-    samples, channels, positions = given.shape[1:]
-    early, one = len(gradient) - len(given), given.dtype.type(1)
-    for n in range(samples):
+    early = len(gradient) - len(given)
+    near, far = np.empty_like(given[0, 0]), np.empty_like(given[0, 0])
+    for n in range(given.shape[1]):
+        _take(near, given, -early, whole, n)
         for t in range(len(gradient)):
-            for c in range(channels):
-                at, f = t - early + whole[c], rest[c]
-                for p in range(positions):
-                    gradient[t, n, c, p] = (one - f) * _at(given, at, n, c, p) + f * _at(
-                        given, at + 1, n, c, p
-                    )
+            _take(far, given, t + 1 - early, whole, n)
+            _between(gradient[t, n], near, far, rest)
+            near, far = far, near
+
+
+@compiled
+def _rises(rise: Floats, before: Floats, x: Floats, n: Any, reach: int) -> None:
+    """Fill `rise` of sample `n`, from step -reach on, and `before`, sums over the steps before."""
+    steps, _, width = x.shape
+    for t in range(steps):
+        for i in range(width):
+            before[t + 1, i] = before[t, i] + x[t, n, i]
+    for t in range(-reach, steps):
+        low, middle = before[max(t - reach, 0)], before[max(t, 0)]
+        high, row = before[max(min(t + reach, steps), 0)], rise[t + reach]
+        for i in range(width):
+            row[i] = (middle[i] - low[i]) - (high[i] - middle[i])
 
 
 @compiled
@@ -84,22 +118,22 @@ def slopes(given: Floats, x: Floats, whole: Steps, reach: int, sums: Floats) -> 
         sums: filled, `[samples, channels]`.
     """
     steps, samples, channels, positions = given.shape
-    early = len(x) - steps
-    share = x.dtype.type(1 / reach**2)
-    before = np.zeros((len(x) + 1, channels, positions), x.dtype)  # sums over the steps before
+    early, width = len(x) - steps, channels * positions
+    values, gradients = x.reshape(len(x), samples, width), given.reshape(steps, samples, width)
+    before = np.zeros((len(x) + 1, width), x.dtype)
+    rise = np.empty((len(x) + reach, width), x.dtype)
+    total = np.empty(width, x.dtype)
     for n in range(samples):
-        for t in range(len(x)):
-            for c in range(channels):
-                for p in range(positions):
-                    before[t + 1, c, p] = before[t, c, p] + x[t, n, c, p]
-        sums[n] = 0
+        _rises(rise, before, values, n, reach)
+        total[:] = 0
         for t in range(steps):
             for c in range(channels):
-                at = early + t - whole[c]
-                low, middle, high = max(at - reach, 0), max(at, 0), max(min(at + reach, len(x)), 0)
-                slope = x.dtype.type(0)
-                for p in range(positions):
-                    far = before[middle, c, p] - before[low, c, p]
-                    near = before[high, c, p] - before[middle, c, p]
-                    slope += given[t, n, c, p] * (far - near)
-                sums[n, c] += slope * share
+                at = early + t - whole[c] + reach
+                if at >= 0:
+                    for i in range(c * positions, (c + 1) * positions):
+                        total[i] += gradients[t, n, i] * rise[at, i]
+        for c in range(channels):
+            slope = x.dtype.type(0)
+            for i in range(c * positions, (c + 1) * positions):
+                slope += total[i]
+            sums[n, c] = slope / x.dtype.type(reach**2)

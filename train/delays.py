@@ -35,6 +35,13 @@ It shrinks to one step on a straight line. Of spikes, which come now here, now t
 alone says nothing of what a delay longer by three would bring.
 """
 
+EVERY = 4
+"""Delays learn from every fourth batch.
+
+It takes a gradient of what arrives, a product with all weights of the layer: a third of a batch's
+time where it is the network's input, which needs none else.
+"""
+
 
 def held_back(x: Tensor, steps: Tensor, count: int | None = None, reach: int = 1) -> Tensor:
     """Hold values back, each channel by its own number of steps.
@@ -101,12 +108,13 @@ class Delays(nn.Module):
         steps: of every channel, from SHORTEST to the recipe's `max`.
         recipe: of the layer.
         reach: as in `held_back`.
+        measured: whether the next batch gives them a gradient.
     """
 
     def __init__(self, recipe: DelayRecipe, channels: int) -> None:
         """Make the shortest ones for so many channels."""
         super().__init__()
-        self.recipe, self.reach = recipe, 1
+        self.recipe, self.reach, self.measured = recipe, 1, True
         self.steps = nn.Parameter(torch.full((channels,), float(SHORTEST)), recipe.learn)
 
     def draw(self) -> None:
@@ -133,7 +141,8 @@ class Delays(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Hold back `[T, N, *shape]`."""
-        return held_back(x, self.steps, reach=self.reach)
+        steps = self.steps if self.measured else self.steps.detach()
+        return held_back(x, steps, reach=self.reach)
 
     def clamp(self) -> None:
         """Bring them within SHORTEST..`max` again, after an update."""
@@ -184,6 +193,7 @@ class Learning:
             gone = batch / (delays.until * self._batches)
             if gone >= 1:
                 delays.hold()
+            delays.measured = batch % EVERY == 0
             delays.reach = max(1, round((1 - gone) * delays.recipe.max * FIRST_REACH))
 
     def step(self) -> None:

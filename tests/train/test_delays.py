@@ -221,7 +221,8 @@ def test_they_find_the_delay_that_a_task_asks_for(
     while delays.learns:
         optimizer.zero_grad()
         late = delays(x)
-        (late[..., 0] - late[..., 1]).square()[12:-12].mean().backward()
+        if delays.measured:
+            (late[..., 0] - late[..., 1]).square()[12:-12].mean().backward()
         optimizer.step()
         learning.step()
     first, second = delays.whole()
