@@ -71,8 +71,8 @@ def _moved(values: Number, far: Labels, fill: int) -> Number:
     size = values.shape[1]
     source = np.arange(size) - far[:, None]
     inside = (source >= 0) & (source < size)
-    taken = values[np.arange(len(values))[:, None], source.clip(0, size - 1)]
-    moved: Number = np.where(_along(inside, values.ndim), taken, fill).astype(values.dtype)
+    moved: Number = values[np.arange(len(values))[:, None], source.clip(0, size - 1)]
+    moved[~inside] = fill
     return moved
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lehr.errors import UsageError
-from lehr.export.checkpoint import float_tensors, load_run, read_state, run_digest
+from lehr.errors import NotMappable, UsageError
+from lehr.export.checkpoint import float_tensors, load_run, run_digest
 from lehr.train.converted_layers import latents_of
 from lehr.train.data import Dataset
 from lehr.train.model import FloatNet
@@ -69,17 +69,28 @@ def open_run(key: str, folder: str, data: Dataset) -> Other:
         FileRefused: when it is damaged.
     """
     path = Path(folder)
-    is_float = read_state(path)["digest"] is None
-    recipe = load(str(path / "recipe.toml"))
-    if not is_float:
+    try:
         run = load_run(path)
-        takes = run.network.input
-        if (takes.shape, takes.kind) != (data.shape, data.kind):
-            raise UsageError(
-                f"{key} is '{folder}', whose network takes {takes.kind} of shape {takes.shape}, "
-                f"but the data are {data.kind} of shape {data.shape}; name a run on the same data"
-            )
-        return Other(Twin(run.network, latents=run.latents), recipe)
+    except NotMappable:
+        return _float_run(key, path, data)
+    takes = run.network.input
+    if (takes.shape, takes.kind) != (data.shape, data.kind):
+        raise UsageError(
+            f"{key} is '{folder}', whose network takes {takes.kind} of shape {takes.shape}, but "
+            f"the data are {data.kind} of shape {data.shape}; name a run on the same data"
+        )
+    return Other(Twin(run.network, latents=run.latents), load(str(path / "recipe.toml")))
+
+
+def _float_run(key: str, path: Path, data: Dataset) -> Other:
+    recipe = load(str(path / "recipe.toml"))
+    held, holds = recipe.data.steps is None, data.steps is None
+    if held != holds:
+        ways = {True: "held for all steps", False: "another in each step"}
+        raise UsageError(
+            f"{key} is '{path}', whose samples are {ways[held]}, but the data's are "
+            f"{ways[holds]}; name a run on the same data"
+        )
     with torch.random.fork_rng(devices=[]):
         model = FloatNet(recipe.network, data.shape, full_scale(data))
     tensors = {name: torch.from_numpy(value) for name, value in float_tensors(path).items()}
@@ -87,7 +98,7 @@ def open_run(key: str, folder: str, data: Dataset) -> Other:
         model.load_state_dict(tensors)
     except RuntimeError as error:
         raise UsageError(
-            f"{key} is '{folder}', whose network does not take the data's samples of shape "
+            f"{key} is '{path}', whose network does not take the data's samples of shape "
             f"{data.shape} ({str(error).splitlines()[-1].strip()}); name a run on the same data"
         ) from None
     return Other(model, recipe)

@@ -195,6 +195,13 @@ def test_runs_on_other_data_are_refused(runs: Path, tmp_path: Path, data: Datase
         f"train.teacher.run is '{runs / 'spikes'}', whose network takes u8 of shape (1, 8, 8), but "
         "the data are spikes of shape (1, 8, 8); name a run on the same data"
     )
+    floats = coded.model_copy(update={"train": recipe_of(teacher=str(runs / "floats")).train})
+    with pytest.raises(UsageError) as error:
+        train(floats, load_dataset(coded.data, None))
+    assert str(error.value) == (
+        f"train.teacher.run is '{runs / 'floats'}', whose samples are held for all steps, but the "
+        "data's are another in each step; name a run on the same data"
+    )
     eleven = recipe_of(
         layers=[*LAYERS[:2], {**LAYERS[2], "features": 11}], teacher=str(runs / "spikes")
     )
