@@ -2,7 +2,7 @@
 
     python benchmarks/annealing.py run --data DIR --out OUT [--cell NAME ...] [--seeds 5]
     python benchmarks/annealing.py tables --out OUT
-    python benchmarks/annealing.py figure --out OUT --plot FILE.svg
+    python benchmarks/annealing.py figure --data DIR --plot FILE.svg
 
 A cell is a data set, a network and an optimiser; in each, every arm trains with every seed, in
 phases A, B and C, by `lehr.train.loop.train`. `run` appends a line to OUT/runs.jsonl for each
@@ -23,23 +23,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import Annotated, Any
 
 import numpy as np
 import torch
 import typer
-from scipy import stats
+from intervals import spread
 
 from lehr.errors import UsageError
+from lehr.plot.style import colour, stroke
 from lehr.targets import registry
 from lehr.train.data import Dataset, Split, load_dataset
-from lehr.train.evaluation import BATCH
+from lehr.train.evaluation import BATCH, activity
 from lehr.train.for_target import for_target
 from lehr.train.loop import train
 from lehr.train.model import FloatNet
+from lehr.train.rates import firing_rates
 from lehr.train.recipe import DataRecipe, Recipe
 from lehr.train.saving import accuracies
+from lehr.train.stand_in import full_scale
 from lehr.train.twin import Twin
 
 Run = dict[str, Any]
@@ -101,7 +104,7 @@ class Cell:
     def thresholds(self) -> dict[str, dict[str, Any]]:
         """Return every arm's threshold, by the name of its runs."""
         start, final = FIXED[0], self.final
-        moved = {
+        moved: dict[str, dict[str, Any]] = {
             "annealed": {"start": start, "final": final, "rate": self.rate},
             "rate": {"start": start, "final": final, "schedule": "rate-controlled"},
         }
@@ -182,6 +185,9 @@ CELLS = {
 }
 """By title; all layers are fully connected, without batch norm."""
 
+FIGURE = "MNIST, 5 layers, Adam, to 40"
+"""The cell that is drawn."""
+
 
 def recipe_of(cell: Cell, table: dict[str, Any], data: Dataset) -> Recipe:
     """Return the recipe, in the form of the cell's target."""
@@ -226,13 +232,7 @@ def trained(cell: Cell, table: dict[str, Any], data: Dataset) -> Run:
         reached = accuracies(run, data, recipe)
         model = run.twin or run.model
         result |= {
-            "validation": max(
-                entry["validation_accuracy"]
-                for entry in entries
-                if entry["phase"] == entries[-1]["phase"]
-            )
-            if run.twin
-            else entries[-1]["validation_accuracy"],
+            "validation": validated(entries),
             "accuracy": reached.get("integer", reached["phase A"]),
             "phase A": reached["phase A"],
             "spikes": spikes_of(model, data.test),
@@ -270,8 +270,14 @@ def chosen(cells: Sequence[str] | None) -> dict[str, Cell]:
 # -------------------------------------------------------------------- tables
 @dataclass
 class Arm:
-    """The runs of an arm, one for each seed, in the seeds' order."""
+    """The runs of an arm.
 
+    Attributes:
+        choice: whether they are the best of several, each seed's own.
+        runs: one for each seed, in the seeds' order.
+    """
+
+    choice: bool
     runs: list[Run] = field(default_factory=list)
 
     @property
@@ -279,11 +285,11 @@ class Arm:
         """In percent."""
         return [100 * run["accuracy"] for run in self.runs]
 
-
-def interval(values: Sequence[float]) -> float:
-    """Return half the width of the 95 % t-interval of a mean."""
-    half = stats.t.ppf(0.975, len(values) - 1) * stdev(values) / len(values) ** 0.5
-    return float(half)
+    @property
+    def chosen(self) -> str:
+        """The thresholds that were chosen, in brackets; nothing where all runs have one."""
+        at = sorted({float(run["arm"].split()[1]) for run in self.runs if " " in run["arm"]})
+        return f" ({', '.join(f'{value:g}' for value in at)})" if self.choice else ""
 
 
 def arms_of(cell: Cell, runs: Mapping[str, Run], seeds: int) -> dict[str, Arm]:
@@ -295,7 +301,7 @@ def arms_of(cell: Cell, runs: Mapping[str, Run], seeds: int) -> dict[str, Arm]:
         if any(run is None for run in of_seed.values()):
             continue
         for row, run in _rows(cell, {name: run for name, run in of_seed.items() if run}):
-            rows.setdefault(row, Arm()).runs.append(run)
+            rows.setdefault(row, Arm(row in ("best fixed", "float"))).runs.append(run)
     return rows
 
 
@@ -307,10 +313,10 @@ def _rows(cell: Cell, of_seed: Mapping[str, Run]) -> Iterator[tuple[str, Run]]:
         return max(members, key=lambda run: run["validation"])
 
     if "fixed" in cell.arms:
-        yield f"start: held at {FIXED[0]:g}", of_seed[f"fixed {FIXED[0]:g}"]
+        yield f"start, {FIXED[0]:g}", of_seed[f"fixed {FIXED[0]:g}"]
         yield "best fixed", best("fixed")
-    yield f"final: held at {cell.final:g}", of_seed[f"fixed {cell.final:g}"]
-    for name, row in (("annealed", "annealed, exponential"), ("rate", "annealed, rate-controlled")):
+    yield f"final, {cell.final:g}", of_seed[f"fixed {cell.final:g}"]
+    for name, row in (("annealed", "annealed"), ("rate", "annealed, rate-controlled")):
         if name in of_seed:
             yield row, of_seed[name]
     if "float" in cell.arms:
@@ -320,7 +326,7 @@ def _rows(cell: Cell, of_seed: Mapping[str, Run]) -> Iterator[tuple[str, Run]]:
 def markdown(title: str, rows: Mapping[str, Arm]) -> Iterator[str]:
     """Yield the lines of a table."""
     seeds = len(next(iter(rows.values())).runs)
-    annealed = rows["annealed, exponential"].accuracies
+    annealed = rows["annealed"].accuracies
     yield f"**{title}**, {seeds} seeds"
     yield ""
     yield "| arm | accuracy, % | annealed minus it | spikes an inference | silent |"
@@ -328,22 +334,21 @@ def markdown(title: str, rows: Mapping[str, Arm]) -> Iterator[str]:
     for name, arm in rows.items():
         values = arm.accuracies
         gains = [one - other for one, other in zip(annealed, values, strict=True)]
-        difference = "" if not any(gains) else f"{mean(gains):+.1f} ± {interval(gains):.1f}"
         spikes = [run["spikes"] for run in arm.runs if run["spikes"] is not None]
-        silent = sum(run["silent"] for run in arm.runs)
-        which = ""
-        if name in ("best fixed", "float"):
-            at = sorted({float(run["arm"].split()[1]) for run in arm.runs})
-            which = f" ({', '.join(f'{value:g}' for value in at)})"
-        yield (
-            f"| {name}{which} | {mean(values):.1f} ± {interval(values):.1f} | {difference} | "
-            f"{f'{mean(spikes):,.0f}' if spikes else ''} | {silent or ''} |"
+        cells = (
+            f"{name}{arm.chosen}",
+            spread(values),
+            "" if name == "annealed" else spread(gains, sign="+"),
+            f"{mean(spikes):,.0f}" if spikes else "",
+            str(sum(run["silent"] for run in arm.runs) or ""),
         )
+        yield f"| {' | '.join(cells)} |"
     yield ""
 
 
 Data = Annotated[Path, typer.Option(help="folder of the official files")]
 Out = Annotated[Path, typer.Option(help="folder of runs.jsonl")]
+Plot = Annotated[Path, typer.Option(help="the picture's file")]
 Cells = Annotated[list[str] | None, typer.Option("--cell", help="titles; all if none is given")]
 Seeds = Annotated[int, typer.Option(min=2, help="0 to one less")]
 
@@ -361,10 +366,10 @@ def run(data: Data, out: Out, cells: Cells = None, seeds: Seeds = 5) -> None:
                 if key in known(out):
                     continue
                 of_cell = loaded(json.dumps(dict(cell.data)), data)
-                result = {"digest": key, "cell": title, "arm": arm, "seed": seed}
-                result |= trained(cell, table, of_cell)
+                result = trained(cell, table, of_cell)
+                about = {"digest": key, "cell": title, "arm": arm, "seed": seed}
                 with (out / "runs.jsonl").open("a") as lines:
-                    lines.write(json.dumps(result) + "\n")
+                    lines.write(json.dumps(about | result) + "\n")
                 typer.echo(
                     f"{title}, {arm}, seed {seed}: {100 * result['accuracy']:.1f} %, of validation "
                     f"{100 * result['validation']:.1f} %, "
@@ -381,6 +386,55 @@ def tables(out: Out, cells: Cells = None, seeds: Seeds = 5) -> None:
             for line in markdown(title, rows):
                 typer.echo(line)
     typer.echo(f"{sum(run['seconds'] for run in runs.values()) / 60:.0f} min of the processor")
+
+
+@app.command()
+def figure(data: Data, plot: Plot, cell: str = FIGURE, seed: int = 0) -> None:
+    """Train a cell's `final` and `annealed` in phase A, and draw their firing rates by epoch.
+
+    Prints how many neurons of each layer never fire on the validation samples, before and after.
+    """
+    from matplotlib.figure import Figure
+
+    torch.set_num_threads(1)
+    of_cell = chosen([cell])[cell]
+    drawing = Figure(figsize=(9, 3.2), layout="constrained")
+    axes = drawing.subplots(1, 2, sharey=True)
+    for ax, arm in zip(axes, (f"fixed {of_cell.final:g}", "annealed"), strict=True):
+        table = of_cell.table(arm, seed)
+        del table["finetune"]
+        of_data = loaded(json.dumps(dict(of_cell.data)), data)
+        recipe, split = recipe_of(of_cell, table, of_data), of_data.validation
+        torch.manual_seed(seed)  # as training begins
+        untrained = FloatNet(recipe.network, of_data.shape, full_scale(of_data)).eval()
+        run = train(recipe, of_data)
+        by_epoch = [rates_of(untrained, split), *(entry["rates"] for entry in run.metrics)]
+        for number, rates in enumerate(zip(*by_epoch, strict=True)):
+            look = {"color": colour(number), "linestyle": stroke(number)}
+            ax.plot(rates, label=f"layer {number + 1}", **look)
+        title = f"{arm.replace('fixed', 'held at')}: {100 * validated(run.metrics):.1f} %"
+        ax.set(xlabel="epoch", title=title, ylim=(0, None))
+        ax.grid(axis="y")
+        for when, model in (("before", untrained), ("after", run.model)):
+            silent = ", ".join(f"{layer.silent}" for layer in activity(model, split))
+            typer.echo(f"{arm}, neurons that never fire {when}: {silent}")
+    axes[0].set(ylabel="spikes per neuron and step")
+    axes[1].legend(fontsize="small", loc="upper right", ncols=2)
+    drawing.savefig(plot, metadata={"Date": None})
+
+
+def rates_of(model: FloatNet, split: Split) -> list[float]:
+    """Return spikes per neuron and step of each layer."""
+    with torch.no_grad():
+        return firing_rates(model.run(torch.from_numpy(split.x).float())[0])
+
+
+def validated(metrics: Sequence[Run]) -> float:
+    """Return the accuracy on the validation samples of the network that a training leaves."""
+    last = [entry for entry in metrics if entry["phase"] == metrics[-1]["phase"]]
+    if last[-1]["phase"] == "A":
+        return float(last[-1]["validation_accuracy"])
+    return float(max(entry["validation_accuracy"] for entry in last))
 
 
 if __name__ == "__main__":
