@@ -1,8 +1,9 @@
 """Weights as the conductances of pairs of cells, and the weights that such pairs amount to.
 
-A weight w of a kind whose greatest magnitude is L is a pair: |w| / L of the way from g_min to
-g_max, at the nearest level, in the cell of its sign, and g_min in the other. The current of a pair
-is its input times the difference of the two; (g_max - g_min) / L of it counts as one weight.
+A weight w is a pair: |w| levels above g_min, or |w| times as many as there is room for, in the cell
+of its sign, and g_min in the other. Where a kind of weights has magnitudes for which there are not
+enough levels, its greatest is at g_max, and the others at the nearest level. The current of a pair
+is its input times the difference of the two; that of a weight of 1, if it were exact, is the unit.
 """
 
 from __future__ import annotations
@@ -60,15 +61,18 @@ def crossbars(net: Network, device: Device, seed: int) -> dict[str, Crossbar]:
 
 def unit(node: Weighted, device: Device) -> float:
     """Return the difference of conductances that counts as one weight."""
-    return (device.g_max - device.g_min) / LARGEST[node.kind]
+    largest = LARGEST[node.kind]
+    steps = (device.levels - 1) // largest
+    share = steps / (device.levels - 1) if steps else 1 / largest
+    return share * (device.g_max - device.g_min)
 
 
 def programmed(node: Weighted, device: Device) -> Float64:
     """Return the conductances that are written, `[2, *weight shape]`: of weights above, below 0."""
-    weight = node.weight.astype(np.float64)
-    parts = np.stack([np.maximum(weight, 0), np.maximum(-weight, 0)]) / LARGEST[node.kind]
-    share = np.rint(parts * (device.levels - 1)) / (device.levels - 1)
-    return np.asarray(device.g_min + share * (device.g_max - device.g_min))
+    weight, last = node.weight.astype(np.float64), device.levels - 1
+    parts, largest = np.stack([np.maximum(weight, 0), np.maximum(-weight, 0)]), LARGEST[node.kind]
+    levels = parts * (last // largest) if last >= largest else np.rint(parts / largest * last)
+    return np.asarray(device.g_min + levels / last * (device.g_max - device.g_min))
 
 
 def read_generator(seed: int, number: int, start: int) -> np.random.Generator:

@@ -96,11 +96,8 @@ def test_random_networks_are_exact_in_ideal_cells(data: st.DataObject, net: Netw
     x = data.draw(inputs(net))
     low = data.draw(st.floats(1e-9, 1.0))
     high = low * data.draw(st.floats(1.02, 1e6))
-    largest = max(LARGEST[node.kind] for node in net.weighted.values())
-    device = Device(g_min=low, g_max=high, levels=1 + largest * data.draw(st.integers(1, 3)))
-    kinds = {node.kind for node in net.weighted.values()}
-    if any((device.levels - 1) % LARGEST[kind] for kind in kinds):
-        return
+    largest = max((LARGEST[node.kind] for node in net.weighted.values()), default=1)
+    device = Device(g_min=low, g_max=high, levels=1 + largest + data.draw(st.integers(0, 300)))
     expected, got = (
         reference(net, x, trace=net.neurons),
         simulate(net, x, device, trace=net.neurons),
@@ -114,6 +111,11 @@ def test_levels_are_written_to_the_nearest_in_the_cell_of_the_sign() -> None:
     plus, minus = programmed(net.weighted["fc"], device)
     assert plus.tolist() == [[8, 1, 3, 1]]
     assert minus.tolist() == [[1, 4, 1, 1]]
+    more = Device(g_min=1.0, g_max=17.0, levels=17)  # two levels a weight, two are left over
+    plus, minus = programmed(net.weighted["fc"], more)
+    assert plus.tolist() == [[15, 1, 5, 1]]
+    assert minus.tolist() == [[1, 7, 1, 1]]
+    assert sums(net, [[10, 10, 1, 9]], more).tolist() == [[[70 - 30 + 2]]]
     coarse = Device(g_min=1.0, g_max=8.0, levels=3)  # 1, 4.5 and 8: 3/7 is nearest to a half
     plus, minus = programmed(net.weighted["fc"], coarse)
     assert plus.tolist() == [[8, 1, 4.5, 1]]
