@@ -129,7 +129,7 @@ def slopes(given: Floats, x: Floats, whole: Steps, reach: int, sums: Floats) -> 
         for t in range(steps):
             for c in range(channels):
                 at = early + t - whole[c] + reach
-                if at >= 0:
+                if 0 <= at < len(rise):  # a delay that is no number leads anywhere
                     for i in range(c * positions, (c + 1) * positions):
                         total[i] += gradients[t, n, i] * rise[at, i]
         for c in range(channels):

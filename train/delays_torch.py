@@ -25,7 +25,9 @@ def backward(given: Tensor, whole: Tensor, rest: Tensor, gradient: Tensor) -> No
 def slopes(given: Tensor, x: Tensor, whole: Tensor, reach: int, sums: Tensor) -> None:
     """Do what `delay_kernels.slopes` does, up to the order of summing."""
     middle = len(x) - len(given) + _steps(given) - whole
-    before = torch.cat([torch.zeros_like(x[:1]), x.cumsum(0)])
+    before = torch.zeros_like(torch.cat([x[:1], x]))
+    for t in range(len(x)):  # cumsum is not deterministic everywhere
+        torch.add(before[t], x[t], out=before[t + 1])
     at_middle, low, high = (
         _at(before, (middle + shift).clamp(0, len(x))) for shift in (0, -reach, reach)
     )

@@ -132,6 +132,17 @@ def test_other_devices_compute_the_same(
     torch.testing.assert_close(sums, other, rtol=1e-4, atol=1e-4)
 
 
+def test_a_delay_that_is_no_number_reads_nothing_else() -> None:
+    x, delays = drawn((4, 2), 4)
+    delays[1] = float("nan")
+    delays.requires_grad_()
+    held_back(x, delays, reach=3).sum().backward()
+    expected = plain(x[:, :, 2:].numpy(), delays[2:].detach().numpy())
+    np.testing.assert_allclose(
+        held_back(x, delays).detach().numpy()[:, :, 2:], expected, atol=1e-15
+    )
+
+
 # -------------------------------------------------------------------- as the integer network has it
 @pytest.mark.parametrize("feedback", [False, True])
 @pytest.mark.parametrize(
