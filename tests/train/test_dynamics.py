@@ -365,3 +365,24 @@ def test_a_recurrent_layer_is_snntorchs(keys: dict[str, Any], training: bool) ->
     # straight through the signs
     assert torch.allclose(one, other, rtol=1e-9, atol=1e-12)
     assert min(one[:, :4].abs().max(), one[:, 4:].abs().max()) > 0
+
+
+def test_all_of_it_runs_on_another_device() -> None:
+    """On torch's device without memory, from which to read a number is an error."""
+    rising = {"type": "threshold", "jump": 0.5, "beta": "3/4"}
+    opposing = {"type": "current", "membrane": "1/4", "jump": 0.5, "beta": "3/4"}
+    learned = {learn: {"start": "7/8", "learn": learn, "bits": 8} for learn in ("layer", "channel")}
+    recipe = network(
+        {"recurrent": True, "batch_norm": True, "beta": learned["channel"]},
+        {"alpha": learned["layer"], "adaptation": opposing},
+        {"beta": learned["layer"], "adaptation": rising},
+        {"beta": learned["layer"], "threshold": {"start": 2.0, "schedule": "learned"}},
+        beta="7/8",
+    )
+    net = FloatNet(recipe, (4,), 1).to("meta")
+    layers = net.run(torch.empty(3, STEPS, 4, device="meta"))[0]
+    assert {layer.device.type for layer in layers} == {"meta"}
+    torch.stack([layer.sum() for layer in layers]).sum().backward()
+    trained = {name for name, each in net.named_parameters() if each.requires_grad}
+    assert trained == {name for name, each in net.named_parameters() if each.grad is not None}
+    assert len(trained) == 11

@@ -63,6 +63,7 @@ LAYERS: dict[str, dict[str, Any]] = {
         "adaptation": RISING,
         "bias": True,
     },
+    "recurrent, delayed": {"recurrent": True, "delay": {"max": 3, "learn": False}},
     "recurrent, int4": {"recurrent": True, "weights": "int4"},
     "recurrent, ternary": {"recurrent": True, "weights": "ternary", "batch_norm": True},
     "learned threshold": {"threshold": {"start": 1.5, "schedule": "learned"}},
