@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import snntorch
-from tiny import tiny_recipe, tiny_toml
+from jsonschema import Draft202012Validator
+from tiny import SETTINGS, tiny_recipe, tiny_toml
 from torch import nn
 
 from lehr.errors import NotMappable, UsageError
@@ -19,6 +20,7 @@ from lehr.train.pace import Pace
 from lehr.train.quick import quick
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import parse, to_toml
+from lehr.train.schema import recipe_schema
 from lehr.train.selection import gone
 from lehr.train.stand_in import stand_in
 from lehr.train.threshold import Threshold
@@ -320,3 +322,25 @@ def test_a_target_with_synapse_states_takes_them() -> None:
     assert synapse is not None
     assert (synapse.beta, synapse.bias_to) == (0.5, "membrane")
     assert net.neurons["lif1"].fields.beta == 0.75
+
+
+def test_the_schema_takes_decays_as_text_and_as_tables() -> None:
+    validator = Draft202012Validator(recipe_schema())
+    first: dict[str, Any] = SETTINGS["network"]["layers"][2]
+
+    def valid(**keys: Any) -> bool:
+        layers = [*SETTINGS["network"]["layers"][:2], {**first, **keys}]
+        network = {**SETTINGS["network"], "layers": layers}
+        return bool(validator.is_valid({**SETTINGS, "network": network}))
+
+    learned = {"start": "7/8", "learn": "channel"}
+    assert valid(beta="7/8", alpha=learned, reset="zero", recurrent=True)
+    assert valid(adaptation={"type": "threshold", "jump": 1.0, "beta": "7/8"})
+    for wrong in (
+        {"beta": {**learned, "learn": "layers"}},
+        {"alpha": 7},
+        {"reset": "zeros"},
+        {"adaptation": {"type": "threshold", "jump": 0, "beta": "7/8"}},
+        {"recurrent": 1},
+    ):
+        assert not valid(**wrong), wrong
