@@ -55,7 +55,7 @@ def _fraction(value: Any) -> Fraction:
         raise ValueError("write it as a fraction k/2^n, such as '7/8'") from None
 
 
-Dyadic = Annotated[str, BeforeValidator(dyadic)]
+Dyadic = Annotated[str, BeforeValidator(dyadic, json_schema_input_type=str | float)]
 
 
 class Decay(Strict):

@@ -90,6 +90,14 @@ def test_labels_of_steps_are_asked_for_where_they_are() -> None:
     assert right.tolist() == [True] * 6
     answers[1, 3] = (answers[1, 3] + 1) % 3
     assert int(goal.right([], membranes, answers).sum()) == 5
+    smooth = Every(3, 0.3).loss([], membranes, torch.tensor(labels))
+    all_classes = [
+        sum(entropy(membranes[t, n].tolist(), other) for other in range(3)) / 3
+        for n, row in enumerate(labels)
+        for t, label in enumerate(row)
+        if label >= 0
+    ]
+    assert float(smooth) == pytest.approx((0.7 * sum(each) + 0.3 * sum(all_classes)) / 4, rel=1e-5)
     one = torch.tensor([2, 0])  # one label for all steps
     same = goal.loss([], membranes, one[:, None].expand(2, 4))
     assert float(goal.loss([], membranes, one)) == pytest.approx(float(same))

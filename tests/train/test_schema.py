@@ -14,6 +14,7 @@ from tiny import SETTINGS
 
 from lehr.train.bundled import bundled
 from lehr.train.data_recipe import DATA_SETS
+from lehr.train.recipe import Recipe
 from lehr.train.schema import recipe_schema
 
 
@@ -46,6 +47,20 @@ def test_wrong_keys_and_values_are_marked(
     [error] = validator.iter_errors(wrong)
     assert list(error.absolute_path) == path
     assert validator.is_valid(SETTINGS)
+
+
+def test_values_that_lehr_writes_otherwise_are_valid(validator: Any) -> None:
+    """A number in place of a fraction, a folder in place of a table of it."""
+    network, training = SETTINGS["network"], SETTINGS["train"]
+    loose = {
+        **SETTINGS,
+        "network": {**network, "beta": 0.75},
+        "train": {**training, "teacher": "run", "init_from": {"run": "run", "layers": [0]}},
+    }
+    validator.validate(loose)
+    assert Recipe.model_validate(loose).network.beta == "0.75"
+    wrong = {**loose, "train": {**training, "teacher": {"run": "run", "share": 2}}}
+    assert not validator.is_valid(wrong)
 
 
 def test_a_layer_is_of_one_kind(validator: Any) -> None:
