@@ -12,7 +12,9 @@ from scipy import stats
 from tiny import SETTINGS, tiny_recipe, tiny_toml
 from torch.nn import functional
 
+from lehr.arithmetic import Arithmetic
 from lehr.errors import LehrError, UsageError
+from lehr.network import INPUT, OUTPUT, Input, Linear, Network, Neuron
 from lehr.train.data import load_dataset
 from lehr.train.layers import QuantizedConv2d, QuantizedLinear
 from lehr.train.loop import train
@@ -116,6 +118,46 @@ def test_the_twin_rounds_noisy_sums_and_draws_once_a_run() -> None:
     shift = neuron.fields.fraction_bits
     bias = torch.tensor(neuron.bias).view(-1, 1, 1)
     torch.testing.assert_close(membranes["lif1"][0].detach(), sums * 2**shift + bias)
+
+
+def test_a_network_with_feedback_draws_once_for_all_steps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(0)
+    arithmetic = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
+    lif = Neuron(np.full(6, 9, np.int32), np.zeros(6, np.int32), arithmetic)
+    nodes = {
+        "fc": Linear(rng.choice(np.array([-1, 1], np.int8), (6, 12))),
+        "back": Linear(rng.choice(np.array([-1, 1], np.int8), (6, 6))),
+        "lif": lif,
+    }
+    edges = ((INPUT, "fc"), ("fc", "lif"), ("lif", "back"), ("back", "lif"), ("lif", OUTPUT))
+    net = Network(nodes, edges, Input((12,), "spikes"), 8, "count_argmax_lowest")
+    twin, drawn = Twin(net), list[torch.Tensor]()
+    for quantizer in twin.quantizers.values():
+        quantizer.noise = NOISE
+
+    def recorded(noise: WeightNoise, weight: torch.Tensor) -> torch.Tensor:
+        drawn.append(factors(noise, weight))
+        return drawn[-1]
+
+    monkeypatch.setattr("lehr.train.quantize.factors", recorded)
+    x = torch.from_numpy((rng.random((5, 8, 12)) < 0.5).astype(np.float32))
+    spikes, membranes = twin.layers(x)
+    assert 0 < float(spikes["lif"].detach().mean()) < 1
+    assert sorted(tuple(factor.shape) for factor in drawn) == [(6, 6), (6, 12)]
+    # membranes of all steps, in a plain loop over the noisy weights
+    noisy = {
+        name: torch.tensor(net.weighted[name].weight).float() * factor
+        for name, factor in zip(twin.weights, drawn, strict=True)
+    }
+    v = fired = torch.zeros(5, 6)
+    for t in range(8):
+        sums = (x[:, t] @ noisy["fc"].T).round() + (fired @ noisy["back"].T).round()
+        v = (v * 7 / 8).trunc() + 4 * sums - 9 * fired
+        assert torch.equal(v, membranes["lif"][t].detach())
+        fired = (v > 9).float()
+        assert torch.equal(fired, spikes["lif"][t].detach())
 
 
 def test_a_run_with_noise_exports_integers_and_learns_another_network() -> None:
