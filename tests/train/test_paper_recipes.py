@@ -21,7 +21,7 @@ from lehr.train.saving import accuracies, save
 
 DATA = os.environ.get("LEHR_DATA")
 BETAS = {"mnist": 0.99, "fashion-mnist": 0.868, "dvs-gesture": 0.9297, "shd": 0.950}
-PICTURES = ("mnist", "fashion-mnist")
+PICTURES = ("mnist", "fashion-mnist", "mnist-deep", "fashion-mnist-deep")
 EVENTS = {"dvs-gesture": 360, "shd": 333}
 FAST = {"dvs-gesture-fast": 40, "shd-fast": 100}
 SHORT = ("train.epochs=2", "finetune.epochs=1", "finetune.frozen_epochs=1", "data.test_samples=4")
