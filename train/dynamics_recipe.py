@@ -116,12 +116,12 @@ class Decay(Strict):
 
 
 class _TextToo:
-    """Says in the schema of recipes that a decay may be text as well."""
+    """Says in the schema of recipes that a decay may be text, or a number, as well."""
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        return {"anyOf": [{"type": "string"}, handler(schema)]}
+        return {"anyOf": [{"type": ["string", "number"]}, handler(schema)]}
 
 
 class ThresholdAdaptation(Strict):

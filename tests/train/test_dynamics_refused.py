@@ -335,10 +335,11 @@ def test_the_schema_takes_decays_as_text_and_as_tables() -> None:
 
     learned = {"start": "7/8", "learn": "channel"}
     assert valid(beta="7/8", alpha=learned, reset="zero", recurrent=True)
+    assert valid(beta=0.875)
     assert valid(adaptation={"type": "threshold", "jump": 1.0, "beta": "7/8"})
     for wrong in (
         {"beta": {**learned, "learn": "layers"}},
-        {"alpha": 7},
+        {"alpha": ["1/2"]},
         {"reset": "zeros"},
         {"adaptation": {"type": "threshold", "jump": 0, "beta": "7/8"}},
         {"recurrent": 1},
