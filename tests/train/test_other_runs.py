@@ -321,3 +321,12 @@ def test_layers_of_a_graph_are_found_by_their_places(tmp_path: Path) -> None:
         match=r"whose layer 2 has no weights, but network\.layers\.2 has no weights; list",
     ):
         begin_with(fresh_of, wrong, data)
+
+
+@pytest.mark.parametrize("name", ["spikes", "floats"])
+def test_reading_another_run_draws_nothing(runs: Path, data: Dataset, name: str) -> None:
+    """The weights at the start, and dropout, are those of the seed alone."""
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    Teacher(Teaching(run=str(runs / name)), data, torch.device("cpu"))
+    assert torch.equal(before, torch.get_rng_state())
