@@ -113,7 +113,7 @@ class _Layers:
     """Layers drawn one after the other, with the shapes of those that a sum may add."""
 
     def __init__(self, rng: np.random.Generator, shape: Shape, kind: InputKind) -> None:
-        self.rng, self.shape = rng, shape
+        self.rng, self.shape, self.kind = rng, shape, kind
         self.all: list[Table] = []
         self.ends: dict[str, Shape] = {"input": shape} if kind == "spikes" else {}
         """Shapes of what can be added, by name."""
@@ -181,7 +181,13 @@ class _Layers:
 
     def _linear(self) -> None:
         features = self.shape[0] if len(self.shape) == 1 else int(self.rng.integers(6, 10))
-        table = {"type": "linear", "features": features, **self._weights(), **self._neurons()}
+        table = {
+            "type": "linear",
+            "features": features,
+            **self._weights(),
+            **self._neurons(),
+            **self._recurrence(),
+        }
         self._put("fc", table, (features,))
 
     def _last(self) -> Table:
@@ -194,7 +200,13 @@ class _Layers:
                 **self._weights(),
                 **self._states(),
             }
-        return {"type": "linear", "features": CLASSES, **self._weights(), **self._neurons()}
+        return {
+            "type": "linear",
+            "features": CLASSES,
+            **self._weights(),
+            **self._neurons(),
+            **self._recurrence(),
+        }
 
     def _perhaps_add(self) -> None:
         """Add the spikes of an earlier layer of the same shape, if there is one."""
@@ -235,6 +247,11 @@ class _Layers:
             }
         return table
 
+    def _recurrence(self) -> Table:
+        """Draw whether spikes come back, where no pixels arrive."""
+        on_pixels = self.kind == "u8" and "input" in self.here
+        return {"recurrent": True} if not on_pixels and self._chance(0.4) else {}
+
     def _states(self) -> Table:
         """Draw the states that all neurons have."""
         table: Table = {}
@@ -247,7 +264,8 @@ class _Layers:
                 "bits": 5,
             }
         if self._chance(0.2):
-            table["alpha"] = "1/2"
+            learned = {"start": "0.6", "learn": "channel", "bits": 6}
+            table["alpha"] = learned if self._chance() else "1/2"
             table["beta"] = "3/4"  # the membrane behind a synapse must leak
         return table
 

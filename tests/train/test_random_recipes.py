@@ -104,6 +104,14 @@ def test_random_recipes_have_every_part_of_the_language() -> None:
     sums = [sources for net in nets for sources in net.graph.sources if len(sources) > 1]
     assert any(FROM_INPUT in sources for sources in sums)
     assert any(FROM_INPUT not in sources for sources in sums)
+    weighted = [layer for net in nets for layer in net.weighted]
+    assert sum(getattr(layer, "recurrent", False) for layer in weighted) > 3
+    for name in ("beta", "alpha"):
+        decays = [decay for layer in weighted if (decay := getattr(layer, name)) is not None]
+        assert {None, "channel"} <= {decay.learn for decay in decays}, name
+    adapting = [each for layer in weighted if (each := getattr(layer, "adaptation", None))]
+    assert {each.type for each in adapting} == {"threshold", "current"}
+    assert {getattr(layer, "reset", None) for layer in weighted} >= {"zero", "subtract", "none"}
     readouts = [None if net.integrator is None else net.integrator.readout for net in nets]
     assert {*readouts} == {None, "last", "sum", "max"}
 
