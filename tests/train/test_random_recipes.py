@@ -77,7 +77,7 @@ def test_float_network_is_near_its_integers(seed: int) -> None:
     folded, _ = case.converted().twin.run(x)
     assert len(spikes) == len(folded) == len(case.recipe.network.annealed)
     same = [float((one == other).float().mean()) for one, other in zip(spikes, folded, strict=True)]
-    assert same[0] > 0.97  # no spikes before it differ
+    assert same[0] > 0.95  # no spikes before it differ, but decays of five bits are rounded
     assert min(same) > 0.6
 
 
