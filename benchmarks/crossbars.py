@@ -1,7 +1,7 @@
 """Measure what memristive crossbars cost in accuracy, and what training with noise brings back.
 
     python benchmarks/crossbars.py effects [--devices 20]
-    python benchmarks/crossbars.py training [--seeds 5] [--devices 20] [--deviation 0.3]
+    python benchmarks/crossbars.py training [--seeds 5] [--deviation 0.3] [--set train.epochs=12]
 
 The first runs the zoo's `digits` on devices with one fault at a time, the second trains the recipe
 `digits` with and without `train.weight_noise`, seed by seed, and runs both on the same devices with
@@ -72,14 +72,16 @@ def training(
     seeds: Annotated[int, typer.Option(min=2)] = 5,
     devices: Annotated[int, typer.Option(min=1)] = 20,
     deviation: Annotated[float, typer.Option(min=0.01)] = 0.3,
+    overrides: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE")] = None,
 ) -> None:
     """Train with and without noise, and run both on the same devices."""
-    recipe = load("digits")
+    settings = tuple(overrides or ())
+    recipe = load("digits", settings)
     data = load_dataset(recipe.data, None)
     device = Device(**CELLS, variation={"deviation": deviation})  # type: ignore[arg-type]
     arms = {
         "plain": recipe,
-        "noise": load("digits", (f"train.weight_noise.deviation={deviation}",)),
+        "noise": load("digits", (*settings, f"train.weight_noise.deviation={deviation}")),
     }
     means: dict[str, list[float]] = {name: [] for name in arms}
     exact: dict[str, list[float]] = {name: [] for name in arms}
