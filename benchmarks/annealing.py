@@ -167,20 +167,22 @@ CODED = {
     "encoding": "rate",
     "steps": 8,
 }
-ENDS = ("final", "annealed")
+HELD = ("fixed", "annealed")
 CELLS = {
     "MNIST, 5 layers, Adam": Cell(MNIST, (128,) * 4),
-    "MNIST, 5 layers, Adam, to 40": Cell(MNIST, (128,) * 4, final=40.0),
-    "MNIST, 5 layers, Adam, slope in weights": Cell(
-        MNIST, (128,) * 4, slope_in="weights", arms=ENDS
+    "MNIST, 5 layers, Adam, to 40": Cell(
+        MNIST, (128,) * 4, final=40.0, arms=("fixed", "annealed", "float")
     ),
-    "MNIST, 3 layers, Adam": Cell(MNIST, (128,) * 2),
-    "MNIST, 5 layers, SGD": Cell(MNIST, (128,) * 4, optimizer=("sgd", 0.1)),
-    "MNIST, 8 layers, Adam": Cell(MNIST, (128,) * 7),
-    "Fashion-MNIST, 5 layers, Adam": Cell(FASHION, (128,) * 4),
-    "spoken digits, 3 layers, Adam": Cell(SPOKEN, (128,) * 2, steps=20, beta="15/16"),
+    "MNIST, 5 layers, Adam, slope in weights": Cell(
+        MNIST, (128,) * 4, slope_in="weights", arms=("final", "annealed")
+    ),
+    "MNIST, 3 layers, Adam": Cell(MNIST, (128,) * 2, arms=HELD),
+    "MNIST, 8 layers, Adam": Cell(MNIST, (128,) * 7, arms=HELD),
+    "MNIST, 5 layers, SGD": Cell(MNIST, (128,) * 4, optimizer=("sgd", 0.1), arms=HELD),
+    "Fashion-MNIST, 5 layers, Adam": Cell(FASHION, (128,) * 4, arms=HELD),
+    "spoken digits, 3 layers, Adam": Cell(SPOKEN, (128,) * 2, steps=20, beta="15/16", arms=HELD),
     "MNIST, 5 layers, Adam, loihi prescribes 1,280": Cell(
-        CODED, (128,) * 4, steps=8, target="loihi", prescribed=True
+        CODED, (128,) * 4, steps=8, target="loihi", prescribed=True, arms=HELD
     ),
 }
 """By title; all layers are fully connected, without batch norm."""

@@ -236,6 +236,21 @@ def test_gestures_start_with_their_label(gestures: Path) -> None:
     assert (data.test.y.tolist(), np.argwhere(data.test.x).tolist()) == ([0], [[0, 0, 1, 0, 0]])
 
 
+def test_gestures_are_counted(gestures: Path) -> None:
+    counted = GESTURE.model_copy(update={"frames": "count", "step_ms": 2})
+    data = load_dataset(counted, gestures)
+    assert data.kind == "u8"
+    by_label = {
+        int(y): sorted(x[x > 0].tolist())
+        for split in (data.train, data.validation)
+        for x, y in zip(split.x, split.y, strict=True)
+    }
+    assert by_label == {2: [1, 1, 1], 10: [1]}
+    whole = load_dataset(counted.model_copy(update={"downsample": 128}), gestures)
+    assert sorted(int(x.sum()) for x in (*whole.train.x, *whole.validation.x)) == [1, 3]
+    assert max(whole.train.x.max(), whole.validation.x.max()) == 2
+
+
 def test_other_events_and_invalid_ones_are_left_out(tmp_path: Path) -> None:
     path = tmp_path / "a.aedat"
     special = aedat_bytes((0, [(1, 1, 1, 1)]), kind=0)

@@ -118,7 +118,8 @@ def test_re_estimation_takes_the_mean_over_batches_and_steps() -> None:
 
 
 def test_a_run_of_all_phases_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
-    recipe = parse(tiny_toml(), "tiny", BY_STEP)
+    up_and_down = 'train.lr_schedule={ name = "cosine", period = 4 }'  # of 6 batches an epoch
+    recipe = parse(tiny_toml(), "tiny", (*BY_STEP, up_and_down))
     data = load_dataset(recipe.data, None)
     whole = train(recipe, data)
     seen: list[int] = []
