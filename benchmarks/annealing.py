@@ -4,7 +4,7 @@
     python benchmarks/annealing.py tables --out OUT
     python benchmarks/annealing.py figure --data DIR --plot FILE.svg
 
-A cell is a data set, a network and an optimiser; in each, every arm trains with every seed, in
+A cell is a data set and a network; in each, every arm trains with every seed, in
 phases A, B and C, by `lehr.train.loop.train`. `run` appends a line to OUT/runs.jsonl for each
 training, under a digest of its recipe, and trains nothing twice: an interrupted benchmark goes on
 where it stopped.
@@ -72,7 +72,6 @@ class Cell:
         beta: of all neurons.
         final: where annealing brings all thresholds; it starts at `FIXED[0]`.
         rate: by which exponential annealing closes its gap in a batch.
-        optimizer: of phase A, with its learning rate.
         epochs: of phase A.
         batch: samples of a batch.
         slope_in: of the network, with a slope of 3 thresholds, or of 1 weight.
@@ -88,7 +87,6 @@ class Cell:
     beta: str = "7/8"
     final: float = 20.0
     rate: float = 0.01
-    optimizer: tuple[str, float] = ("adam", 2e-3)
     epochs: int = 12
     batch: int = 50
     slope_in: str = "thresholds"
@@ -144,15 +142,18 @@ class Cell:
         elif self.prescribed and arm in (f"fixed {self.final:g}", "annealed", "rate"):
             only = int(self.final * (1 << FRACTION_BITS))
             network["thresholds"] = {"multiple": only, "highest": only}
-        name, lr = self.optimizer
-        training = {"epochs": self.epochs, "batch_size": self.batch, "lr": lr, "optimizer": name}
         return {
             "name": "annealing",
             "description": arm,
             "seed": seed,
             "data": dict(self.data),
             "network": network,
-            "train": training | ({"momentum": 0.9} if name == "sgd" else {}),
+            "train": {
+                "epochs": self.epochs,
+                "batch_size": self.batch,
+                "lr": 2e-3,
+                "optimizer": "adam",
+            },
             "finetune": {"epochs": 2, "frozen_epochs": 1, "lr": 5e-4, "threshold_lr": 2e-3},
         }
 
@@ -169,25 +170,24 @@ CODED = {
 }
 HELD = ("fixed", "annealed")
 CELLS = {
-    "MNIST, 5 layers, Adam": Cell(MNIST, (128,) * 4),
-    "MNIST, 5 layers, Adam, to 40": Cell(
+    "MNIST, 5 layers": Cell(MNIST, (128,) * 4),
+    "MNIST, 5 layers, to 40": Cell(
         MNIST, (128,) * 4, final=40.0, arms=("fixed", "annealed", "float")
     ),
-    "MNIST, 5 layers, Adam, slope in weights": Cell(
+    "MNIST, 5 layers, slope in weights": Cell(
         MNIST, (128,) * 4, slope_in="weights", arms=("final", "annealed")
     ),
-    "MNIST, 3 layers, Adam": Cell(MNIST, (128,) * 2, arms=HELD),
-    "MNIST, 8 layers, Adam": Cell(MNIST, (128,) * 7, arms=HELD),
-    "MNIST, 5 layers, SGD": Cell(MNIST, (128,) * 4, optimizer=("sgd", 0.1), arms=HELD),
-    "Fashion-MNIST, 5 layers, Adam": Cell(FASHION, (128,) * 4, arms=HELD),
-    "spoken digits, 3 layers, Adam": Cell(SPOKEN, (128,) * 2, steps=20, beta="15/16", arms=HELD),
-    "MNIST, 5 layers, Adam, loihi prescribes 1,280": Cell(
+    "MNIST, 3 layers": Cell(MNIST, (128,) * 2, arms=HELD),
+    "MNIST, 8 layers": Cell(MNIST, (128,) * 7, arms=HELD),
+    "Fashion-MNIST, 5 layers": Cell(FASHION, (128,) * 4, arms=HELD),
+    "spoken digits, 3 layers": Cell(SPOKEN, (128,) * 2, steps=20, beta="15/16", arms=HELD),
+    "MNIST, 5 layers, loihi prescribes 1,280": Cell(
         CODED, (128,) * 4, steps=8, target="loihi", prescribed=True, arms=HELD
     ),
 }
 """By title; all layers are fully connected, without batch norm."""
 
-FIGURE = "MNIST, 5 layers, Adam, to 40"
+FIGURE = "MNIST, 5 layers, to 40"
 """The cell that is drawn."""
 
 

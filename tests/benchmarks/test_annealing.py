@@ -136,7 +136,7 @@ def test_every_arm_of_every_cell_is_a_recipe_that_can_be_trained(title: str) -> 
 
 
 def test_a_prescribed_threshold_leaves_no_lower_one() -> None:
-    title = "MNIST, 5 layers, Adam, loihi prescribes 1,280"
+    title = "MNIST, 5 layers, loihi prescribes 1,280"
     cell, split = CELLS[title], Split(np.zeros((4, 8, 1, 28, 28), np.uint8), np.zeros(4, np.int64))
     data = Dataset(split, split, split, 10, "spikes", 8)
     for arm, prescribed in (("fixed 20", True), ("annealed", True), ("fixed 10", False)):
