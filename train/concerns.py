@@ -20,6 +20,7 @@ from lehr.train.quick import arrival_batches, arrival_rate
 from lehr.train.recipe import Recipe
 from lehr.train.selection import ARRIVED, chosen, gone
 from lehr.train.threshold import Threshold
+from lehr.train.timed import TIMED
 from lehr.train.twin import Twin
 
 CONFIDENCE = 0.95
@@ -99,7 +100,7 @@ def _of_thresholds(recipe: Recipe, thresholds: list[float], samples: int) -> Ite
 
 def _of_chance(recipe: Recipe, model: FloatNet | Twin, data: Dataset) -> Iterator[str]:
     """Compare the accuracy on the validation samples with that of guessing."""
-    if recipe.train.objective == "ramp":  # whose samples have no classes
+    if recipe.train.objective in TIMED:  # whose samples have no classes
         return
     samples, chance = len(data.validation), 1 / data.classes
     share = accuracy(model, data.validation, objective(recipe, data))

@@ -210,6 +210,8 @@ class _Run:
         if self.progress.phase != phase.name or not self.progress.epoch:
             return 0
         self.progress.restore_training(phase.schedule, self.shuffle)
+        for name, module in phase.beside.items():
+            self.progress.restore(name, module)
         if chosen(self.metrics, phase.name)["candidate"]:
             self.progress.restore("best", phase.keep_best())
         return self.progress.epoch
@@ -223,13 +225,17 @@ class _Run:
             phase.optimizer.zero_grad()
             spikes, membranes = model.run(x)
             loss = self.loss(x, spikes, membranes, y)
+            penalty = phase.penalty()
+            loss = loss if penalty is None else loss + penalty
             loss.backward()
             phase.update()
             phase.schedule.step()
             batch_rates = rates.firing_rates(spikes)
             phase.after_batch(batch_rates)
             fired.add(batch_rates, len(y))
-            total += float(loss.detach()) * len(y)
+            value = float(loss.detach())
+            phase.after_loss(value)
+            total += value * len(y)
             answers = self.goal.right(spikes, membranes, y)
             right, asked = right + int(answers.sum()), asked + len(answers)
         require_finite(model.trained(), f"after epoch {epoch} of phase {phase.name}")
@@ -243,6 +249,7 @@ class _Run:
             "thresholds": phase.thresholds(),
             "candidate": phase.candidate(),
             **fired.metrics(),
+            **phase.metrics(),
         }
         if isinstance(model, FloatNet) and model.delays:
             entry["delays"] = {f"layer {n}": each.metrics() for n, each in model.delays.items()}

@@ -10,19 +10,16 @@ there is one output.
   likewise. Where integrators are read out at `every` step, `lehr.train.each_step`.
 - `tet`: the mean over the steps of the cross-entropy of each step's outputs,
   `lehr.train.each_step`; right as with `cross-entropy`.
-- `ramp`: a membrane that rises along a straight line to one spike at the step that is the label,
-  and is 0 afterwards, by the mean square distance from it: the paper's temporal task; right where
-  the output fires once, alone, within TOLERANCE steps of the label.
+- `ramp`, `spike`: one output that fires at the step that is the label, `lehr.train.timed`; right
+  where it fires once, alone, within a few steps of the label.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import snntorch.functional
-import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -32,15 +29,7 @@ from lehr.train.each_step import Every, Tet
 from lehr.train.goal import Classes
 from lehr.train.goal import Objective as Objective
 from lehr.train.recipe import Recipe
-
-TOLERANCE = 5
-"""By how many steps a spike may miss its own."""
-
-TOP = 1.1
-"""Of a ramp, in final thresholds.
-
-It is high enough that the membrane crosses the threshold at the ramp's end, and not much earlier.
-"""
+from lehr.train.timed import TIMED
 
 
 class Count(Classes):
@@ -91,32 +80,6 @@ class Membrane(Classes):
         )
 
 
-@dataclass(frozen=True)
-class Ramp(Objective):
-    """The membrane follows a ramp to `top`, in the units of training."""
-
-    top: float
-
-    def require_outputs(self, outputs: int) -> None:
-        """Exactly one."""
-        if outputs != 1:
-            raise UsageError(
-                f"the last layer has {outputs} neurons, but with train.objective 'ramp' one "
-                "follows it; give it 1 feature"
-            )
-
-    def loss(self, spikes: Sequence[Tensor], membranes: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002
-        """Mean square distance from the ramp."""
-        step = torch.arange(len(membranes), device=membranes.device)[:, None]
-        ramp = torch.where(step <= labels, self.top * step / labels, 0.0)
-        return functional.mse_loss(membranes.flatten(1), ramp)
-
-    def right(self, spikes: Sequence[Tensor], membranes: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002
-        """Return where the output fires once, alone, near the step that is the label."""
-        fired = spikes[-1].detach().flatten(1)
-        return (fired.sum(0) == 1) & ((fired.argmax(0) - labels).abs() <= TOLERANCE)
-
-
 def objective(recipe: Recipe, data: Dataset) -> Objective:
     """Return the objective of a run.
 
@@ -135,12 +98,12 @@ def objective(recipe: Recipe, data: Dataset) -> Objective:
     labels = np.concatenate([split.y for split in (data.train, data.validation, data.test)])
     if labels.min() < 1 or labels.max() >= recipe.network.steps:
         raise UsageError(
-            f"labels are {labels.min()} to {labels.max()}, but train.objective 'ramp' takes them "
-            "as steps at which to fire; "
+            f"labels are {labels.min()} to {labels.max()}, but train.objective "
+            f"'{recipe.train.objective}' takes them as steps at which to fire; "
             f"use 1 to {recipe.network.steps - 1}, or the objective 'count'"
         )
     threshold = recipe.network.annealed[-1]
-    return Ramp(TOP * (threshold.final or threshold.start))
+    return TIMED[recipe.train.objective](threshold.final or threshold.start)
 
 
 def _of_classes(recipe: Recipe, data: Dataset) -> Classes:

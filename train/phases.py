@@ -15,11 +15,12 @@ from types import MappingProxyType
 from typing import ClassVar, Generic, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 
 from lehr.train.anneal import Annealer, learning_rate
+from lehr.train.constrained import Constraint
 from lehr.train.delays import Learning
 from lehr.train.model import FloatNet
 from lehr.train.optimizers import optimizer_of
@@ -27,6 +28,9 @@ from lehr.train.prune import Pruner
 from lehr.train.recipe import Recipe, Training
 from lehr.train.selection import arrived
 from lehr.train.twin import Twin
+
+CONSTRAINT = "constraint"
+"""Under which the progress of a run keeps the multipliers."""
 
 Model = TypeVar("Model", bound=FloatNet | Twin)
 
@@ -41,6 +45,7 @@ class Phase(ABC, Generic[Model]):
         epochs: their greatest number.
         schedule: of the learning rates, to be stepped after every batch; it knows the optimiser.
         patience: as `train.patience` of a recipe; None where the phase takes all its epochs.
+        beside: what else is kept, by key, though it is not trained.
         best: a copy of the model after the best candidate (`lehr.train.selection`) so far; None
             where no epoch was one.
     """
@@ -57,8 +62,8 @@ class Phase(ABC, Generic[Model]):
         schedule: LRScheduler,
         beside: Mapping[str, nn.Module] = MappingProxyType({}),
     ) -> None:
-        """Begin; `beside` is what else is kept, by key, though it is not trained."""
-        self._training, self._beside = training, beside
+        """Begin."""
+        self._training, self.beside = training, beside
         self.model, self.epochs, self.schedule = model, epochs, schedule
         self.best: Model | None = None
 
@@ -76,7 +81,7 @@ class Phase(ABC, Generic[Model]):
     def kept(self) -> dict[str, nn.Module]:
         """State that a run needs to go on later, by key."""
         best = {} if self.best is None else {"best": self.best}
-        return {self.key: self.model, **self._beside, **best}
+        return {self.key: self.model, **self.beside, **best}
 
     def keep_best(self) -> Model:
         """Copy the model, as the best one so far.
@@ -103,6 +108,17 @@ class Phase(ABC, Generic[Model]):
     @abstractmethod
     def after_batch(self, rates: Sequence[float]) -> None:
         """Go on by a batch, in which the layers fired `rates` spikes per neuron and step."""
+
+    def penalty(self) -> Tensor | None:
+        """Return what the loss of a batch gets from the weights, a scalar; None for nothing."""
+        return None
+
+    def after_loss(self, loss: float) -> None:
+        """Go on by a batch of this loss, the penalty included."""
+
+    def metrics(self) -> dict[str, float]:
+        """Return what the metrics of an epoch get beside what all phases measure."""
+        return {}
 
     @abstractmethod
     def thresholds(self) -> list[float]:
@@ -139,15 +155,39 @@ class PhaseA(Phase[FloatNet]):
         for layer in model.quantized:
             layer.quantizer.noise = training.weight_noise
         self._delays = Learning(list(model.delays.values()), total)
+        self._constraint = (
+            None
+            if training.constrained is None
+            else Constraint(model.quantized, training.constrained, total)
+        )
         optimizer = optimizer_of(training, model)
         super().__init__(
-            training, model, training.epochs, learning_rate(optimizer, training, total)
+            training,
+            model,
+            training.epochs,
+            learning_rate(optimizer, training, total),
+            {} if self._constraint is None else {CONSTRAINT: self._constraint},
         )
 
     def skip(self, epochs: int) -> None:
         """Go on after so many epochs; the model stands as they left it."""
         self._annealer.batch = self._pruner.batch = epochs * self._batches
         self._delays.go_on(epochs * self._batches)
+
+    def penalty(self) -> Tensor | None:
+        """Return what draws weights to the levels, where the recipe asks for it."""
+        return None if self._constraint is None else self._constraint.penalty()
+
+    def after_loss(self, loss: float) -> None:
+        """Update the multipliers."""
+        if self._constraint is not None:
+            self._constraint.after_batch(loss)
+
+    def metrics(self) -> dict[str, float]:
+        """Return the share of the weights at levels, where they are drawn to them."""
+        if self._constraint is None:
+            return {}
+        return {"at_levels": round(self._constraint.at_levels(), 6)}
 
     def after_batch(self, rates: Sequence[float]) -> None:
         """Move the thresholds, bound or round the delays, and prune."""

@@ -169,6 +169,43 @@ class Ternary(Quantizer):
         )
 
 
+class Drawn(Quantizer):
+    """-1 and +1, or -1, 0 and +1, to which real weights are drawn (`lehr.train.constrained`).
+
+    A level is worth the mean magnitude of the layer's latents at the start.
+
+    Attributes:
+        scale: that one, a scalar.
+        spacing: of neighbouring levels.
+    """
+
+    def __init__(self, kind: WeightKind, latent: Tensor, *, real: bool) -> None:
+        """Measure the latents; `real` lets a forward pass of training take them unrounded."""
+        super().__init__(kind)
+        self._real = real
+        self.scale: Tensor
+        self.register_buffer("scale", latent.detach().abs().mean())
+        self.spacing = 2 if kind == "binary" else 1
+
+    def real(self, latent: Tensor) -> Tensor:
+        """Return the latents in levels."""
+        return straight_through(latent, lambda x: x / self.scale)
+
+    def _levels(self, latent: Tensor) -> Tensor:
+        real = self.real(latent)
+        if self.spacing == 2:
+            return sign(real)
+        return straight_through(real, lambda x: x.round().clamp(-1, 1))
+
+    def driving(self, latent: Tensor) -> Tensor:
+        """Return real weights in training, and their levels in evaluation."""
+        return self.real(latent) if self._real and self.training else super().driving(latent)
+
+    def grid(self, latent: Tensor) -> Tensor | None:  # noqa: ARG002
+        """As it was at the start."""
+        return None if self.spacing == 2 else self.scale
+
+
 class Uniform(Quantizer):
     """2 to 8 bits: equally spaced levels, symmetric about 0.
 

@@ -21,6 +21,7 @@ from lehr.train.objective import objective
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import to_toml
 from lehr.train.selection import chosen
+from lehr.train.timed import TIMED
 
 SAMPLES = 64
 """Test samples that a run keeps, to verify its export by."""
@@ -130,6 +131,6 @@ def _files(
     }
     samples: dict[str, Any] = {"input": kept.x}
     # those of a ramp, or of steps, are not what the readout gives
-    if recipe.train.objective != "ramp" and kept.y.ndim == 1:
+    if recipe.train.objective not in TIMED and kept.y.ndim == 1:
         samples["labels"] = kept.y
     return run_files(to_toml(recipe), trained.metrics, facts, samples, trained.network, weights)

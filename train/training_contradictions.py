@@ -10,7 +10,12 @@ from lehr.train.training_recipe import Training
 
 def training_contradictions(training: Training, net: NetworkRecipe) -> list[str]:
     """Sentences, "key is value, but ...; what to change"."""
-    return [*_of_optimizer(training), *_of_loss(training, net), *_of_noise(training, net)]
+    return [
+        *_of_optimizer(training),
+        *_of_loss(training, net),
+        *_of_noise(training, net),
+        *_of_levels(training, net),
+    ]
 
 
 def _of_optimizer(training: Training) -> Iterator[str]:
@@ -33,7 +38,7 @@ def _of_loss(training: Training, net: NetworkRecipe) -> Iterator[str]:
             f"{key}, but {net.key(len(net.weighted) - 1)}.readout is 'every', which asks at "
             "every step already; use 'cross-entropy', or another readout"
         )
-    if training.teacher is not None and training.objective == "ramp":
+    if training.teacher is not None and training.objective in ("ramp", "spike"):
         yield (
             f"train.teacher.run is '{training.teacher.run}', but {key}, which has no scores of "
             "classes to learn; use another objective, or leave it out"
@@ -64,4 +69,38 @@ def _of_noise(training: Training, net: NetworkRecipe) -> Iterator[str]:
         yield (
             f"train.weight_noise.deviation is {training.weight_noise.deviation:g}, but "
             "network.weights is 'float', and noise is on quantized weights; leave one out"
+        )
+
+
+def _of_levels(training: Training, net: NetworkRecipe) -> Iterator[str]:
+    if training.constrained is None:
+        return
+    key = f"train.constrained.rate is {training.constrained.rate:g}, but"
+    for number, layer in enumerate(net.weighted):
+        if net.kind_of(layer) not in ("binary", "ternary"):
+            weights = "float" if net.weights == "float" else layer.weights or net.weights
+            yield (
+                f"{key} {net.key(number)} has '{weights}' weights, and to 'binarized' and "
+                "'ternary' ones alone are weights drawn; use those, or leave it out"
+            )
+            break
+    if training.prune is not None:
+        yield (
+            f"{key} train.prune is {training.prune:g}, which takes of weights that are drawn to "
+            "levels those near 0; use 'ternary' weights, or leave one out"
+        )
+    if training.patience is not None:
+        yield (
+            f"{key} train.patience is {training.patience}, which may end phase A before weights "
+            "lie at levels; leave one out"
+        )
+    if training.clamp is not None:
+        yield (
+            f"{key} train.clamp is {training.clamp:g}, which may keep weights from levels; leave "
+            "one out"
+        )
+    if training.weight_noise is not None:
+        yield (
+            f"{key} train.weight_noise.deviation is {training.weight_noise.deviation:g}, and noise "
+            "is on quantized weights; leave one out"
         )

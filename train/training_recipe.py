@@ -89,6 +89,24 @@ class WeightNoise(Strict):
     distribution: Literal["lognormal", "normal"] = "lognormal"
 
 
+class Constrained(Strict):
+    """How weights are drawn to the levels, `lehr.train.constrained`.
+
+    Attributes:
+        rate: learning rate of the multipliers.
+        after: the share of phase A that trains real weights before multipliers grow.
+        interval: batches whose losses are compared with those of as many before.
+        period: intervals after which the multipliers are updated at the latest.
+        forward: what the forward pass of training takes, `real` weights or `quantized` ones.
+    """
+
+    rate: Positive = 0.01
+    after: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    interval: Count = 10
+    period: Count = 20
+    forward: Literal["real", "quantized"] = "real"
+
+
 class Training(Strict):
     """Phase A: float batch norm, annealed thresholds.
 
@@ -107,7 +125,7 @@ class Training(Strict):
         cycles: into how many equal cycles the schedules named `restarts` divide phase A, the
             learning rate's and the thresholds' alike.
         objective: what the output learns, `lehr.train.objective`: `count` or `cross-entropy` of
-            spikes by class, `tet`, a cross-entropy at every step, or a `ramp`.
+            spikes by class, `tet`, a cross-entropy at every step, a `ramp`, or a `spike`.
         clip: what the norm of all gradients together is brought down to, where it is larger; in all
             phases.
         clamp: the weights are brought within +-clamp after every update, in all phases.
@@ -118,6 +136,8 @@ class Training(Strict):
             at all if None.
         prune: the share of every layer's weights, the smallest ones, that is 0 when phase A ends
             (`lehr.train.prune`); None: none.
+        constrained: real-valued weights are drawn to the levels (`lehr.train.constrained`); if None
+            they are rounded in every forward pass.
         weight_noise: on every quantized weight, anew in every batch, in all phases
             (`lehr.train.weight_noise`); none if None.
         thresholds: `annealed`, or held at every layer's `start` or `final`: the arms that annealing
@@ -153,9 +173,10 @@ class Training(Strict):
     patience: Count | None = None
     augment: Augment | None = None
     prune: Annotated[float, Field(gt=0, lt=1)] | None = None
+    constrained: Constrained | None = None
     weight_noise: WeightNoise | None = None
     thresholds: Literal["annealed", "start", "final"] = "annealed"
-    objective: Literal["count", "cross-entropy", "tet", "ramp"] = "count"
+    objective: Literal["count", "cross-entropy", "tet", "ramp", "spike"] = "count"
     tet_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     teacher: Annotated[Teaching | None, _run_or_table(Teaching)] = None

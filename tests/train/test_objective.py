@@ -12,9 +12,10 @@ from tiny import tiny_recipe
 
 from lehr.errors import UsageError
 from lehr.train.data import Dataset, Split, load_dataset
-from lehr.train.objective import Membrane, Ramp, objective
+from lehr.train.objective import Membrane, objective
 from lehr.train.recipe import DataRecipe, Recipe
 from lehr.train.recipefile import load
+from lehr.train.timed import Ramp, Spike
 
 
 def spikes(*steps: list[int], length: int = 100) -> torch.Tensor:
@@ -103,15 +104,36 @@ def test_smoothed_labels_leave_a_share_to_all_classes() -> None:
 def test_ramp_is_followed_up_to_the_label_and_is_0_after_it() -> None:
     labels = torch.tensor([4, 2])
     ramp = torch.tensor([[0, 2.5, 5, 7.5, 10, 0], [0, 5, 10, 0, 0, 0]]).T.unsqueeze(2)
-    goal = Ramp(top=10.0)
-    assert float(goal.loss([ramp], ramp, labels)) == 0
+    goal = Ramp(threshold=10 / 1.1)
+    assert float(goal.loss([ramp], ramp, labels)) == pytest.approx(0, abs=1e-9)
     ramp[3, 0] += 3
     assert float(goal.loss([ramp], ramp, labels)) == pytest.approx(9 / 12)
 
 
-def test_ramp_is_right_where_one_spike_is_near_the_label() -> None:
+def test_spike_is_a_ramp_below_the_threshold_and_a_peak_at_the_label() -> None:
+    labels, threshold = [4, 2], 50.0
+    membranes = np.random.default_rng(0).normal(0, 30, (6, 2))
+    ramps = entropies = 0.0
+    for sample, label in enumerate(labels):
+        for step in range(6):
+            ramp = 0.9 * threshold * step / label if step < label else 0.0
+            if step != label:
+                ramps += (membranes[step, sample] - ramp) ** 2
+        chances = np.exp(membranes[:, sample] / (0.1 * threshold))
+        entropies -= np.log(chances[label] / chances.sum())
+    expected = ramps / 12 + 0.1 * threshold**2 * entropies / 2
+    tensor = torch.from_numpy(membranes).unsqueeze(2)
+    loss = Spike(threshold).loss([tensor], tensor, torch.tensor(labels))
+    assert float(loss) == pytest.approx(expected)
+    # a membrane that does what is asked is above the threshold at the label alone
+    wanted = torch.tensor([0, 11.25, 22.5, 33.75, 100, 0])[:, None, None]
+    assert float(Spike(threshold).loss([wanted], wanted, torch.tensor([4]))) < 0.01
+
+
+@pytest.mark.parametrize("goal", [Ramp(1.0), Spike(1.0)])
+def test_it_is_right_where_one_spike_is_near_the_label(goal: Ramp | Spike) -> None:
     fired = spikes([75], [70], [80], [69], [81], [], [75, 76], [3, 75])
-    right = Ramp(1.0).right([fired], fired, torch.full((8,), 75))
+    right = goal.right([fired], fired, torch.full((8,), 75))
     assert right.tolist() == [True, True, True, False, False, False, False, False]
 
 
@@ -133,7 +155,8 @@ def test_outputs_that_do_not_fit_are_named() -> None:
         goal.require_outputs(2)
     assert (
         str(caught.value)
-        == "the last layer has 2 neurons, but with train.objective 'ramp' one follows it; give it 1 feature"
+        == "the last layer has 2 neurons, but with train.objective 'spike' one fires at the label; "
+        "give it 1 feature"
     )
     with pytest.raises(UsageError) as caught:
         objective(with_objective(tiny_recipe(), "ramp"), labelled(0, 3))
