@@ -2,7 +2,7 @@
 
 A recipe is drawn as the tables that one writes, from a generator of random numbers. What a key of
 the language may be is a function here; a new key is drawn in the function of its part: what leads
-to neurons (`_weights`), what they compute (`_neurons`).
+to neurons (`_weights`), what they compute (`_neurons`, `_states`).
 """
 
 from __future__ import annotations
@@ -87,11 +87,12 @@ def random_input(
 def random_recipe(rng: np.random.Generator, shape: Shape, kind: InputKind) -> Recipe:
     """Draw a recipe whose network takes an input of `shape`."""
     layers = _Layers(rng, shape, kind)
+    coded = {"encoding": "rate", "steps": STEPS} if kind == "spikes" else {}
     return Recipe.model_validate(
         {
             "name": "drawn",
             "description": "a random recipe",
-            "data": {"name": "digits"},
+            "data": {"name": "digits", **coded},
             "network": {
                 "steps": STEPS,
                 "beta": str(rng.choice(["1/2", "3/4", "7/8", "1/1"])),
@@ -219,13 +220,19 @@ class _Layers:
         if others and self._chance(0.8):
             self.all.append({"type": "add", "from": [str(self.rng.choice(others)), latest]})
 
+    def _takes_pixels(self) -> bool:
+        """Whether the next layer takes held values, to which no spikes can be added."""
+        return self.kind == "u8" and self.here == {"input"}
+
     # ---------------------------------------------------------------- keys of a layer
     def _weights(self) -> Table:
         """Draw what a layer's weights are."""
+        table: Table = {}
+        if not self._takes_pixels() and self._chance(0.2):
+            table["delay"] = {"max": 4, "learn": self._chance()}
         if self._chance():
-            return {}
-        weights = str(self.rng.choice(KINDS))
-        table: Table = {"weights": weights}
+            return table
+        weights = table["weights"] = str(self.rng.choice(KINDS))
         if weights.startswith("int") and self._chance():
             table["weight_step"] = str(self.rng.choice(["learned", "fixed"]))
         return table
@@ -249,8 +256,7 @@ class _Layers:
 
     def _recurrence(self) -> Table:
         """Draw whether spikes come back, where no pixels arrive."""
-        on_pixels = self.kind == "u8" and "input" in self.here
-        return {"recurrent": True} if not on_pixels and self._chance(0.4) else {}
+        return {"recurrent": True} if not self._takes_pixels() and self._chance(0.4) else {}
 
     def _states(self) -> Table:
         """Draw the states that all neurons have."""

@@ -24,6 +24,7 @@ from lehr import nirfile
 from lehr.errors import NotMappable, UsageError
 from lehr.simulate import simulate
 from lehr.targets import registry
+from lehr.train.concerns import concerns
 from lehr.train.convert import convert
 from lehr.train.data import load_dataset
 from lehr.train.for_target import for_target
@@ -32,6 +33,7 @@ from lehr.train.model import FloatNet
 from lehr.train.progress import progress_folder
 from lehr.train.recipe import NetworkRecipe, Recipe
 from lehr.train.recipefile import to_toml
+from lehr.train.schema import recipe_schema
 
 HELD = {"start": 1.0}
 
@@ -369,9 +371,65 @@ def test_trained_exported_and_simulated(tmp_path: Path, lehr: Lehr) -> None:
     assert read.sources("conv3") == ("lif1", "lif2")
 
 
-def test_a_target_without_sums_refuses_before_training(tmp_path: Path) -> None:
-    recipe = mixed(*RESIDUAL)
+PLAIN = tuple(
+    {key: value for key, value in layer.items() if key != "batch_norm"} for layer in RESIDUAL
+)
+
+
+def test_a_target_refuses_layers_by_name_before_training() -> None:
+    recipe = mixed(*PLAIN)
     data = load_dataset(recipe.data, None)
     with pytest.raises(NotMappable) as error:
-        for_target(recipe, registry.get("loihi"), data)
-    assert "network.layers.0.batch_norm" in str(error.value)
+        for_target(recipe, registry.get("xylo"), data)
+    assert "network.layers.3.max_pool is 2, which is an OR of single spikes" in str(error.value)
+    with pytest.raises(NotMappable) as error:
+        for_target(recipe, registry.get("akida"), data)
+    assert "conv1: weights are 'int8'" in str(error.value)
+    formed = for_target(recipe, registry.get("fpga"), data)
+    assert [layer.type for layer in formed.network.layers] == [layer["type"] for layer in RESIDUAL]
+
+
+def test_doubts_name_the_key_of_a_layer_behind_a_sum() -> None:
+    recipe = mixed(*RESIDUAL)
+    data = load_dataset(recipe.data, None)
+    model = FloatNet(recipe.network, data.shape).eval()
+    model.layers[2].neurons.threshold.fill_(1e6)
+    metrics = [{"phase": "A", "epoch": 1, "candidate": False, "thresholds": [0.5] * 5}]
+    silent = [each for each in concerns(recipe, model, metrics, data) if "lif3" in each]
+    assert silent == [
+        "lif3: 384 of 384 neurons (100 %) never fired on the 300 validation samples; lower "
+        "network.layers.3.threshold.start (now 0.5)"
+    ]
+
+
+def test_twin_s_max_pooling_passes_the_gradient_as_torch_s() -> None:
+    """Against a module of torch's own, from the network's first spikes to a sum of them."""
+    net = network(
+        {"type": "conv", "channels": 2, "kernel": 1, "max_pool": 2, "threshold": {"start": 1.0}},
+        {"type": "linear", "features": 3, "threshold": {"start": 1.0}},
+    )
+    torch.manual_seed(3)
+    model = FloatNet(net, (2, 4, 4), 1).eval()
+    with torch.no_grad():
+        model.layers[0].weight.weight.copy_(
+            torch.tensor([[1.0, 1.0], [1.0, -1.0]])[..., None, None]
+        )
+    twin = convert(model, mixed().model_copy(update={"network": net}), (2, 4, 4), "spikes").twin
+    x = (torch.rand(4, 7, 2, 4, 4) < 0.4).float().requires_grad_()
+    spikes, _ = twin.layers(x)
+    toward = torch.rand_like(spikes["max1"])
+    got, own = torch.autograd.grad((spikes["max1"] * toward).sum(), (x, spikes["lif1"]))
+    fired = spikes["lif1"].detach().requires_grad_()
+    pooled = nn.MaxPool2d(2)(fired.flatten(0, 1)).view(toward.shape)
+    assert torch.equal(pooled, spikes["max1"])
+    (expected,) = torch.autograd.grad((pooled * toward).sum(), fired)
+    assert torch.equal(own, expected)
+    assert float(got.abs().sum()) > 0
+    assert 0 < float(pooled.detach().mean()) < 1
+
+
+def test_schema_has_from_and_its_meaning() -> None:
+    layers = recipe_schema()["$defs"]
+    assert layers["Add"]["properties"]["from"]["description"] == "names of the layers."
+    assert layers["Conv"]["properties"]["from"]["description"].startswith("the layer whose spikes")
+    assert "from_" not in layers["Conv"]["properties"]

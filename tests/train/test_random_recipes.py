@@ -28,8 +28,8 @@ from lehr.train.twin import Twin, trace
 from lehr.widths import analyse
 
 SEEDS = range(30)
-ON_FPGA = range(0, 30, 4)
-"""Simulating Verilog takes some hundred times as long."""
+ON_FPGA = (8, 2, 0, 20, 28)
+"""Small ones: simulating Verilog takes some hundred times as long."""
 
 
 @pytest.mark.few(3)
@@ -70,15 +70,20 @@ def test_verilog_computes_it_too(seed: int) -> None:
 @pytest.mark.few(3)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_float_network_is_near_its_integers(seed: int) -> None:
-    """Rounding moves thresholds, not who is wired to whom: most spikes are the same."""
+    """Rounding moves thresholds, not who is wired to whom."""
     case = drawn(seed)
     x = torch.from_numpy(case.x).float()
     spikes, _ = case.model.run(x)
     folded, _ = case.converted().twin.run(x)
     assert len(spikes) == len(folded) == len(case.recipe.network.annealed)
-    same = [float((one == other).float().mean()) for one, other in zip(spikes, folded, strict=True)]
-    assert same[0] > 0.95  # no spikes before it differ, but decays of five bits are rounded
-    assert min(same) > 0.6
+    # of all spikes of either, the share that both have; of layers that have nothing to do with
+    # each other it is 0.14 at a rate of a quarter; decays and delays are rounded as well
+    common = [
+        float((one * other).detach().sum() / ((one + other) > 0).sum())
+        for one, other in zip(spikes, folded, strict=True)
+    ]
+    assert common[0] > 0.5
+    assert min(common) > 0.3
 
 
 def test_recipes_read_back_as_they_were_written() -> None:
@@ -112,6 +117,7 @@ def test_random_recipes_have_every_part_of_the_language() -> None:
     adapting = [each for layer in weighted if (each := getattr(layer, "adaptation", None))]
     assert {each.type for each in adapting} == {"threshold", "current"}
     assert {getattr(layer, "reset", None) for layer in weighted} >= {"zero", "subtract", "none"}
+    assert {layer.delay.learn for layer in weighted if layer.delay} == {True, False}
     readouts = [None if net.integrator is None else net.integrator.readout for net in nets]
     assert {*readouts} == {None, "last", "sum", "max"}
 
