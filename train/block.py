@@ -48,7 +48,6 @@ class Block(nn.Module):
         )
         self.neurons = FloatNeurons(net, number, modules.shape, modules.weight.weight[0].numel())
         self.norm, self.pool, self.weight = modules.norm, modules.pool, modules.weight
-        layer = net.weighted[number]
         self.recurrent = isinstance(layer, Linear) and layer.recurrent
 
     @property

@@ -125,7 +125,7 @@ def test_overrides() -> None:
         ),
         (
             "train.objective=x",
-            "recipe tiny: 'train.objective' is 'x'; use 'count', 'cross-entropy', 'tet' or 'ramp'",
+            "recipe tiny: 'train.objective' is 'x'; use 'count', 'cross-entropy', 'tet', 'ramp' or 'spike'",
         ),
         (
             "network.beta=0.9",
