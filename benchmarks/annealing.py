@@ -168,19 +168,17 @@ CODED = {
     "encoding": "rate",
     "steps": 8,
 }
-HELD = ("fixed", "annealed")
+HELD, ENDS = ("fixed", "annealed"), ("final", "annealed")
 CELLS = {
     "MNIST, 5 layers": Cell(MNIST, (128,) * 4),
     "MNIST, 5 layers, to 40": Cell(
         MNIST, (128,) * 4, final=40.0, arms=("fixed", "annealed", "float")
     ),
-    "MNIST, 5 layers, slope in weights": Cell(
-        MNIST, (128,) * 4, slope_in="weights", arms=("final", "annealed")
-    ),
+    "MNIST, 5 layers, slope in weights": Cell(MNIST, (128,) * 4, slope_in="weights", arms=ENDS),
     "MNIST, 3 layers": Cell(MNIST, (128,) * 2, arms=HELD),
     "MNIST, 8 layers": Cell(MNIST, (128,) * 7, arms=HELD),
     "Fashion-MNIST, 5 layers": Cell(FASHION, (128,) * 4, arms=HELD),
-    "spoken digits, 3 layers": Cell(SPOKEN, (128,) * 2, steps=20, beta="15/16", arms=HELD),
+    "spoken digits, 3 layers": Cell(SPOKEN, (128,) * 2, steps=20, beta="15/16", arms=ENDS),
     "MNIST, 5 layers, loihi prescribes 1,280": Cell(
         CODED, (128,) * 4, steps=8, target="loihi", prescribed=True, arms=HELD
     ),
