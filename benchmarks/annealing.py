@@ -1,4 +1,4 @@
-"""Measure where annealing thresholds pays: the tables of docs/training.md on annealing.
+"""Measure where annealing thresholds pays: the tables of docs/training/thresholds.md on annealing.
 
     python benchmarks/annealing.py run --data DIR --out OUT [--cell NAME ...] [--seeds 5]
     python benchmarks/annealing.py tables --out OUT

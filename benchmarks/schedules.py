@@ -1,6 +1,6 @@
 """Measure what schedules of thresholds do to the test accuracy of the `digits` recipe.
 
-The accuracy is that after phase A; these are the figures of docs/training.md.
+The accuracy is that after phase A; these are the figures of docs/training/thresholds.md.
 
     python benchmarks/schedules.py
 """

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
+import tomli_w
 from commands import run
 
 from lehr.targets import operators, registry
@@ -132,3 +135,45 @@ def test_the_machines_of_the_documentation_are_those_of_the_code() -> None:
     assert described.keys() == MACHINES.keys()
     for name, block in described.items():
         assert tuple(line.strip() for line in block.splitlines()) == lines_of(MACHINES[name]), name
+
+
+TRAINING = sorted((TOP / "docs" / "training").glob("*.md"))
+FRAGMENTS = [
+    (page.stem, text)
+    for page in TRAINING
+    for text in re.findall(
+        r"^```toml\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+]
+
+
+def laid_over(table: dict[str, Any], fragment: dict[str, Any]) -> dict[str, Any]:
+    """Return a recipe's table with the keys of a fragment; a list takes the place of another."""
+    return table | {
+        key: laid_over(table.get(key, {}), value) if isinstance(value, dict) else value
+        for key, value in fragment.items()
+    }
+
+
+@pytest.mark.parametrize(("page", "text"), FRAGMENTS, ids=[page for page, _ in FRAGMENTS])
+def test_recipes_in_the_pages_on_training_are_valid(page: str, text: str) -> None:
+    """A fragment is laid over the recipe `digits`; a whole recipe stands by itself."""
+    from lehr.train.bundled import bundled
+    from lehr.train.recipefile import parse
+
+    fragment = tomllib.loads(text)
+    whole = "name" in fragment
+    digits = tomllib.loads(bundled()["digits"].read_text("utf-8"))
+    recipe = parse(text if whole else tomli_w.dumps(laid_over(digits, fragment)), page)
+    assert whole or recipe != parse(tomli_w.dumps(digits), "digits")
+
+
+def test_a_whole_recipe_stands_in_the_pages_on_training() -> None:
+    assert [page for page, text in FRAGMENTS if "name" in tomllib.loads(text)] == ["recipe"]
+    assert {page for page, _ in FRAGMENTS} >= {
+        "delays",
+        "layers",
+        "learning",
+        "neurons",
+        "thresholds",
+    }

@@ -28,7 +28,7 @@ FLOOR = 0.1
 """Spikes per neuron and step above which `rate-controlled` annealing raises a layer, if not given.
 
 For the output it is the mean rate that the loss asks of it, because a threshold that presses below
-works against the loss (measured: docs/training.md).
+works against the loss (measured: docs/training/thresholds.md).
 """
 
 GROWTH = 0.01
@@ -41,7 +41,7 @@ UNTIL = 0.5
 """The share of phase A, or of a cycle, in which a threshold arrives, if none is given.
 
 The weights need the other half, and its learning rate, to settle around it (measured:
-docs/training.md).
+docs/training/thresholds.md).
 """
 
 

@@ -65,7 +65,7 @@ class Epoch:
         So does one whose integrators are driven by a silent layer.
 
         Not earlier: the surrogate gradient reaches silent neurons too, and often wakes them
-        (docs/training.md).
+        (docs/training/index.md).
 
         Args:
             phase: its letter.

@@ -188,7 +188,7 @@ def test_the_integer_network_answers_at_every_step_as_the_twin_does(
 def test_a_trace_has_the_answer_of_every_step(
     words: Dataset, listener: Trained, folder: Path, lehr: Lehr, tmp_path: Path
 ) -> None:
-    """As docs/training.md says it."""
+    """As docs/training/learning.md says it."""
     recipe, net, twin = tmp_path / "mine.toml", listener.network, listener.twin
     assert net is not None
     assert twin is not None
