@@ -177,3 +177,50 @@ def test_a_whole_recipe_stands_in_the_pages_on_training() -> None:
         "neurons",
         "thresholds",
     }
+
+
+def keys_in_tables(heading: str) -> list[str]:
+    """Return the keys in the first columns of all tables of such a heading, once for each table."""
+    text = "\n".join(page.read_text("utf-8") for page in TRAINING)
+    tables = re.findall(
+        rf"^\| {re.escape(heading)} \|.*\n\| -.*\n((?:\|.*\n)+)", text, re.MULTILINE
+    )
+    return [
+        key
+        for table in tables
+        for key in {
+            key
+            for row in table.splitlines()
+            for key in re.findall(r"`(\w+)(?: = [^`]*)?`", row.split("|")[1])
+        }
+    ]
+
+
+def test_each_key_of_training_stands_in_one_table() -> None:
+    from lehr.train import layer_recipe, training_recipe
+    from lehr.train.augment import Augment
+    from lehr.train.delay_recipe import DelayRecipe
+    from lehr.train.network_recipe import NetworkRecipe
+    from lehr.train.shares import Shares
+
+    layers = (
+        layer_recipe.Conv,
+        layer_recipe.Conv1d,
+        layer_recipe.Linear,
+        layer_recipe.Integrator,
+        layer_recipe.Add,
+    )
+    for heading, models in {
+        "key of `train`": (training_recipe.Training,),
+        "key of `finetune`": (training_recipe.Finetuning,),
+        "key of `network`": (NetworkRecipe,),
+        "key of a layer": layers,
+        "key of a `delay`": (DelayRecipe,),
+        "key of `train.augment`": (Augment,),
+        "key of `train.constrained`": (training_recipe.Constrained,),
+        "key of `network.thresholds`": (Shares,),
+    }.items():
+        keys = {
+            field.alias or name for model in models for name, field in model.model_fields.items()
+        }
+        assert sorted(keys_in_tables(heading)) == sorted(keys), heading
