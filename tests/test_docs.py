@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import tomli_w
 from commands import run
+from pydantic import BaseModel
 
 from lehr.targets import operators, registry
 
@@ -210,7 +211,7 @@ def test_each_key_of_training_stands_in_one_table() -> None:
         layer_recipe.Integrator,
         layer_recipe.Add,
     )
-    for heading, models in {
+    tables: dict[str, tuple[type[BaseModel], ...]] = {
         "key of `train`": (training_recipe.Training,),
         "key of `finetune`": (training_recipe.Finetuning,),
         "key of `network`": (NetworkRecipe,),
@@ -219,7 +220,8 @@ def test_each_key_of_training_stands_in_one_table() -> None:
         "key of `train.augment`": (Augment,),
         "key of `train.constrained`": (training_recipe.Constrained,),
         "key of `network.thresholds`": (Shares,),
-    }.items():
+    }
+    for heading, models in tables.items():
         keys = {
             field.alias or name for model in models for name, field in model.model_fields.items()
         }
