@@ -28,6 +28,8 @@ _REMEDIES: Mapping[str, str] = {
     "tuple_type": "give a list, as in [1, 2]",
     "list_type": "give a list, as in [1, 2]",
     "too_long": "give at most {max_length} values",
+    "too_short": "give at least {min_length}",
+    "string_too_short": "give some text",
     "model_type": "give a table of keys",
     "model_attributes_type": "give a table of keys",
     "dict_type": "give a table of keys",
@@ -55,9 +57,15 @@ def mistakes(error: ValidationError, table: type[BaseModel], whole: str = "recip
         table: the class of such tables, which knows the keys that there are.
         whole: a word for the whole table.
     """
+    errors = error.errors()
+    within = [each["loc"][:-1] for each in errors]
     return list(
         dict.fromkeys(
-            sentence for each in error.errors() for sentence in _sentences(each, table, whole)
+            sentence
+            for each in errors
+            # of a list pydantic counts what is right in it alone
+            if each["type"] != "too_short" or each["loc"] not in within
+            for sentence in _sentences(each, table, whole)
         )
     )
 
@@ -90,9 +98,10 @@ def _sentence(error: ErrorDetails, table: type[BaseModel], whole: str) -> str:
                 expected = str(_plain(context["expected"])).replace(" or ", ", ")
                 remedy = nearest(given, expected.replace("'", "").split(", ")) or remedy
             return f"'{where}' is {given!r}; {remedy}"
-    return (
-        f"'{where or whole}' is {given!r}: {error['msg'].removeprefix('Value error, ')}; correct it"
-    )
+    message = error["msg"].removeprefix("Value error, ")
+    if isinstance(given, Mapping | BaseModel):  # what its keys make together: it names them
+        return f"'{where}': {message}" if where else message
+    return f"'{where or whole}' is {given!r}: {message}; correct it"
 
 
 def _plain(value: Any) -> Any:

@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field
 Count = Annotated[int, Field(ge=1)]
 
 
+LIST = Field(strict=False)
+"""Of a tuple that is written as a list; what is in it is as strict as elsewhere."""
+
 WORD, TABLE = "(word)", "(table)"
 """Tags of a key that is either a word or a table; no key is called so."""
 
@@ -25,6 +28,9 @@ A wrong value has one mistake then, that of the form it is in.
 
 
 class Strict(BaseModel):
-    """A table: no other keys, and no change after it is read."""
+    """A table: no other keys, no values of another type, and no change after it is read.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    A field that is a tuple is annotated with LIST as well, since files have lists.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)

@@ -17,7 +17,7 @@ from lehr.arithmetic import (
 )
 from lehr.machines import MACHINES
 from lehr.spelling import one_of
-from lehr.strict import Strict
+from lehr.strict import LIST, Strict
 
 FIELDS = ("decay_form", "rounding", "reset", "reset_timing", "fires", "overflow", "state_bits")
 """The fields of `lehr.arithmetic.Arithmetic` that stand here.
@@ -50,7 +50,7 @@ class ArithmeticRecipe(Strict):
     overflow: Overflow | None = None
     state_bits: Annotated[int, Field(ge=MIN_STATE_BITS, le=MAX_STATE_BITS)] | None = None
     machine: str | None = None
-    parameters: dict[str, int | tuple[int, ...]] = Field(default_factory=dict)
+    parameters: dict[str, int | Annotated[tuple[int, ...], LIST]] = Field(default_factory=dict)
     output_spikes: Annotated[int, Field(ge=1)] | None = None
 
     @field_validator("machine")

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from lehr.spelling import one_of
-from lehr.strict import Count, Strict
+from lehr.strict import LIST, Count, Strict
 from lehr.train.threshold import Positive
 from lehr.train.transforms import Transform
 
@@ -91,7 +91,7 @@ class DataRecipe(Strict):
     step_ms: Positive | None = None
     frames: Literal["binary", "count"] = "binary"
     origin: Literal["recording", "first-event"] = "recording"
-    transforms: tuple[Transform, ...] = ()
+    transforms: Annotated[tuple[Transform, ...], LIST] = ()
     downsample: Count = 1
     channels: Annotated[int, Field(ge=1, le=700)] | None = None
     classes: Annotated[int, Field(ge=2)] | None = None
@@ -101,7 +101,9 @@ class DataRecipe(Strict):
 def data_contradictions(recipe: DataRecipe) -> list[str]:
     """Say what a data set does not take, or lacks, in sentences."""
     if recipe.name not in DATA_SETS:
-        return [f"data set {recipe.name!r} is unknown; {one_of(recipe.name, DATA_SETS)}"]
+        return [
+            f"data.name is {recipe.name!r}, which is no data set; {one_of(recipe.name, DATA_SETS)}"
+        ]
     return [*_of_keys(recipe, DATA_SETS[recipe.name])]
 
 

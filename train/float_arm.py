@@ -54,8 +54,6 @@ def of_the_arm(sentence: str, given: Mapping[str, Any]) -> str:
         sentence: as `lehr.mistakes.mistakes` has it of the table that `float_arm` returned.
         given: the table `[float]`.
     """
-    if whole := _OF_THE_WHOLE.fullmatch(sentence):
-        return f"in the float arm, {whole[1]}"
     quoted = _KEY.match(sentence)
     if quoted is None:
         return f"in the float arm, {sentence}"
@@ -66,7 +64,6 @@ def of_the_arm(sentence: str, given: Mapping[str, Any]) -> str:
 
 
 _KEY = re.compile(r"(unknown key )?'([^']*)'")
-_OF_THE_WHOLE = re.compile(r"'recipe' is \{.*\}: (.*); correct it", re.DOTALL)
 
 
 def _leaves(given: Mapping[str, Any]) -> Iterator[str]:

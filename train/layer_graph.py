@@ -86,15 +86,15 @@ class _Walk:
         if not found:
             known = [INPUT, *(self.names[at] for at in range(place) if self.names[at])]
             remedy = nearest(name, known) or f"use {', '.join(known)}"
-            self.problems.append(f"{key} has '{name}', which is no layer; {remedy}")
+            self.problems.append(f"{key} has {name!r}, which is no layer; {remedy}")
         elif not earlier:
             self.problems.append(
-                f"{key} has '{name}', which is network.layers.{found[0]} and not before it; take "
+                f"{key} has {name!r}, which is network.layers.{found[0]} and not before it; take "
                 "layers before it"
             )
         elif isinstance(self.layers[earlier[0]], Integrator):
             self.problems.append(
-                f"{key} has '{name}', which integrates and fires no spike; take another layer"
+                f"{key} has {name!r}, which integrates and fires no spike; take another layer"
             )
         else:
             return earlier[0]
@@ -109,7 +109,7 @@ class _Walk:
                     if name == INPUT
                     else f"as is network.layers.{first[name]}'s"
                 )
-                yield f"network.layers.{place}.name is '{name}', {other}; give another name"
+                yield f"network.layers.{place}.name is {name!r}, {other}; give another name"
             first.setdefault(name, place)
 
     def _of_sum(self, place: int, layer: Add, sources: list[int]) -> Iterator[str]:
@@ -124,7 +124,7 @@ class _Walk:
             if times > 1:
                 name = INPUT if number == FROM_INPUT else self.names[self.places[number]]
                 yield (
-                    f"{key} adds '{name}' {times} times, itself or in other sums; each edge is "
+                    f"{key} adds {name!r} {times} times, itself or in other sums; each edge is "
                     "there once: name it once"
                 )
 

@@ -11,7 +11,7 @@ from pydantic_core import PydanticKnownError
 
 from lehr.arithmetic import MAX_FRACTION_BITS
 from lehr.nodes import Pair
-from lehr.strict import Count, Strict
+from lehr.strict import LIST, Count, Strict
 from lehr.train.delay_recipe import DelayRecipe
 from lehr.train.dynamics_recipe import Firing, States
 from lehr.train.threshold import Threshold
@@ -34,10 +34,11 @@ def _sides(least: int) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-Sides = Annotated[Count | tuple[Count, Count], _sides(1)]
+Sides = Annotated[Count | Annotated[tuple[Count, Count], LIST], _sides(1)]
 """One number for rows and columns, or one for each."""
 Margins = Annotated[
-    Annotated[int, Field(ge=0)] | tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]],
+    Annotated[int, Field(ge=0)]
+    | Annotated[tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]], LIST],
     _sides(0),
 ]
 """The same, from 0."""
@@ -83,6 +84,15 @@ class _Named(Strict):
     name: Annotated[str, Field(min_length=1)] | None = None
 
 
+def _one_layer(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        raise ValueError(
+            "a layer takes the spikes of one; give its name, or of a layer of type 'add' that has "
+            "this list"
+        )
+    return value
+
+
 class _Layer(_Named, States):
     """Keys that all layers with weights have.
 
@@ -98,7 +108,7 @@ class _Layer(_Named, States):
         delay: by which each channel that arrives is held back; none if None.
     """
 
-    from_: Annotated[str | None, Field(alias="from")] = None
+    from_: Annotated[str | None, Field(alias="from"), BeforeValidator(_one_layer)] = None
     weights: Levels | None = None
     weight_step: WeightStep | None = None
     init: Init | None = None
@@ -272,7 +282,7 @@ class Add(_Named):
     """
 
     type: Literal["add"]
-    from_: Annotated[tuple[str, ...], Field(alias="from")]
+    from_: Annotated[tuple[str, ...], Field(alias="from"), LIST]
 
 
 Convolution = Conv | Conv1d

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from lehr.mistakes import Mistakes
-from lehr.strict import Count, Strict
+from lehr.strict import LIST, Count, Strict
 from lehr.train.arithmetic_recipe import ArithmeticRecipe
 from lehr.train.dynamics_recipe import Dyadic
 from lehr.train.dynamics_recipe import nearest_dyadic as nearest_dyadic
@@ -70,6 +70,7 @@ class NetworkRecipe(Strict):
     layers: Annotated[
         tuple[Annotated[Layer, Field(discriminator="type")], ...],
         Field(min_length=1),
+        LIST,
     ]
 
     @model_validator(mode="after")

@@ -167,6 +167,6 @@ class Recipe(Strict):
             if self.train.thresholds == "final" and not threshold.held and threshold.final is None:
                 raise ValueError(
                     f"train.thresholds is 'final', but {self.network.key(number)}.threshold has no "
-                    "'final' to be held at"
+                    "'final' to be held at; give it one, or use 'start'"
                 )
         return self

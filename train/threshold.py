@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from lehr.strict import Strict
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -20,7 +22,7 @@ _KEYS: dict[str, tuple[set[str], set[str]]] = {
 """What each schedule needs, and what it may be given, beside `start`."""
 
 
-class Threshold(BaseModel):
+class Threshold(Strict):
     """Firing threshold of a layer, in the membrane units of training.
 
     It is held at `start` if nothing else is given.
@@ -37,8 +39,6 @@ class Threshold(BaseModel):
         stages: how many equal steps `step` takes.
         floor: the firing rate, per neuron and step, under which `rate-controlled` raises nothing.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     start: Positive
     schedule: Literal[
@@ -57,9 +57,12 @@ class Threshold(BaseModel):
             return self
         needed, possible = _KEYS[self.schedule]
         if missing := sorted(needed - given):
-            raise ValueError(f"the schedule '{self.schedule}' needs '{missing[0]}'")
+            raise ValueError(f"the schedule '{self.schedule}' needs '{missing[0]}'; add it")
         if useless := sorted(given - needed - possible):
-            raise ValueError(f"the schedule '{self.schedule}' takes no '{useless[0]}'")
+            raise ValueError(
+                f"{useless[0]} is {getattr(self, useless[0]):g}, but the schedule "
+                f"'{self.schedule}' takes none; leave it out"
+            )
         return self
 
     @property

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, Tag
 
-from lehr.strict import TABLE, WORD, WORD_OR_TABLE, Count, Strict
+from lehr.strict import LIST, TABLE, WORD, WORD_OR_TABLE, Count, Strict
 from lehr.train.augment import Augment
 from lehr.train.threshold import Positive
 
@@ -66,7 +66,9 @@ class Beginning(Strict):
     """
 
     run: str
-    layers: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] | None = None
+    layers: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), LIST] | None = (
+        None
+    )
 
 
 def _run_or_table(table: type[Strict]) -> BeforeValidator:
@@ -182,7 +184,7 @@ class Training(Strict):
     teacher: Annotated[Teaching | None, _run_or_table(Teaching)] = None
     rate_penalty: RatePenalty | None = None
     init_from: Annotated[Beginning | None, _run_or_table(Beginning)] = None
-    rates: tuple[float, float] = (0.8, 0.2)
+    rates: Annotated[tuple[float, float], LIST] = (0.8, 0.2)
     threads: Count = 1
     device: Literal["cpu", "cuda", "auto"] = "cpu"
 

@@ -208,7 +208,7 @@ def test_an_example_without_its_arguments_tells_its_usage(example: str) -> None:
         ),
         (
             ("train", "RECIPE", "--set", "data.name=digit"),
-            "data set 'digit' is unknown; did you mean 'digits'? use one of digits, mnist, ",
+            "data.name is 'digit', which is no data set; did you mean 'digits'? use one of digits, mnist, ",
         ),
         (
             ("export", "MODEL", "--for", "snntoch", "-o", "m.nir"),

@@ -99,7 +99,7 @@ def test_official_mnist() -> None:
         (
             "cifar",
             None,
-            "data set 'cifar' is unknown; use one of digits, mnist, fashion-mnist, nmnist, "
+            "data.name is 'cifar', which is no data set; use one of digits, mnist, fashion-mnist, nmnist, "
             "dvs-gesture, shd, ssc, fsdd, japanese-vowels, temporal, npz",
         ),
         (

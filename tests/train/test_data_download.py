@@ -353,7 +353,7 @@ def test_a_folder_that_cannot_be_made(lehr: Lehr, data: Path) -> None:
         ),
         (
             ("digits", "--set", "data.name=cifar"),
-            "recipe digits: data set 'cifar' is unknown; use one of digits, mnist, fashion-mnist, "
+            "recipe digits: data.name is 'cifar', which is no data set; use one of digits, mnist, fashion-mnist, "
             "nmnist, dvs-gesture, shd, ssc, fsdd, japanese-vowels, temporal, npz",
         ),
         (

@@ -194,9 +194,8 @@ def test_fields_thresholds_and_biases(overrides: tuple[str, ...], sentences: lis
         (
             ("network.arithmetic.parameters.du=1.5", f"{MACHINE}=loihi"),
             [
-                "'network.arithmetic.parameters' is {'du': 1.5}: du is 1.5, but a parameter is a "
-                "whole number, or a list of one for each "
-                "layer; correct it"
+                "'network.arithmetic.parameters': du is 1.5, but a parameter is a whole number, or "
+                "a list of one for each layer"
             ],
         ),
     ],

@@ -106,7 +106,7 @@ def test_overrides() -> None:
         ),
         (
             "data.name=fsd",
-            "recipe tiny: data set 'fsd' is unknown; did you mean 'fsdd'? use one of digits, "
+            "recipe tiny: data.name is 'fsd', which is no data set; did you mean 'fsdd'? use one of digits, "
             "mnist, fashion-mnist, nmnist, dvs-gesture, shd, ssc, fsdd, japanese-vowels, temporal, npz",
         ),
         (
