@@ -58,7 +58,7 @@ def mistakes(error: ValidationError, table: type[BaseModel], whole: str = "recip
         whole: a word for the whole table.
     """
     errors = error.errors()
-    within = [each["loc"][:-1] for each in errors]
+    within = {each["loc"][:end] for each in errors for end in range(len(each["loc"]))}
     return list(
         dict.fromkeys(
             sentence

@@ -13,14 +13,16 @@ from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from lehr.strict import Strict
 
 Values = npt.NDArray[np.uint8]
 
 _OF_CHANNELS = ("drop_channels", "shift_channels")
 
 
-class Augment(BaseModel):
+class Augment(Strict):
     """Changes that may happen to a training sample.
 
     Attributes:
@@ -37,8 +39,6 @@ class Augment(BaseModel):
         mix: the chance that a sample gets a stretch of up to half its steps from another sample of
             the same class in the batch.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     shift: Annotated[int, Field(ge=0)] = 0
     mirror: Annotated[float, Field(ge=0, le=1)] = 0.0

@@ -95,7 +95,7 @@ class Decay(Strict):
     def _moves(self) -> Decay:
         if self.learn is not None and not 0 < self.factor < 1:
             raise ValueError(
-                f"start is '{self.start}', from which no gradient leads away; use a fraction "
+                f"start is {self.start!r}, from which no gradient leads away; use a fraction "
                 "between 0 and 1"
             )
         return self

@@ -118,6 +118,13 @@ class _Layer(_Named, States):
     delay: DelayRecipe | None = None
 
 
+def _no_number(value: Any) -> Any:
+    """Refuse 0 and 1, which equal false and true."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        raise PydanticKnownError("literal_error", {"expected": "true, false or 'step'"})
+    return value
+
+
 class _Spiking(_Layer, Firing):
     """Keys of layers of neurons that fire.
 
@@ -128,7 +135,7 @@ class _Spiking(_Layer, Firing):
         threshold: of the neurons.
     """
 
-    batch_norm: Literal[True, False, "step"] = False
+    batch_norm: Annotated[Literal[True, False, "step"], BeforeValidator(_no_number)] = False
     threshold: Threshold
 
     @model_validator(mode="after")

@@ -11,16 +11,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from lehr.strict import Strict
 
 Microseconds = Annotated[int, Field(ge=1)]
 
 
-class _Transform(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Denoise(_Transform):
+class Denoise(Strict):
     """Drops an event if none of its four neighbours had one within `filter_time` us before it.
 
     Attributes:
@@ -31,7 +29,7 @@ class Denoise(_Transform):
     filter_time: Microseconds
 
 
-class RefractoryPeriod(_Transform):
+class RefractoryPeriod(Strict):
     """Drops an event if its pixel had one in the `delta` microseconds before it.
 
     Attributes:
@@ -42,7 +40,7 @@ class RefractoryPeriod(_Transform):
     delta: Microseconds
 
 
-class DropPixel(_Transform):
+class DropPixel(Strict):
     """Drops pixels with events more often than `hot_pixel_frequency`, in hertz, on average.
 
     The average is over the recording.

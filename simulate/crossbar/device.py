@@ -19,7 +19,7 @@ from pydantic import Field, ValidationError, model_validator
 from lehr.errors import FileRefused, UsageError
 from lehr.mistakes import Mistakes, mistakes
 from lehr.reading import read_text
-from lehr.strict import Count, Strict
+from lehr.strict import LIST, Count, Strict
 from lehr.toml import table_of
 
 DEVICE_BYTES = 1 << 16
@@ -106,7 +106,7 @@ class Device(Strict):
     levels: Annotated[int, Field(ge=2, le=1 << 16)] = 2
     g_min: Siemens
     g_max: Siemens
-    nodes: tuple[str, ...] | None = None
+    nodes: Annotated[tuple[str, ...], LIST] | None = None
     variation: Variation = Variation()
     stuck: Stuck = Stuck()
     drift: Drift | None = None
