@@ -54,19 +54,6 @@ class Recipe(Strict):
             return float_arm(table)
         return table
 
-    @model_validator(mode="after")
-    def _float_arm_holds(self) -> Recipe:
-        if self.float is None:
-            return self
-        table = self.model_dump(mode="json", exclude_unset=True)
-        table["network"]["weights"] = "float"
-        try:
-            Recipe.model_validate(float_arm(table))
-        except ValidationError as error:
-            wrong = [of_the_arm(each, self.float) for each in mistakes(error, Recipe)]
-            raise Mistakes(*wrong) from None
-        return self
-
     @model_validator(mode="before")
     @classmethod
     def _in_rows(cls, table: Any) -> Any:
@@ -169,4 +156,18 @@ class Recipe(Strict):
                     f"train.thresholds is 'final', but {self.network.key(number)}.threshold has no "
                     "'final' to be held at; give it one, or use 'start'"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _float_arm_holds(self) -> Recipe:
+        # last: what is wrong in every arm is said of the recipe alone
+        if self.float is None:
+            return self
+        table = self.model_dump(mode="json", exclude_unset=True)
+        table["network"]["weights"] = "float"
+        try:
+            Recipe.model_validate(float_arm(table))
+        except ValidationError as error:
+            wrong = [of_the_arm(each, self.float) for each in mistakes(error, Recipe)]
+            raise Mistakes(*wrong) from None
         return self

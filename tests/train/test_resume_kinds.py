@@ -1,0 +1,125 @@
+"""Runs of every kind of layer and option, stopped after each of their epochs, go on to the same.
+
+`tests/cli/test_resume.py` kills processes; here it is what a run has to keep.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lehr.errors import LehrError
+from lehr.simulate import simulate
+from lehr.train import progress as module
+from lehr.train.data import load_dataset
+from lehr.train.loop import Trained, train
+from lehr.train.progress import Progress
+from lehr.train.recipe import Recipe
+
+LEARNED = {"start": 1.0, "schedule": "learned"}
+BY_CHANNEL = {"start": "0.8", "learn": "channel"}
+HIDDEN: dict[str, Any] = {"type": "linear", "features": 16, "threshold": {"start": 1.0}}
+LAST: dict[str, Any] = {"type": "linear", "features": 10, "threshold": {"start": 1.0}}
+DELAY = {"max": 4, "until": 0.6}  # between the ends of epochs 2 and 3 of 4
+RESTARTING = {"start": 0.5, "final": 1.0, "schedule": "restarts"}
+READ_OUT = {"type": "integrator", "features": 10, "beta": BY_CHANNEL, "alpha": BY_CHANNEL}
+
+KINDS: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = {
+    "delays": (
+        [{**HIDDEN, "delay": DELAY, "batch_norm": "step"}, {**LAST, "delay": DELAY}],
+        {},
+    ),
+    "recurrent, learned thresholds and decays": (
+        [
+            {**HIDDEN, "recurrent": True, "beta": BY_CHANNEL, "threshold": LEARNED},
+            {**HIDDEN, "recurrent": True, "alpha": BY_CHANNEL, "batch_norm": True},
+            READ_OUT,
+        ],
+        {"objective": "cross-entropy", "weight_noise": {"deviation": 0.2}},
+    ),
+    "constrained": (
+        [{**HIDDEN, "recurrent": True, "delay": DELAY, "weights": "ternary"}, LAST],
+        {"constrained": {"rate": 0.1, "after": 0.3, "interval": 1, "period": 2}},
+    ),
+    "patience": (
+        [{**HIDDEN, "recurrent": True, "delay": {"max": 4, "until": 0.3}}, LAST],
+        {"patience": 1, "optimizer": "adamw"},
+    ),
+    "adapting, in cycles": (
+        [
+            {
+                **HIDDEN,
+                "delay": DELAY,
+                "threshold": RESTARTING,
+                "adaptation": {"type": "threshold", "jump": 0.2, "beta": "3/4"},
+                "dropout": 0.2,
+            },
+            {**LAST, "weights": "int4"},
+        ],
+        {"lr_schedule": "restarts", "cycles": 2, "prune": 0.3},
+    ),
+}
+
+
+def recipe(kind: str) -> Recipe:
+    """Return a recipe of encoded digits, of 4 + 1 + 2 epochs."""
+    layers, training = KINDS[kind]
+    events = {"encoding": "rate", "steps": 6}
+    return Recipe.model_validate(
+        {
+            "name": "kept",
+            "description": kind,
+            "seed": 3,
+            "data": {"name": "digits", "train_samples": 96, "test_samples": 40, **events},
+            "network": {"steps": 6, "beta": "3/4", "slope": 2.0, "layers": layers},
+            "train": {"epochs": 4, "batch_size": 24, "lr": 5e-3, **training},
+            "finetune": {"epochs": 1, "frozen_epochs": 2, "lr": 5e-4, "threshold_lr": 2e-3},
+        }
+    )
+
+
+class _Stop(LehrError):
+    """Stands for whatever ends a process."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_stopped_after_each_epoch(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SHARE", 1)
+    asked = recipe(kind)
+    data = load_dataset(asked.data, None)
+    whole = train(asked, data)
+    assert whole.network is not None
+    rates = simulate(whole.network, data.test.x).rates
+    firing = [rate for name, rate in rates.items() if name.startswith("lif")]
+    assert all(0 < rate < 1 for rate in firing)
+    assert len(whole.metrics) > 4
+    for after in range(1, len(whole.metrics)):
+        folder = tmp_path / f"{after}.unfinished"
+        seen: list[object] = []
+
+        def report(entry: object, seen: list[object] = seen, after: int = after) -> None:
+            seen.append(entry)
+            if len(seen) > after:
+                raise _Stop
+
+        with suppress(_Stop):
+            train(asked, data, report, Progress.open(folder, asked, resume=False))
+        kept = Progress.open(folder, asked, resume=True)
+        assert len(kept.metrics) == after
+        _require_same(train(asked, data, progress=kept), whole)
+
+
+def _require_same(resumed: Trained, whole: Trained) -> None:
+    assert resumed.metrics == whole.metrics
+    assert resumed.network == whole.network
+    assert resumed.twin is not None
+    assert whole.twin is not None
+    assert resumed.twin.weights.keys() == whole.twin.weights.keys()
+    for name, weight in whole.twin.weights.items():
+        assert weight.equal(resumed.twin.weights[name]), name
