@@ -56,14 +56,14 @@ def test_memory_does_not_grow_with_the_stream() -> None:
     net, _ = recurrent_network()
     rng = np.random.default_rng(0)
     running, highest, spikes = Stream(net), [], 0
-    running.feed(rng.integers(0, 2, (1, 64, 12)).astype(np.uint8))
-    for _ in range(3):
+    for _ in range(4):
         tracemalloc.start()
         for _ in range(20):
             spikes += running.feed(rng.integers(0, 2, (1, 64, 12)).astype(np.uint8)).counts.sum()
         highest.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert max(highest) < 1.1 * min(highest) < 1_000_000
+    later = highest[1:]  # what is loaded at first use stands in the first
+    assert max(later) < 1.1 * min(later) < 1_000_000
     assert spikes > 0
 
 

@@ -239,9 +239,8 @@ def test_runner_reports_a_damaged_model_in_one_line(tmp_path: Path) -> None:
 def test_runner_says_what_is_missing(
     package: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(
-        "lehr.targets.onnx.runner.find_spec", lambda name: None if name == package else object()
-    )
+    module = sys.modules[OnnxRuntime.__module__]  # another test may have imported it once more
+    monkeypatch.setattr(module, "find_spec", lambda name: None if name == package else object())
     with pytest.raises(
         ToolMissing, match=rf"^target onnx needs {package}; pip install 'lehr\[onnx\]'$"
     ):
