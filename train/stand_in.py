@@ -51,7 +51,7 @@ def stand_in(recipe: Recipe, data: Dataset) -> Network:
                     torch.rand_like(weighted.weight) >= recipe.train.prune
                 ).to(weighted.weight.dtype)
         converted = convert(model, recipe, data.shape, data.kind)
-        if wrong := _off_the_grid(recipe, converted):
+        if wrong := _off_the_grid(recipe, converted) + _above_registers(recipe, converted):
             raise NotMappable(*wrong)
         return finished(converted.twin, recipe)
 
@@ -92,5 +92,29 @@ def _off_the_grid(recipe: Recipe, converted: Converted) -> list[str]:
                 f"{key} ends at {end:g}, which is {least} in integers, below "
                 f"network.thresholds.multiple, {shares.multiple}; "
                 f"raise it, or use more fraction bits"
+            )
+    return wrong
+
+
+def _above_registers(recipe: Recipe, converted: Converted) -> list[str]:
+    """Thresholds that no membrane of the recipe's `state_bits` would exceed."""
+    net, wrong = recipe.network, []
+    given = net.arithmetic
+    if given is None or given.state_bits is None:
+        return []
+    top = (1 << given.state_bits - 1) - 1
+    most = top if given.fires == "ge" else top - 1  # that a membrane at the top fires at
+    for number, (layer, fold) in enumerate(
+        zip(net.weighted, converted.folds.values(), strict=True)
+    ):
+        if isinstance(layer, Integrator) or layer.batch_norm:
+            continue
+        if (least := int(fold.layer.threshold.min())) > most:
+            key, end = net.key(number), layer.threshold.final or layer.threshold.start
+            wrong.append(
+                f"{key}.threshold ends at {end:g}, which is {least:,} in integers of "
+                f"{fold.layer.fraction_bits} fraction bits, but a membrane of "
+                f"network.arithmetic.state_bits, {given.state_bits}, is at most {top:,}, and would "
+                f"never fire; give fewer {key}.fraction_bits or more state_bits, or lower it"
             )
     return wrong

@@ -126,7 +126,7 @@ def train(
             out.facts["runs"].append(facts)
             for warning in facts["warnings"]:
                 out.warn(warning if seeds == 1 else f"{folder}: {warning}")
-        out.then("export", next(iter(runs)), "-o", "model.nir")
+        _then_export(out, runs)
         if seeds > 1:
             out.facts["accuracy"] = _over_seeds(
                 out, [run_facts["accuracy"] for run_facts in out.facts["runs"]]
@@ -172,6 +172,13 @@ def _train_one(
         "metrics": trained.metrics,
         "warnings": trained.warnings,
     }
+
+
+def _then_export(out: Output, runs: dict[Path, Recipe]) -> None:
+    """Name the command that comes next; float weights are not exported."""
+    run, settings = next(iter(runs.items()))
+    if settings.network.integer:
+        out.then("export", run, "-o", "model.nir")
 
 
 def _over_seeds(out: Output, runs: list[dict[str, float]]) -> dict[str, dict[str, float]]:

@@ -82,6 +82,15 @@ def test_held_thresholds_have_no_way_and_floats_no_later_phases() -> None:
     assert Pace(recipe).remaining == 3
 
 
+def test_floats_are_followed_by_no_export(lehr: Lehr, tmp_path: Path) -> None:
+    (tmp_path / "tiny.toml").write_text(tiny_toml())
+    short = ("train", tmp_path / "tiny.toml", "--set", "train.epochs=1", "--json")
+    floats = lehr(*short, "-o", tmp_path / "f", "--set", "network.weights=float")
+    assert (floats.code, floats.facts.get("next")) == (0, None)
+    integers = lehr(*short, "-o", tmp_path / "i")
+    assert integers.facts["next"] == f"lehr export {tmp_path / 'i'} -o model.nir"
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0, "0:00:00"), (65.4, "0:01:05"), (90_000, "1 day, 1:00:00")]
 )

@@ -29,6 +29,7 @@ from lehr.train.loop import Trained, train
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import load, parse, to_toml
 from lehr.train.shares import Shares
+from lehr.train.stand_in import require_convertible
 from lehr.train.twin import trace
 
 STEPS = 12
@@ -241,6 +242,24 @@ def test_thresholds_that_would_leave_the_grid_are_told_before_training(data: Dat
         "16384 units of 2**-6 weights; "
         "lower it, or use fewer fraction bits",
     ]
+
+
+def test_thresholds_that_no_register_reaches_are_told_before_training(data: Dataset) -> None:
+    def recipe(**arithmetic: Any) -> Recipe:
+        layers = digits((1.0, 15.875)).model_dump(exclude_none=True)["network"]["layers"]
+        return digits(
+            layers=[{**layer, "fraction_bits": 3} for layer in layers], arithmetic=arithmetic
+        )
+
+    with pytest.raises(NotMappable) as error:
+        train(recipe(state_bits=8), data)
+    assert error.value.args == (
+        "network.layers.1.threshold ends at 15.875, which is 127 in integers of 3 fraction bits, "
+        "but a membrane of network.arithmetic.state_bits, 8, is at most 127, and would never fire; "
+        "give fewer network.layers.1.fraction_bits or more state_bits, or lower it",
+    )
+    for reached in ({"state_bits": 9}, {"state_bits": 8, "fires": "ge"}):
+        require_convertible(recipe(**reached), data)
 
 
 def test_the_form_leaves_what_the_recipe_says_and_comes_back_equal(data: Dataset) -> None:
