@@ -6,7 +6,8 @@ is kept in the progress of a training, and in its run, so that no training goes 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,10 @@ from lehr.train.recipe import Recipe
 from lehr.train.recipefile import load
 from lehr.train.stand_in import full_scale
 from lehr.train.twin import Twin
+
+INIT = "train.init_from"
+TEACHER = "train.teacher.run"
+"""Keys that name runs."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +56,22 @@ def digests(recipe: Recipe) -> dict[str, str]:
         UsageError: when one is no run.
         FileRefused: when its files are not those that it states.
     """
-    training = recipe.train
-    folders = [each.run for each in (training.teacher, training.init_from) if each is not None]
-    return {folder: run_digest(Path(folder)) for folder in folders}
+    training, read = recipe.train, dict[str, str]()
+    for key, each in ((TEACHER, training.teacher), (INIT, training.init_from)):
+        if each is not None:
+            with _named(key, each.run):
+                read[each.run] = run_digest(Path(each.run))
+    return read
+
+
+@contextmanager
+def _named(key: str, folder: str) -> Iterator[None]:
+    """Name the key whose folder is no run."""
+    try:
+        yield
+    except UsageError as error:
+        reason = str(error).removeprefix(f"{folder}: ")
+        raise UsageError(f"{key} is '{folder}': {reason}") from None
 
 
 def open_run(key: str, folder: str, data: Dataset) -> Other:
@@ -70,7 +88,8 @@ def open_run(key: str, folder: str, data: Dataset) -> Other:
     """
     path = Path(folder)
     try:
-        run = load_run(path)
+        with _named(key, folder):
+            run = load_run(path)
     except NotMappable:
         return _float_run(key, path, data)
     takes = run.network.input
@@ -113,15 +132,21 @@ def begin_with(model: FloatNet, recipe: Recipe, data: Dataset) -> None:
     given = recipe.train.init_from
     if given is None:
         return
-    weights = open_run("train.init_from", given.run, data).weights
+    weights = open_run(INIT, given.run, data).weights
     mine = _by_place(recipe, model.weights.values())
     wrong = []
     for number in mine if given.layers is None else given.layers:
         here = tuple(mine[number].shape) if number in mine else None
         there = tuple(weights[number].shape) if number in weights else None
-        if here is None or here != there:
+        if here is None:
             wrong.append(
-                f"train.init_from is '{given.run}', whose layer {number} has "
+                f"{INIT}.layers has {number}, but network.layers.{number} is no layer with "
+                f"weights; use some of {', '.join(map(str, mine))}"
+            )
+            continue
+        if here != there:
+            wrong.append(
+                f"{INIT} is '{given.run}', whose layer {number} has "
                 f"{_weights(there)}, but network.layers.{number} has {_weights(here)}; list the "
                 "layers that fit in train.init_from.layers"
             )

@@ -17,7 +17,7 @@ from lehr.train.evaluation import outputs
 from lehr.train.goal import Classes
 from lehr.train.network_recipe import NetworkRecipe
 from lehr.train.objective import objective
-from lehr.train.other_runs import open_run
+from lehr.train.other_runs import TEACHER, open_run
 from lehr.train.training_recipe import Teaching
 from lehr.train.twin import Twin
 
@@ -40,7 +40,7 @@ class Teacher:
         Raises:
             UsageError: when it is none whose scores can be learnt from these data.
         """
-        other = open_run("train.teacher.run", teaching.run, data)
+        other = open_run(TEACHER, teaching.run, data)
         goal = objective(other.recipe, data)
         if not isinstance(goal, Classes):
             raise UsageError(
