@@ -127,7 +127,7 @@ def draw(arms: dict[str, Arm], path: Path) -> None:
     for name, arm in arms.items():
         left.semilogy(arm.loss, label=name)
         right.plot(arm.membrane, label=name)
-    right.plot(arm.ramp, "k--", label="the ramp")
+    right.plot(next(iter(arms.values())).ramp, "k--", label="the ramp")
     left.set(xlabel="iteration", ylabel="loss")
     right.set(xlabel="step", ylabel="output membrane / threshold", ylim=(-1.5, 2))
     right.legend(fontsize="small")

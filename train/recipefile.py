@@ -64,8 +64,8 @@ def parse(text: str, source: str, overrides: tuple[str, ...] = ()) -> Recipe:
     try:
         recipe = Recipe.model_validate(_float_arm(table, arm, overrides) if arm else changed)
     except ValidationError as error:
-        told = [of_the_arm(each, arm) if arm else each for each in mistakes(error, Recipe)]
-        wrong += [f"recipe {source}: {sentence}" for sentence in told]
+        sentences = [of_the_arm(each, arm) if arm else each for each in mistakes(error, Recipe)]
+        wrong += [f"recipe {source}: {sentence}" for sentence in sentences]
     except Mistakes as error:
         wrong += [f"recipe {source}: {sentence}" for sentence in error.args]
     if wrong:

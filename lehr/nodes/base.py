@@ -25,7 +25,7 @@ Shape = tuple[int, ...]
 Pair = tuple[int, int]
 InputKind = Literal["u8", "spikes"]
 Int32Array = npt.NDArray[np.int32]
-Numbers = TypeVar("Numbers", npt.NDArray[np.int64], npt.NDArray[np.float64])
+Number = TypeVar("Number", np.int64, np.float64)
 
 INT32_MAX = 2**31 - 1
 MAX_VALUES, MAX_ALL_VALUES = 2**28, 2**30
@@ -177,7 +177,9 @@ def windows(size: Shape, spans: list[int] | Pair, stride: Pair, padding: Pair) -
     return out
 
 
-def views(x: Numbers, spans: tuple[int, ...] | list[int], stride: Pair, padding: Pair) -> Numbers:
+def views(
+    x: npt.NDArray[Number], spans: tuple[int, ...] | list[int], stride: Pair, padding: Pair
+) -> npt.NDArray[Number]:
     """Return the windows of a batch of maps `[N, C, H, W]`.
 
     They are a view `[N, C, rows, columns, span, span]` of the padded maps.

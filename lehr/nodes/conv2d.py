@@ -7,12 +7,13 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from lehr.arithmetic import Int64
 from lehr.errors import FileRefused
 from lehr.interval import Interval, weighted
 from lehr.nirnodes import Fields, named_padding, weight_block, weight_kind, whole
-from lehr.nodes.base import Node, Numbers, Pair, Shape, ShapeMismatch, pair, views, windows
+from lehr.nodes.base import Node, Number, Pair, Shape, ShapeMismatch, pair, views, windows
 from lehr.weights import Int8Array, WeightKind, declared_weight
 
 
@@ -58,7 +59,7 @@ class Conv2d(Node):
         """Compute the cross-correlation of `x` `[N, C, H, W]` with the weights."""
         return self.sums_with(x, self.weight.astype(np.int64))
 
-    def sums_with(self, x: Numbers, weight: Numbers) -> Numbers:
+    def sums_with(self, x: npt.NDArray[Number], weight: npt.NDArray[Number]) -> npt.NDArray[Number]:
         """Compute the sums of `x` with other weights of the same shape, in the type of both."""
         out_channels, per_group, height, width = self.weight.shape
         (step_y, step_x), out_per_group = self.dilation, out_channels // self.groups

@@ -7,11 +7,12 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from lehr.arithmetic import Int64
 from lehr.interval import Interval, weighted
 from lehr.nirnodes import Fields, weight_block, weight_kind
-from lehr.nodes.base import Node, Numbers, Shape, ShapeMismatch
+from lehr.nodes.base import Node, Number, Shape, ShapeMismatch
 from lehr.weights import Int8Array, WeightKind, declared_weight
 
 
@@ -41,9 +42,10 @@ class Linear(Node):
         """Compute the weighted sums of `x` `[N, in features]`."""
         return self.sums_with(x, self.weight.astype(np.int64))
 
-    def sums_with(self, x: Numbers, weight: Numbers) -> Numbers:
+    def sums_with(self, x: npt.NDArray[Number], weight: npt.NDArray[Number]) -> npt.NDArray[Number]:
         """Compute the sums of `x` with other weights of the same shape, in the type of both."""
-        return x @ weight.T
+        sums: npt.NDArray[Number] = np.matmul(x, weight.T)
+        return sums
 
     @property
     def present(self) -> Linear:
