@@ -63,7 +63,7 @@ def test_ideal_cells_are_exact(golden: Golden) -> None:
         with pytest.raises(NotMappable, match="updates by event"):
             simulate(net, x, PLAIN)
         return
-    kinds = {node.kind for node in net.weighted.values()}
+    kinds: set[WeightKind] = {node.kind for node in net.weighted.values()}
     levels = 1 + max(LARGEST[kind] for kind in kinds)
     expected = reference(net, x, trace=net.neurons)
     ideal = PLAIN.model_copy(update={"levels": levels})

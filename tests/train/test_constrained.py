@@ -39,7 +39,7 @@ def by_hand(weight: float, levels: list[float], reach: float) -> float:
 @pytest.mark.parametrize("reach", [0.0, 0.5, 0.9, 1.0])
 def test_constraint_is_the_papers_and_has_its_slope(kind: str, reach: float) -> None:
     largest, spacing = LEVELS[kind]
-    levels = list(np.arange(-1, 1.5, spacing))
+    levels = [float(level) for level in np.arange(-1, 1.5, spacing)]
     weights = np.linspace(-2.013, 2.017, 143)
     tensor = torch.tensor(weights, requires_grad=True)
     values = constraint(tensor, largest, spacing, reach)

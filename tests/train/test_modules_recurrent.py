@@ -33,7 +33,7 @@ KEEPS: dict[str, Any] = {
     "init_hidden": True,
     "spike_grad": surrogate.fast_sigmoid(slope=2),
 }
-VECTOR = torch.tensor([0.31, -0.73, 0.17, 0.59, -0.2, 0.4, 0.9, -0.6])
+VECTOR: Any = torch.tensor([0.31, -0.73, 0.17, 0.59, -0.2, 0.4, 0.9, -0.6])
 
 
 def dense(neuron: Callable[[], Any], out: Callable[[], Any] | None = None) -> nn.Sequential:
@@ -81,7 +81,7 @@ def signed(model: nn.Sequential) -> nn.Sequential:
             if weight is not None:
                 weight.data = torch.where(weight >= 0, 1.0, -1.0).double()
         if isinstance(module, snn.SpikingNeuron):
-            module.threshold = torch.tensor(THRESHOLD, dtype=torch.float64)
+            module.register_buffer("threshold", torch.tensor(THRESHOLD, dtype=torch.float64))
     return plain
 
 

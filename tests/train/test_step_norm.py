@@ -40,7 +40,7 @@ def _net(batch_norm: Any) -> FloatNet:
 def _loop(net: FloatNet, x: Tensor, norms: list[nn.Module]) -> list[Tensor]:
     """snnTorch's neurons and torch's layers, called once a step, as the paper's code does."""
     conv, linear = (block.weight.weight for block in net.layers)
-    gradient = surrogate.fast_sigmoid(2.0)
+    gradient = surrogate.fast_sigmoid(2)
     neurons = [
         snntorch.Leaky(0.75, threshold=threshold, spike_grad=gradient).double()
         for threshold in (0.4, 0.3)
