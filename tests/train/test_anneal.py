@@ -167,15 +167,15 @@ def test_a_cosine_of_a_period_goes_down_and_up_again() -> None:
         ({"schedule": "step", "final": 2.0}, "the schedule 'step' needs 'stages'"),
         (
             {"schedule": "cosine", "final": 2.0, "rate": 0.1},
-            "the schedule 'cosine' takes no 'rate'",
+            "rate is 0.1, but the schedule 'cosine' takes none; leave it out",
         ),
         (
             {"schedule": "restarts", "final": 2.0, "stages": 5},
-            "the schedule 'restarts' takes no 'stages'",
+            "stages is 5, but the schedule 'restarts' takes none; leave it out",
         ),
         (
             {"schedule": "rate-controlled", "stages": 3},
-            "the schedule 'rate-controlled' takes no 'stages'",
+            "stages is 3, but the schedule 'rate-controlled' takes none; leave it out",
         ),
     ],
 )
