@@ -46,7 +46,7 @@ def test_the_examples_of_a_help_page_run(here: Path, lehr: Lehr, command: str) -
             assert following_lines == []
             assert ran.facts["next"].startswith("lehr ")
             continue
-        if words[0] in LAST or "--for" in words:
+        if words[0] in LAST or "--for" in words or words == ["recipes", "schema"]:
             assert following_lines == []
             continue
         (line,) = following_lines
