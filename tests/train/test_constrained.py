@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from stopping import stopped_and_resumed
 from tiny import tiny_recipe, tiny_toml
 
 from lehr.errors import UsageError
@@ -15,7 +16,6 @@ from lehr.train.constrained import Constraint, constraint
 from lehr.train.data import load_dataset
 from lehr.train.layers import QuantizedLinear
 from lehr.train.loop import train
-from lehr.train.progress import Progress
 from lehr.train.quantize import Drawn, quantizer
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import parse
@@ -153,27 +153,15 @@ def test_weights_come_to_lie_at_levels(weights: str) -> None:
     assert isinstance(quantizer_of_first, Drawn)
 
 
-class _Stop(Exception):
-    pass
-
-
 @pytest.mark.parametrize("after", [3, 7, 12, 13])
 def test_a_run_that_is_taken_up_again_gives_the_same_network(
     tmp_path: Path, after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lehr.train.progress.SHARE", 1)
     recipe = constrained("binarized", rate=0.3, interval=4, period=2, after=0.3)
-    data, seen = load_dataset(recipe.data, None), []
-
-    def report(entry: object) -> None:
-        seen.append(entry)
-        if len(seen) > after:
-            raise _Stop
-
+    data = load_dataset(recipe.data, None)
     folder = tmp_path / "run.unfinished"
-    with pytest.raises(_Stop):
-        train(recipe, data, report, Progress.open(folder, recipe, resume=False))
-    resumed = train(recipe, data, progress=Progress.open(folder, recipe, resume=True))
+    resumed = stopped_and_resumed(recipe, data, folder, after)
     whole = train(recipe, data)
     assert resumed.network is not None
     assert resumed.network == whole.network

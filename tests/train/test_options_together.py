@@ -7,20 +7,19 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from commands import Lehr
+from stopping import stopped_and_resumed
 from tiny import SETTINGS
 
-from lehr.errors import LehrError
 from lehr.simulate import simulate
 from lehr.train import progress as module
 from lehr.train.data import load_dataset
 from lehr.train.loop import train
-from lehr.train.progress import Progress, progress_folder
+from lehr.train.progress import progress_folder
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import to_toml
 from lehr.train.running import train_run
@@ -60,10 +59,6 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
-class _Stop(LehrError):
-    """Stands for whatever ends a process."""
-
-
 def test_stopped_in_every_phase(
     other: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,18 +71,7 @@ def test_stopped_in_every_phase(
     assert all(0 < rate < 1 for name, rate in rates.items() if name != "li3")
     for after in (1, 2, 4):
         folder = tmp_path / f"{after}.unfinished"
-        seen: list[object] = []
-
-        def report(entry: object, seen: list[object] = seen, after: int = after) -> None:
-            seen.append(entry)
-            if len(seen) > after:
-                raise _Stop
-
-        with suppress(_Stop):
-            train(recipe, data, report, Progress.open(folder, recipe, resume=False))
-        kept = Progress.open(folder, recipe, resume=True)
-        assert len(kept.metrics) == after
-        resumed = train(recipe, data, progress=kept)
+        resumed = stopped_and_resumed(recipe, data, folder, after)
         assert resumed.metrics == whole.metrics
         assert resumed.network == whole.network
         assert resumed.twin is not None

@@ -11,13 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from stopping import stopped_and_resumed
 from tiny import tiny_toml
 
-from lehr.errors import LehrError
 from lehr.train.data import load_dataset
 from lehr.train.layers import QuantizedLinear
 from lehr.train.loop import train
-from lehr.train.progress import Progress
 from lehr.train.prune import Pruner, share_at, smallest
 from lehr.train.quantize import Signs
 from lehr.train.recipefile import parse
@@ -69,28 +68,16 @@ def test_without_a_share_nothing_happens() -> None:
     assert "quantizer.kept" not in layer.state_dict()
 
 
-class _Stop(LehrError):
-    """Stands for whatever ends a process."""
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("after", [1, 3, 4])
 def test_a_run_that_is_taken_up_again_prunes_the_same_weights(
     tmp_path: Path, after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lehr.train.progress.SHARE", 1)
-    data, seen = load_dataset(RECIPE.data, None), []
-
-    def report(entry: object) -> None:
-        seen.append(entry)
-        if len(seen) > after:
-            raise _Stop
-
+    data = load_dataset(RECIPE.data, None)
     folder = tmp_path / "run.unfinished"
-    with pytest.raises(_Stop):
-        train(RECIPE, data, report, Progress.open(folder, RECIPE, resume=False))
     resumed, whole = (
-        train(RECIPE, data, progress=Progress.open(folder, RECIPE, resume=True)),
+        stopped_and_resumed(RECIPE, data, folder, after),
         train(RECIPE, data),
     )
     assert resumed.network is not None

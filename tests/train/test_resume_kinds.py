@@ -5,18 +5,16 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from stopping import stopped_and_resumed
 
-from lehr.errors import LehrError
 from lehr.simulate import simulate
 from lehr.train import progress as module
 from lehr.train.data import load_dataset
 from lehr.train.loop import Trained, train
-from lehr.train.progress import Progress
 from lehr.train.recipe import Recipe
 
 LEARNED = {"start": 1.0, "schedule": "learned"}
@@ -81,10 +79,6 @@ def recipe(kind: str) -> Recipe:
     )
 
 
-class _Stop(LehrError):
-    """Stands for whatever ends a process."""
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_stopped_after_each_epoch(
@@ -101,18 +95,7 @@ def test_stopped_after_each_epoch(
     assert len(whole.metrics) > 4
     for after in range(1, len(whole.metrics)):
         folder = tmp_path / f"{after}.unfinished"
-        seen: list[object] = []
-
-        def report(entry: object, seen: list[object] = seen, after: int = after) -> None:
-            seen.append(entry)
-            if len(seen) > after:
-                raise _Stop
-
-        with suppress(_Stop):
-            train(asked, data, report, Progress.open(folder, asked, resume=False))
-        kept = Progress.open(folder, asked, resume=True)
-        assert len(kept.metrics) == after
-        _require_same(train(asked, data, progress=kept), whole)
+        _require_same(stopped_and_resumed(asked, data, folder, after), whole)
 
 
 def _require_same(resumed: Trained, whole: Trained) -> None:

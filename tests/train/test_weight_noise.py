@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
+from stopping import stopped_and_resumed
 from tiny import SETTINGS, tiny_recipe, tiny_toml
 from torch.nn import functional
 
 from lehr.arithmetic import Arithmetic
-from lehr.errors import LehrError, UsageError
+from lehr.errors import UsageError
 from lehr.network import INPUT, OUTPUT, Input, Linear, Network, Neuron
 from lehr.train.data import load_dataset
 from lehr.train.layers import QuantizedConv2d, QuantizedLinear
 from lehr.train.loop import train
 from lehr.train.model import FloatNet
-from lehr.train.progress import Progress
 from lehr.train.quantize import Signs
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import parse
@@ -169,27 +169,15 @@ def test_a_run_with_noise_exports_integers_and_learns_another_network() -> None:
     assert all(values == {-1, 1} for values in kinds.values())
 
 
-class _Stop(LehrError):
-    """Stands for whatever ends a process."""
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("after", [1, 3, 4])
 def test_a_run_that_is_taken_up_again_draws_the_same_noise(
     tmp_path: Path, after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lehr.train.progress.SHARE", 1)
-    data, seen = load_dataset(NOISY.data, None), []
-
-    def report(entry: object) -> None:
-        seen.append(entry)
-        if len(seen) > after:
-            raise _Stop
-
+    data = load_dataset(NOISY.data, None)
     folder = tmp_path / "run.unfinished"
-    with pytest.raises(_Stop):
-        train(NOISY, data, report, Progress.open(folder, NOISY, resume=False))
-    resumed = train(NOISY, data, progress=Progress.open(folder, NOISY, resume=True))
+    resumed = stopped_and_resumed(NOISY, data, folder, after)
     assert resumed.network is not None
     assert resumed.network == train(NOISY, data).network
 
