@@ -5,9 +5,9 @@
     python benchmarks/annealing.py figure --data DIR --plot FILE.svg
 
 A cell is a data set and a network; in each, every arm trains with every seed, in
-phases A, B and C, by `lehr.train.loop.train`. `run` appends a line to OUT/runs.jsonl for each
-training, under a digest of its recipe, and trains nothing twice: an interrupted benchmark goes on
-where it stopped.
+phases A, B and C, by `lehr.train.learning.loop.train`. `run` appends a line to OUT/runs.jsonl for
+each training, under a digest of its recipe, and trains nothing twice: an interrupted benchmark goes
+on where it stopped.
 
 Arms with held thresholds are trained on the whole of a grid. `best fixed` is, for each seed, the
 one of them with the highest accuracy on the validation samples, `float` likewise of two thresholds
@@ -35,15 +35,15 @@ from lehr.errors import UsageError
 from lehr.plot.style import colour, stroke
 from lehr.targets import registry
 from lehr.train.data import Dataset, Split, load_dataset
-from lehr.train.evaluation import BATCH, activity
+from lehr.train.floats.model import FloatNet
 from lehr.train.for_target import for_target
-from lehr.train.loop import train
-from lehr.train.model import FloatNet
-from lehr.train.rates import firing_rates
+from lehr.train.learning.evaluation import BATCH, activity
+from lehr.train.learning.loop import train
+from lehr.train.learning.rates import firing_rates
 from lehr.train.recipe import DataRecipe, Recipe
-from lehr.train.saving import accuracies
+from lehr.train.runs.saving import accuracies
 from lehr.train.stand_in import full_scale
-from lehr.train.twin import Twin
+from lehr.train.twin.network import Twin
 
 Run = dict[str, Any]
 app = typer.Typer(add_completion=False)

@@ -21,11 +21,11 @@ import typer
 from accuracy import arm_of
 
 from lehr.train.data import load_dataset
-from lehr.train.evaluation import tensors
-from lehr.train.model import FloatNet
-from lehr.train.objective import objective
-from lehr.train.phases import PhaseA
-from lehr.train.rates import firing_rates
+from lehr.train.floats.model import FloatNet
+from lehr.train.learning.evaluation import tensors
+from lehr.train.learning.phases import PhaseA
+from lehr.train.learning.rates import firing_rates
+from lehr.train.objectives.objective import objective
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import load
 from lehr.train.stand_in import full_scale

@@ -30,7 +30,7 @@ from lehr.nirfile import read
 from lehr.simulate import simulate as exactly
 from lehr.simulate.crossbar import Device, simulate
 from lehr.train.data import Dataset, load_dataset
-from lehr.train.loop import train
+from lehr.train.learning.loop import train
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import load
 

@@ -18,7 +18,7 @@ from lehr.network import INPUT, OUTPUT, Conv2d, Flatten, Input, Linear, Network,
 from lehr.nodes import Node
 from lehr.simulate import simulate
 from lehr.simulate.fast.engine import Engine
-from lehr.train.twin import Twin
+from lehr.train.twin.network import Twin
 
 Images = npt.NDArray[np.uint8]
 

@@ -12,9 +12,9 @@ from typing import Any
 import typer
 
 from lehr.train.data import load_dataset
-from lehr.train.evaluation import accuracy
-from lehr.train.loop import train
-from lehr.train.objective import objective
+from lehr.train.learning.evaluation import accuracy
+from lehr.train.learning.loop import train
+from lehr.train.objectives.objective import objective
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import load
 

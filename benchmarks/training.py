@@ -28,7 +28,7 @@ from measuring import forget_peak, peak_so_far
 from snntorch import surrogate
 from torch import Tensor
 
-from lehr.train.model import FULL_SCALE, FloatNet
+from lehr.train.floats.model import FULL_SCALE, FloatNet
 from lehr.train.recipe import NetworkRecipe
 
 FIRING = 0.1

@@ -24,13 +24,13 @@ from torch import Tensor
 from lehr.errors import UsageError
 from lehr.simulate import simulate
 from lehr.train.data import Dataset, load_dataset
-from lehr.train.loop import train
-from lehr.train.model import FloatNet
-from lehr.train.objective import objective
-from lehr.train.progress import Progress
+from lehr.train.floats.model import FloatNet
+from lehr.train.learning.loop import train
+from lehr.train.objectives.objective import objective
+from lehr.train.objectives.timed import Ramp, Timed
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import load
-from lehr.train.timed import Ramp, Timed
+from lehr.train.runs.progress import Progress
 
 
 def held(threshold: float) -> tuple[str, ...]:

@@ -5,8 +5,8 @@ They are read back, run on samples, and compared with what they were made of.
     converted = from_torch(model, sample)
     export_model(converted, Path("model.nir")).differ    # spikes that are not the model's, by layer
 
-Nothing is written where a comparison fails. `lehr.train.exporting.export_run` does the same for a
-run of `lehr train`.
+Nothing is written where a comparison fails. `lehr.train.runs.exporting.export_run` does the same
+for a run of `lehr train`.
 """
 
 from __future__ import annotations

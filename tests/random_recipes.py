@@ -15,9 +15,9 @@ import numpy as np
 import torch
 
 from lehr.nodes import InputKind, Shape
-from lehr.train.convert import Converted, convert
-from lehr.train.model import FULL_SCALE, FloatNet
+from lehr.train.floats.model import FULL_SCALE, FloatNet
 from lehr.train.recipe import Recipe
+from lehr.train.twin.convert import Converted, convert
 
 Table = dict[str, Any]
 KINDS = ("binarized", "ternary", "int2", "int4", "int8")

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from lehr.train.data import Dataset
-from lehr.train.loop import Trained, train
-from lehr.train.progress import Progress
+from lehr.train.learning.loop import Trained, train
 from lehr.train.recipe import Recipe
+from lehr.train.runs.progress import Progress
 
 
 class _Stop(Exception):
@@ -19,7 +19,7 @@ class _Stop(Exception):
 def stopped_and_resumed(recipe: Recipe, data: Dataset, folder: Path, after: int) -> Trained:
     """Train until `after` epochs are kept, stop within the next one, and train on from there.
 
-    Every epoch has to be kept: set `lehr.train.progress.SHARE` to 1.
+    Every epoch has to be kept: set `lehr.train.runs.progress.SHARE` to 1.
     """
     seen: list[object] = []
 

@@ -84,12 +84,16 @@ def test_the_recipe_in_the_documentation_is_one() -> None:
 
 
 def test_every_recipe_key_is_documented() -> None:
-    from lehr.train import dynamics_recipe, layer_recipe, network_recipe, recipe, training_recipe
-    from lehr.train.arithmetic_recipe import ArithmeticRecipe
-    from lehr.train.augment import Augment
-    from lehr.train.delay_recipe import DelayRecipe
-    from lehr.train.shares import Shares
-    from lehr.train.threshold import Threshold
+    from lehr.train import recipe
+    from lehr.train.keys import dynamics as dynamics_recipe
+    from lehr.train.keys import layer as layer_recipe
+    from lehr.train.keys import network as network_recipe
+    from lehr.train.keys import training as training_recipe
+    from lehr.train.keys.arithmetic import ArithmeticRecipe
+    from lehr.train.keys.delay import DelayRecipe
+    from lehr.train.keys.shares import Shares
+    from lehr.train.keys.threshold import Threshold
+    from lehr.train.learning.augment import Augment
 
     page = (TOP / "docs" / "files.md").read_text("utf-8")
     for model in (
@@ -198,11 +202,12 @@ def keys_in_tables(heading: str) -> list[str]:
 
 
 def test_each_key_of_training_stands_in_one_table() -> None:
-    from lehr.train import layer_recipe, training_recipe
-    from lehr.train.augment import Augment
-    from lehr.train.delay_recipe import DelayRecipe
-    from lehr.train.network_recipe import NetworkRecipe
-    from lehr.train.shares import Shares
+    from lehr.train.keys import layer as layer_recipe
+    from lehr.train.keys import training as training_recipe
+    from lehr.train.keys.delay import DelayRecipe
+    from lehr.train.keys.network import NetworkRecipe
+    from lehr.train.keys.shares import Shares
+    from lehr.train.learning.augment import Augment
 
     layers = (
         layer_recipe.Conv,

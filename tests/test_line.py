@@ -19,7 +19,7 @@ from lehr.network import Network
 from lehr.simulate import compare, simulate
 from lehr.targets import registry
 from lehr.targets.engine import run
-from lehr.train.twin import Twin, trace
+from lehr.train.twin.network import Twin, trace
 
 
 def _one_meaning(net: Network, x: object, folder: Path) -> None:

@@ -11,16 +11,16 @@ if __name__ == "train":
 from lehr.callable import make_callable
 
 if TYPE_CHECKING:
-    from lehr.train.modules import binarize as binarize
-    from lehr.train.neurons import ThresholdAnnealer as ThresholdAnnealer
-    from lehr.train.own_delays import AxonalDelays as AxonalDelays
-    from lehr.train.threshold import Threshold as Threshold
+    from lehr.train.keys.threshold import Threshold as Threshold
+    from lehr.train.own.delays import AxonalDelays as AxonalDelays
+    from lehr.train.own.modules import binarize as binarize
+    from lehr.train.own.neurons import ThresholdAnnealer as ThresholdAnnealer
 else:
     _HOMES = {
-        "AxonalDelays": "own_delays",
-        "binarize": "modules",
-        "ThresholdAnnealer": "neurons",
-        "Threshold": "threshold",
+        "AxonalDelays": "own.delays",
+        "binarize": "own.modules",
+        "ThresholdAnnealer": "own.neurons",
+        "Threshold": "keys.threshold",
     }
 
     def __getattr__(name):

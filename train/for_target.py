@@ -22,9 +22,9 @@ from lehr.targets import registry
 from lehr.targets.contract import Target
 from lehr.targets.training_form import Share, TrainingForm, said_by
 from lehr.train.data import Dataset
+from lehr.train.keys.updates import decay_parameters
 from lehr.train.recipe import Recipe
 from lehr.train.stand_in import stand_in
-from lehr.train.updates import decay_parameters
 
 _DECAY = ("decay_numerator", "decay_shift")
 _COARSER: tuple[Share, ...] = get_args(Share)

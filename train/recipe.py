@@ -11,17 +11,17 @@ from pydantic import Field, ValidationError, model_validator
 
 from lehr.mistakes import Mistakes, mistakes
 from lehr.strict import Strict
-from lehr.train.contradictions import contradictions
-from lehr.train.data_recipe import DataRecipe as DataRecipe
-from lehr.train.data_recipe import data_contradictions
-from lehr.train.delay_contradictions import delay_contradictions
-from lehr.train.float_arm import float_arm, is_float, of_the_arm
-from lehr.train.network_recipe import NetworkRecipe as NetworkRecipe
-from lehr.train.network_recipe import nearest_dyadic as nearest_dyadic
-from lehr.train.threshold import Threshold as Threshold
-from lehr.train.training_contradictions import training_contradictions
-from lehr.train.training_recipe import Finetuning as Finetuning
-from lehr.train.training_recipe import Training as Training
+from lehr.train.keys.contradictions import contradictions
+from lehr.train.keys.data import DataRecipe as DataRecipe
+from lehr.train.keys.data import data_contradictions
+from lehr.train.keys.delay_contradictions import delay_contradictions
+from lehr.train.keys.float_arm import float_arm, is_float, of_the_arm
+from lehr.train.keys.network import NetworkRecipe as NetworkRecipe
+from lehr.train.keys.network import nearest_dyadic as nearest_dyadic
+from lehr.train.keys.threshold import Threshold as Threshold
+from lehr.train.keys.training import Finetuning as Finetuning
+from lehr.train.keys.training import Training as Training
+from lehr.train.keys.training_contradictions import training_contradictions
 
 
 class Recipe(Strict):
@@ -34,7 +34,7 @@ class Recipe(Strict):
             to be; none if None.
         seed: of everything drawn by chance in a run: weights, the order of samples, dropout.
         float: what other keys are where `network.weights` is `float`, by key;
-            `lehr.train.float_arm` puts them there, and None is left.
+            `lehr.train.keys.float_arm` puts them there, and None is left.
     """
 
     name: str

@@ -17,7 +17,7 @@ from lehr.reading import read_text
 from lehr.spelling import nearest
 from lehr.toml import table_of
 from lehr.train.bundled import bundled as bundled
-from lehr.train.float_arm import float_arm, is_float, of_the_arm
+from lehr.train.keys.float_arm import float_arm, is_float, of_the_arm
 from lehr.train.recipe import Recipe
 
 RECIPE_BYTES = 1 << 20

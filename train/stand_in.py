@@ -11,12 +11,12 @@ import torch
 
 from lehr.errors import NotMappable
 from lehr.network import Network
-from lehr.train.convert import Converted, convert, finished
 from lehr.train.data import Dataset
-from lehr.train.layer_recipe import Integrator
-from lehr.train.model import FULL_SCALE, FloatNet
+from lehr.train.floats.model import FULL_SCALE, FloatNet
+from lehr.train.keys.layer import Integrator
+from lehr.train.keys.shares import Shares
 from lehr.train.recipe import Recipe
-from lehr.train.shares import Shares
+from lehr.train.twin.convert import Converted, convert, finished
 
 
 def full_scale(data: Dataset) -> int:

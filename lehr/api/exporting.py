@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lehr.arithmetic import Fires, Reset, ResetTiming
     from lehr.export.nirgraph.semantics import Current, Discretize, Integrate, ReadWhat
     from lehr.export.verified import VerifiedGraph, VerifiedModel
-    from lehr.train.exporting import VerifiedRun
+    from lehr.train.runs.exporting import VerifiedRun
     from lehr.weights import WeightKind
 
 Kind = Literal["int2", "int3", "int4", "int5", "int6", "int7", "int8"]
@@ -228,6 +228,6 @@ def _from_run(run: Path, path: Path, reader: str | None) -> VerifiedRun:
     from lehr.samples import read_samples
 
     with needed_by("lehr.export"):
-        from lehr.train.exporting import export_run
+        from lehr.train.runs.exporting import export_run
     trained = load_run(run)
     return export_run(trained, read_samples(run / SAMPLES_FILE)[0], path, reader)

@@ -11,7 +11,7 @@ from lehr.api.given import Place
 from lehr.extras import needed_by
 
 if TYPE_CHECKING:
-    from lehr.train.running import TrainedRun
+    from lehr.train.runs.running import TrainedRun
 
 
 def train(
@@ -60,8 +60,8 @@ def train(
     with needed_by("lehr.train"):
         from lehr.train.data import load_dataset
         from lehr.train.for_target import for_target, target_of
-        from lehr.train.quick import quick as quickened
-        from lehr.train.running import kept_progress, train_run
+        from lehr.train.runs.quick import quick as quickened
+        from lehr.train.runs.running import kept_progress, train_run
     chip = target_of(wanted, target)
     samples = load_dataset(wanted.data, None if data is None else Path(data))
     if chip is not None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lehr.network import Network
     from lehr.simulate import Comparison, Result, Trace
     from lehr.train.data import Split
-    from lehr.train.loop import Trained
+    from lehr.train.learning.loop import Trained
 
 RECIPE = "digits"
 BASELINE = ("train.epochs=10",)
@@ -47,10 +47,10 @@ def demo(
         from lehr.simulate import compare, simulate
         from lehr.simulate.partial import arrays_of
         from lehr.train.data import load_dataset
-        from lehr.train.loop import train
+        from lehr.train.learning.loop import train
         from lehr.train.recipefile import ARMS, load
-        from lehr.train.saving import accuracies, save
-        from lehr.train.twin import Twin, trace
+        from lehr.train.runs.saving import accuracies, save
+        from lehr.train.twin.network import Twin, trace
 
         check_replaceable(output, SUMMARY, OWN)
         recipe = load(RECIPE)

@@ -150,7 +150,7 @@ def _from_run(out: Output, run: Path, output: Path, reader: str | None) -> None:
     from lehr.export.checkpoint import SAMPLES_FILE, load_run
     from lehr.samples import read_samples
     from lehr.simulate.constant import constant_layers
-    from lehr.train.exporting import export_run
+    from lehr.train.runs.exporting import export_run
 
     trained = load_run(run)
     if not trained.stated:

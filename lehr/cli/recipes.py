@@ -19,7 +19,7 @@ app = typer.Typer(help="List and copy the bundled recipes, and write their schem
 def list_recipes(as_json: Json = False) -> None:
     """List the bundled recipes."""
     with session(as_json) as out:
-        from lehr.train.layer_recipe import summary
+        from lehr.train.keys.layer import summary
         from lehr.train.recipefile import ARMS, bundled, load
 
         rows = []

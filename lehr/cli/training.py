@@ -16,10 +16,10 @@ from lehr.cli.options import Data, Download, Overrides, RecipeName
 
 if TYPE_CHECKING:
     from lehr.train.data import Dataset
-    from lehr.train.loop import Report
-    from lehr.train.progress import Progress
+    from lehr.train.learning.loop import Report
     from lehr.train.recipe import Recipe
-    from lehr.train.tensorboard import Events
+    from lehr.train.runs.progress import Progress
+    from lehr.train.runs.tensorboard import Events
 
 
 def train(
@@ -81,7 +81,7 @@ def train(
         settings = load(recipe, tuple(overrides or ()))
         from lehr.errors import UsageError
         from lehr.train.for_target import for_target, target_of
-        from lehr.train.running import kept_progress
+        from lehr.train.runs.running import kept_progress
 
         chip = target_of(settings, target)
         samples = None
@@ -90,7 +90,7 @@ def train(
             if chip is not None:
                 settings = for_target(settings, chip, samples)
             if quick:
-                from lehr.train.quick import quick as quickened
+                from lehr.train.runs.quick import quick as quickened
 
                 settings = quickened(settings, len(samples.train))
         run = output or Path("runs") / settings.name
@@ -140,9 +140,9 @@ def _train_one(
     from contextlib import closing, nullcontext
 
     from lehr.export.checkpoint import LAST
-    from lehr.train.running import train_run
-    from lehr.train.saving import epochs_kept, notes
-    from lehr.train.tensorboard import Events
+    from lehr.train.runs.running import train_run
+    from lehr.train.runs.saving import epochs_kept, notes
+    from lehr.train.runs.tensorboard import Events
 
     replaces = run.exists()
     with (
@@ -208,8 +208,8 @@ def epochs_shown(
     At a terminal that is a bar over the epochs, elsewhere a line an epoch. Of every layer that
     cannot learn it warns once a phase.
     """
-    from lehr.train.pace import Pace, duration
-    from lehr.train.rates import warnings
+    from lehr.train.learning.rates import warnings
+    from lehr.train.runs.pace import Pace, duration
 
     pace = Pace(recipe)
     total = pace.remaining

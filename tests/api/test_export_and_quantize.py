@@ -17,7 +17,7 @@ from lehr.errors import FileRefused, NotBitExact, UsageError
 from lehr.export.verified import VerifiedModel
 from lehr.simulate import engines
 from lehr.simulate.resuming import Interrupted
-from lehr.train.exporting import VerifiedRun
+from lehr.train.runs.exporting import VerifiedRun
 
 
 def test_a_run_is_exported_as_the_command_exports_it(line: Path, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from lehr.samples import open_samples
 from lehr.simulate import simulate
 from lehr.simulate.partial import partial_arrays
 from lehr.simulate.pieces import Traced
-from lehr.train import progress
+from lehr.train.runs import progress
 
 Tree = dict[str, str]
 SMALL = ("train.epochs=2", "data.train_samples=64", "data.test_samples=16")

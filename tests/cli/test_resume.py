@@ -24,12 +24,12 @@ from tiny import tiny_recipe
 
 from lehr.errors import FileRefused, LehrError
 from lehr.sums import with_sums
-from lehr.train import progress as module
 from lehr.train.data import load_dataset
-from lehr.train.loop import Trained, train
-from lehr.train.pace import epochs
-from lehr.train.progress import Progress, progress_folder
+from lehr.train.learning.loop import Trained, train
 from lehr.train.recipe import Recipe
+from lehr.train.runs import progress as module
+from lehr.train.runs.pace import epochs
+from lehr.train.runs.progress import Progress, progress_folder
 
 
 def _same(run: Path, expected: Path) -> None:

@@ -20,9 +20,9 @@ from commands import Lehr
 from tiny import tiny_recipe, tiny_toml
 
 from lehr.train.data import load_dataset
-from lehr.train.loop import train
-from lehr.train.pace import Pace, duration, epochs
+from lehr.train.learning.loop import train
 from lehr.train.recipefile import parse
+from lehr.train.runs.pace import Pace, duration, epochs
 
 WIDTHS = (60, 80, 120, 200)
 PASSED, LEFT = r"\d:\d\d:\d\d", r"(\d:\d\d|-:--):(\d\d|--)"
@@ -61,7 +61,7 @@ def _entry(phase: str, epoch: int) -> dict[str, Any]:
 
 def test_the_time_left_is_the_mean_of_the_epochs_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([100.0, 110.0, 140.0, 144.0])
-    monkeypatch.setattr("lehr.train.pace.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("lehr.train.runs.pace.time.monotonic", lambda: next(clock))
     pace = Pace(tiny_recipe())
     assert (pace.remaining, pace.left) == (5, None)
     assert pace.line(_entry("A", 1)) == (
@@ -111,7 +111,7 @@ import fcntl, struct, sys, termios
 from tiny import tiny_recipe
 from lehr.cli.training import epochs_shown
 from lehr.train.data import load_dataset
-from lehr.train.loop import train
+from lehr.train.learning.loop import train
 
 data = load_dataset(tiny_recipe().data, None)
 for columns in map(int, sys.argv[1:]):

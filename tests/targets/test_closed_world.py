@@ -127,7 +127,7 @@ def samples(net: Network) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
 
 
 def twin(net: Network) -> object:
-    from lehr.train.twin import Twin
+    from lehr.train.twin.network import Twin
 
     return Twin(net)
 

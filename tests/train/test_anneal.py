@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from lehr.train.anneal import FLOOR, GROWTH, UNTIL, Annealer, cycle_position, learning_rate
+from lehr.train.keys.threshold import Threshold
+from lehr.train.learning.anneal import FLOOR, GROWTH, UNTIL, Annealer, cycle_position, learning_rate
 from lehr.train.recipe import Training
-from lehr.train.threshold import Threshold
 
 BATCHES = 40
 

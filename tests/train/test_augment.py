@@ -12,9 +12,9 @@ import pytest
 from tiny import tiny_recipe
 
 from lehr.errors import UsageError
-from lehr.train import loop
-from lehr.train.augment import Augment, augmented
 from lehr.train.data import load_dataset
+from lehr.train.learning import loop
+from lehr.train.learning.augment import Augment, augmented
 from lehr.train.recipe import Recipe
 
 

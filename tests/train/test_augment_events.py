@@ -12,10 +12,10 @@ import pytest
 from tiny import SETTINGS
 
 from lehr.errors import UsageError
-from lehr.train import loop
-from lehr.train.augment import Augment
-from lehr.train.augment_events import augmented_events
 from lehr.train.data import Dataset, Split, load_dataset
+from lehr.train.learning import loop
+from lehr.train.learning.augment import Augment
+from lehr.train.learning.augment_events import augmented_events
 from lehr.train.recipe import Recipe
 
 N, STEPS, CHANNELS = 300, 12, 20

@@ -19,14 +19,14 @@ from tiny import tiny_recipe
 
 from lehr.export.checkpoint import load_run
 from lehr.simulate import simulate
-from lehr.train.concerns import concerns
 from lehr.train.data import Dataset, load_dataset
-from lehr.train.evaluation import activity
-from lehr.train.loop import Trained, train
-from lehr.train.model import FloatNet
+from lehr.train.floats.model import FloatNet
+from lehr.train.learning.evaluation import activity
+from lehr.train.learning.loop import Trained, train
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import parse, to_toml
-from lehr.train.twin import Twin
+from lehr.train.runs.concerns import concerns
+from lehr.train.twin.network import Twin
 
 ARRIVING = tuple(f"network.layers.{layer}.threshold.rate=0.5" for layer in range(3))
 FAST = "network.layers.0.threshold.rate=0.41 (now 0.05), network.layers.1.threshold.rate=0.41 (now 0.05), network.layers.2.threshold.rate=0.41 (now 0.05)"

@@ -12,14 +12,14 @@ from stopping import stopped_and_resumed
 from tiny import tiny_recipe, tiny_toml
 
 from lehr.errors import UsageError
-from lehr.train.constrained import Constraint, constraint
 from lehr.train.data import load_dataset
-from lehr.train.layers import QuantizedLinear
-from lehr.train.loop import train
-from lehr.train.quantize import Drawn, quantizer
+from lehr.train.floats.constrained import Constraint, constraint
+from lehr.train.floats.layers import QuantizedLinear
+from lehr.train.floats.quantize import Drawn, quantizer
+from lehr.train.keys.training import Constrained
+from lehr.train.learning.loop import train
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import parse
-from lehr.train.training_recipe import Constrained
 
 LEVELS = {"binary": (1, 2), "ternary": (1, 1)}
 """Greatest level and distance of neighbours."""
@@ -157,7 +157,7 @@ def test_weights_come_to_lie_at_levels(weights: str) -> None:
 def test_a_run_that_is_taken_up_again_gives_the_same_network(
     tmp_path: Path, after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lehr.train.progress.SHARE", 1)
+    monkeypatch.setattr("lehr.train.runs.progress.SHARE", 1)
     recipe = constrained("binarized", rate=0.3, interval=4, period=2, after=0.3)
     data = load_dataset(recipe.data, None)
     folder = tmp_path / "run.unfinished"

@@ -11,11 +11,11 @@ from torch import nn
 
 from lehr.network import Neuron
 from lehr.simulate import simulate
-from lehr.train.convert import convert
-from lehr.train.loop import Trained
-from lehr.train.model import FloatNet
+from lehr.train.floats.model import FloatNet
+from lehr.train.learning.loop import Trained
 from lehr.train.recipe import Recipe
-from lehr.train.saving import notes
+from lehr.train.runs.saving import notes
+from lehr.train.twin.convert import convert
 
 RECIPE = {
     "name": "dyadic",

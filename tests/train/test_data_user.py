@@ -19,8 +19,8 @@ from lehr.errors import FileRefused, UsageError
 from lehr.network import Input
 from lehr.npz import npz_bytes
 from lehr.train.data import Dataset, load_dataset
-from lehr.train.loop import train
-from lehr.train.model import FloatNet
+from lehr.train.floats.model import FloatNet
+from lehr.train.learning.loop import train
 from lehr.train.recipe import DataRecipe, NetworkRecipe, Recipe
 from lehr.train.recipefile import to_toml
 

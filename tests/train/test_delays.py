@@ -15,11 +15,11 @@ from lehr.arithmetic import Arithmetic
 from lehr.network import INPUT, OUTPUT, Input, Network, Neuron
 from lehr.nodes import Delay, Int32Array
 from lehr.simulate import simulate
-from lehr.train import delay_kernels, delays_torch
-from lehr.train import delays as module
-from lehr.train.delay_recipe import DelayRecipe
-from lehr.train.delays import Delays, Learning, held_back
-from lehr.train.twin import Twin, trace
+from lehr.train.floats import delay_kernels, delays_torch
+from lehr.train.floats import delays as module
+from lehr.train.floats.delays import Delays, Learning, held_back
+from lehr.train.keys.delay import DelayRecipe
+from lehr.train.twin.network import Twin, trace
 
 STEPS, SAMPLES = 9, 3
 SHAPES = [(5,), (3, 2, 4)]

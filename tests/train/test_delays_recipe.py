@@ -22,16 +22,16 @@ from lehr.nodes import Delay, InputKind
 from lehr.samples import read_samples
 from lehr.simulate import compare, simulate
 from lehr.simulate.fast.engine import Engine
-from lehr.train.convert import convert
 from lehr.train.data import load_dataset
-from lehr.train.loop import train
-from lehr.train.model import FloatNet
-from lehr.train.optimizers import optimizer_of
-from lehr.train.quick import quick
+from lehr.train.floats.model import FloatNet
+from lehr.train.keys.training import Training
+from lehr.train.learning.loop import train
+from lehr.train.learning.optimizers import optimizer_of
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import parse, to_toml
-from lehr.train.training_recipe import Training
-from lehr.train.twin import Twin, trace
+from lehr.train.runs.quick import quick
+from lehr.train.twin.convert import convert
+from lehr.train.twin.network import Twin, trace
 
 KEY = "network.layers.0.delay"
 STEPS = 8

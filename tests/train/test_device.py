@@ -17,13 +17,14 @@ from tiny import tiny_recipe
 
 from lehr.errors import UsageError
 from lehr.simulate import compare, simulate
-from lehr.train import lif, loop
 from lehr.train.data import Dataset, load_dataset
-from lehr.train.device import prepared
-from lehr.train.loop import train
-from lehr.train.progress import Progress
+from lehr.train.floats import lif
+from lehr.train.learning import loop
+from lehr.train.learning.loop import train
 from lehr.train.recipe import Recipe
-from lehr.train.twin import Twin, trace
+from lehr.train.runs.device import prepared
+from lehr.train.runs.progress import Progress
+from lehr.train.twin.network import Twin, trace
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 

@@ -10,8 +10,8 @@ import snntorch
 import torch
 from torch import Tensor, nn
 
-from lehr.train.float_neurons import FloatNeurons
-from lehr.train.model import FloatNet
+from lehr.train.floats.model import FloatNet
+from lehr.train.floats.neurons import FloatNeurons
 from lehr.train.recipe import NetworkRecipe
 
 FEATURES, STEPS = 6, 12

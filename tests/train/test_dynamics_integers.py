@@ -19,10 +19,10 @@ from lehr.simulate import compare, simulate
 from lehr.simulate.fast import engine
 from lehr.targets.onnx import Onnx
 from lehr.targets.onnx.runner import OnnxRuntime
-from lehr.train.convert import Converted, convert, finished
-from lehr.train.model import FloatNet
+from lehr.train.floats.model import FloatNet
 from lehr.train.recipe import Recipe
-from lehr.train.twin import Twin, trace
+from lehr.train.twin.convert import Converted, convert, finished
+from lehr.train.twin.network import Twin, trace
 from lehr.widths import analyse
 
 FEATURES, STEPS, INPUTS = 10, 15, 12

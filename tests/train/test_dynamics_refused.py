@@ -13,18 +13,18 @@ from torch import nn
 from lehr.errors import NotMappable, UsageError
 from lehr.targets import registry
 from lehr.train import binarize
-from lehr.train.concerns import _way_out
 from lehr.train.data import load_dataset
 from lehr.train.for_target import for_target
-from lehr.train.pace import Pace
-from lehr.train.quick import quick
+from lehr.train.keys.threshold import Threshold
+from lehr.train.keys.updates import update_of
+from lehr.train.learning.selection import gone
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import parse, to_toml
+from lehr.train.runs.concerns import _way_out
+from lehr.train.runs.pace import Pace
+from lehr.train.runs.quick import quick
 from lehr.train.schema import recipe_schema
-from lehr.train.selection import gone
 from lehr.train.stand_in import stand_in
-from lehr.train.threshold import Threshold
-from lehr.train.updates import update_of
 
 LAYER = "network.layers.2"
 MACHINE = (

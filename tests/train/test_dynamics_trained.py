@@ -14,14 +14,14 @@ from commands import Lehr
 
 from lehr import nirfile
 from lehr.simulate import simulate
-from lehr.train import progress as module
 from lehr.train.data import Dataset, load_dataset
-from lehr.train.loop import Trained, train
-from lehr.train.progress import Progress
+from lehr.train.learning.loop import Trained, train
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import to_toml
-from lehr.train.running import train_run
-from lehr.train.twin import trace
+from lehr.train.runs import progress as module
+from lehr.train.runs.progress import Progress
+from lehr.train.runs.running import train_run
+from lehr.train.twin.network import trace
 
 SETTINGS: dict[str, Any] = {
     "name": "neurons",

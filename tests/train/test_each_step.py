@@ -19,13 +19,13 @@ from lehr.errors import FileRefused, UsageError
 from lehr.npz import npz_bytes
 from lehr.simulate import compare, simulate
 from lehr.train.data import Dataset, Split, load_dataset
-from lehr.train.each_step import Every, Tet
-from lehr.train.evaluation import accuracy
-from lehr.train.loop import Trained, train
-from lehr.train.objective import Count, Membrane, objective
+from lehr.train.learning.evaluation import accuracy
+from lehr.train.learning.loop import Trained, train
+from lehr.train.objectives.each_step import Every, Tet
+from lehr.train.objectives.objective import Count, Membrane, objective
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import parse, to_toml
-from lehr.train.twin import trace
+from lehr.train.twin.network import trace
 
 STEPS, CHANNELS, KEYWORDS = 24, 12, 3
 

@@ -14,7 +14,7 @@ from lehr.errors import NotBitExact
 from lehr.export.checkpoint import SAMPLES_FILE, load_run
 from lehr.network import Network
 from lehr.samples import read_samples
-from lehr.train.exporting import export_run
+from lehr.train.runs.exporting import export_run
 
 
 def test_a_run_is_written_where_it_is_what_was_trained(

@@ -22,15 +22,15 @@ from lehr.errors import NotMappable, UsageError
 from lehr.export import from_torch
 from lehr.export.latent import Latent
 from lehr.train import Threshold, ThresholdAnnealer, binarize
-from lehr.train.convert import convert
 from lehr.train.data import Dataset, load_dataset
-from lehr.train.loop import train
-from lehr.train.model import FloatNet
-from lehr.train.phases import Phase
-from lehr.train.progress import Progress
-from lehr.train.quantize import Frozen, Signs, Ternary, Uniform
+from lehr.train.floats.model import FloatNet
+from lehr.train.floats.quantize import Frozen, Signs, Ternary, Uniform
+from lehr.train.learning.loop import train
+from lehr.train.learning.phases import Phase
 from lehr.train.recipe import Recipe
-from lehr.train.twin import Twin
+from lehr.train.runs.progress import Progress
+from lehr.train.twin.convert import convert
+from lehr.train.twin.network import Twin
 
 NAN = float("nan")
 SCHEDULE = Threshold(start=1.0, schedule="linear", final=2.0)

@@ -10,7 +10,7 @@ from tiny import tiny_recipe, tiny_toml
 
 from lehr.errors import UsageError
 from lehr.train.data import load_dataset
-from lehr.train.loop import train
+from lehr.train.learning.loop import train
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import ARMS, load, parse, to_toml
 

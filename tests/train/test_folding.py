@@ -7,7 +7,7 @@ import pytest
 
 from lehr.errors import NotMappable
 from lehr.export.fold import THRESHOLD_ERROR, Affine
-from lehr.train.folding import THRESHOLD_MAX, choose_fraction_bits, fold_for_twin
+from lehr.train.twin.folding import THRESHOLD_MAX, choose_fraction_bits, fold_for_twin
 
 
 @pytest.mark.parametrize("theta", [0.01, 0.3, 1.0, 7.5, 400.0])

@@ -22,15 +22,15 @@ from lehr.network import Network
 from lehr.simulate import compare, simulate
 from lehr.targets import registry
 from lehr.targets.contract import Problem, TrainingForm
-from lehr.train.arithmetic_recipe import ArithmeticRecipe
 from lehr.train.data import Dataset, load_dataset
 from lehr.train.for_target import for_target
-from lehr.train.loop import Trained, train
+from lehr.train.keys.arithmetic import ArithmeticRecipe
+from lehr.train.keys.shares import Shares
+from lehr.train.learning.loop import Trained, train
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import load, parse, to_toml
-from lehr.train.shares import Shares
 from lehr.train.stand_in import require_convertible
-from lehr.train.twin import trace
+from lehr.train.twin.network import trace
 
 STEPS = 12
 

@@ -17,15 +17,15 @@ from lehr import nirfile
 from lehr.errors import UsageError
 from lehr.network import Neuron
 from lehr.simulate import compare, simulate
-from lehr.train.anneal import FLOOR, Annealer
 from lehr.train.data import Dataset, Split, load_dataset
-from lehr.train.evaluation import accuracy
-from lehr.train.loop import Trained, train
-from lehr.train.model import FloatNet
-from lehr.train.objective import Membrane, objective
+from lehr.train.floats.model import FloatNet
+from lehr.train.learning.anneal import FLOOR, Annealer
+from lehr.train.learning.evaluation import accuracy
+from lehr.train.learning.loop import Trained, train
+from lehr.train.objectives.objective import Membrane, objective
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import load, parse, to_toml
-from lehr.train.twin import trace
+from lehr.train.twin.network import trace
 
 READOUTS = ("last", "sum", "max")
 

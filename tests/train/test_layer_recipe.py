@@ -10,7 +10,7 @@ from mixed_recipes import mixed
 
 from lehr.errors import UsageError
 from lehr.train.data import load_dataset
-from lehr.train.layer_recipe import summary
+from lehr.train.keys.layer import summary
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import parse, to_toml
 from lehr.train.stand_in import stand_in

@@ -24,16 +24,16 @@ from lehr import nirfile
 from lehr.errors import NotMappable, UsageError
 from lehr.simulate import simulate
 from lehr.targets import registry
-from lehr.train.concerns import concerns
-from lehr.train.convert import convert
 from lehr.train.data import load_dataset
+from lehr.train.floats.model import FloatNet
 from lehr.train.for_target import for_target
-from lehr.train.loop import train
-from lehr.train.model import FloatNet
-from lehr.train.progress import progress_folder
+from lehr.train.learning.loop import train
 from lehr.train.recipe import NetworkRecipe, Recipe
 from lehr.train.recipefile import to_toml
+from lehr.train.runs.concerns import concerns
+from lehr.train.runs.progress import progress_folder
 from lehr.train.schema import recipe_schema
+from lehr.train.twin.convert import convert
 
 HELD = {"start": 1.0}
 

@@ -23,8 +23,8 @@ from strategies import arithmetics
 from torch import Tensor
 
 from lehr.arithmetic import Arithmetic, Rounding
-from lehr.train import lif, lif_kernels
-from lehr.train.twin_neuron import rounded
+from lehr.train.floats import lif, lif_kernels
+from lehr.train.twin.neuron import rounded
 
 SHAPES = [(3,), (1030,), (2, 3, 2), (5, 1, 1)]
 ROUND = {"toward_zero": torch.trunc, "floor": torch.floor, "nearest_even": torch.round}

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from strategies import small_network
 from torch import Tensor, nn
 
-from lehr.train import lif, lif_kernels, lif_torch
-from lehr.train.model import FloatNet
+from lehr.train.floats import lif, lif_kernels, lif_torch
+from lehr.train.floats.model import FloatNet
 from lehr.train.recipe import NetworkRecipe
-from lehr.train.twin import Twin
+from lehr.train.twin.network import Twin
 
 STEPS, SAMPLES, NEURONS = 7, 3, 37
 CODES = st.tuples(*(st.sampled_from(range(n)) for n in (3, 3, 3, 3)), st.booleans())

@@ -13,12 +13,12 @@ from tiny import tiny_recipe
 
 from lehr.simulate import compare, simulate
 from lehr.train.data import Dataset, load_dataset
-from lehr.train.evaluation import accuracy
-from lehr.train.loop import Trained, train
-from lehr.train.objective import objective
-from lehr.train.pace import epochs
+from lehr.train.learning.evaluation import accuracy
+from lehr.train.learning.loop import Trained, train
+from lehr.train.objectives.objective import objective
 from lehr.train.recipe import Recipe
-from lehr.train.twin import Twin, trace
+from lehr.train.runs.pace import epochs
+from lehr.train.twin.network import Twin, trace
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def test_same_recipe_gives_the_same_bits_and_another_seed_does_not(
 @pytest.mark.slow
 def test_another_process_gives_the_same_bits(trained: Trained) -> None:
     script = (
-        "from tiny import tiny_recipe\nfrom lehr.train.loop import train\nfrom lehr.train.data "
+        "from tiny import tiny_recipe\nfrom lehr.train.learning.loop import train\nfrom lehr.train.data "
         "import load_dataset\n"
         "recipe = tiny_recipe()\nprint(train(recipe, load_dataset(recipe.data, "
         "None)).network.digest)"

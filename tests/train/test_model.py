@@ -9,7 +9,7 @@ from snntorch import surrogate
 from torch.nn import functional
 
 from lehr.errors import FileRefused
-from lehr.train.model import FloatNet
+from lehr.train.floats.model import FloatNet
 from lehr.train.recipe import NetworkRecipe
 
 RECIPE = NetworkRecipe.model_validate(

@@ -24,8 +24,8 @@ from torch import Tensor, nn
 
 from lehr.errors import UsageError
 from lehr.train import Threshold, ThresholdAnnealer, binarize
-from lehr.train.neurons import AnnealedLeaky
-from lehr.train.quantize import Quantizer, Ternary, Uniform
+from lehr.train.floats.quantize import Quantizer, Ternary, Uniform
+from lehr.train.own.neurons import AnnealedLeaky
 
 STEPS, EPOCHS, BATCH = 8, 4, 32
 GRAD = surrogate.fast_sigmoid(slope=2)

@@ -20,8 +20,8 @@ from torch_models import differing, events
 from lehr.errors import UsageError
 from lehr.export import from_torch
 from lehr.train import Threshold, ThresholdAnnealer, binarize
-from lehr.train.neurons import Annealed
-from lehr.train.quantize import Ternary, Uniform
+from lehr.train.floats.quantize import Ternary, Uniform
+from lehr.train.own.neurons import Annealed
 
 STEPS, THRESHOLD = 12, 3.0
 HIDDEN = {"same step": 6.0, "convolution": 1.0}

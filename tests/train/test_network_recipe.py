@@ -10,8 +10,8 @@ from tiny import tiny_toml
 
 from lehr.arithmetic import Arithmetic
 from lehr.errors import UsageError
+from lehr.train.keys.updates import update_of
 from lehr.train.recipefile import load, parse, to_toml
-from lehr.train.updates import update_of
 from lehr.update import Program
 
 PLAIN = tuple(f"network.layers.{number}.batch_norm=false" for number in (0, 1))

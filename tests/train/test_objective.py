@@ -12,10 +12,10 @@ from tiny import tiny_recipe
 
 from lehr.errors import UsageError
 from lehr.train.data import Dataset, Split, load_dataset
-from lehr.train.objective import Membrane, objective
+from lehr.train.objectives.objective import Membrane, objective
+from lehr.train.objectives.timed import Ramp, Spike
 from lehr.train.recipe import DataRecipe, Recipe
 from lehr.train.recipefile import load
-from lehr.train.timed import Ramp, Spike
 
 
 def spikes(*steps: list[int], length: int = 100) -> torch.Tensor:

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.optim import SGD
 
 from lehr.errors import UsageError
-from lehr.train.anneal import learning_rate
-from lehr.train.model import FloatNet
-from lehr.train.optimizers import optimizer_of
+from lehr.train.floats.model import FloatNet
+from lehr.train.learning.anneal import learning_rate
+from lehr.train.learning.optimizers import optimizer_of
 from lehr.train.recipe import Recipe, Training
 from lehr.train.recipefile import parse
 

@@ -16,13 +16,13 @@ from stopping import stopped_and_resumed
 from tiny import SETTINGS
 
 from lehr.simulate import simulate
-from lehr.train import progress as module
 from lehr.train.data import load_dataset
-from lehr.train.loop import train
-from lehr.train.progress import progress_folder
+from lehr.train.learning.loop import train
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import to_toml
-from lehr.train.running import train_run
+from lehr.train.runs import progress as module
+from lehr.train.runs.progress import progress_folder
+from lehr.train.runs.running import train_run
 
 DATA = {**SETTINGS["data"], "encoding": "rate", "steps": 6}
 HEAD = {"type": "integrator", "features": 10, "bias": True, "readout": "every"}

@@ -16,17 +16,17 @@ from tiny import SETTINGS, tiny_recipe, tiny_toml
 from lehr.errors import FileRefused, UsageError
 from lehr.export.checkpoint import load_run, run_digest
 from lehr.train.data import Dataset, load_dataset
-from lehr.train.loop import train
-from lehr.train.loss import Loss
-from lehr.train.model import FloatNet
-from lehr.train.objective import objective
-from lehr.train.other_runs import begin_with
-from lehr.train.progress import Progress
+from lehr.train.floats.model import FloatNet
+from lehr.train.keys.training import Teaching
+from lehr.train.learning.loop import train
+from lehr.train.learning.other_runs import begin_with
+from lehr.train.objectives.loss import Loss
+from lehr.train.objectives.objective import objective
+from lehr.train.objectives.teacher import Teacher
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import parse, to_toml
-from lehr.train.running import train_run
-from lehr.train.teacher import Teacher
-from lehr.train.training_recipe import Teaching
+from lehr.train.runs.progress import Progress
+from lehr.train.runs.running import train_run
 
 LAYERS: list[dict[str, Any]] = SETTINGS["network"]["layers"]
 

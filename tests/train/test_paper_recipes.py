@@ -14,10 +14,10 @@ from recordings import write_gestures, write_speech
 from lehr.atomic import write_bytes
 from lehr.npz import npz_bytes
 from lehr.train.data import load_dataset
-from lehr.train.loop import train
+from lehr.train.learning.loop import train
 from lehr.train.recipe import nearest_dyadic
 from lehr.train.recipefile import ARMS, bundled, load
-from lehr.train.saving import accuracies, save
+from lehr.train.runs.saving import accuracies, save
 
 DATA = os.environ.get("LEHR_DATA")
 BETAS = {"mnist": 0.99, "fashion-mnist": 0.868, "dvs-gesture": 0.9297, "shd": 0.950}

@@ -19,10 +19,10 @@ from torch.nn import functional
 from lehr.arithmetic import Arithmetic
 from lehr.network import Input, SumPool2d
 from lehr.simulate import compare, simulate
-from lehr.train.model import FloatNet
-from lehr.train.pooling import pooled_kernel
+from lehr.train.floats.model import FloatNet
+from lehr.train.floats.pooling import pooled_kernel
 from lehr.train.recipe import NetworkRecipe
-from lehr.train.twin import Twin, trace
+from lehr.train.twin.network import Twin, trace
 
 PAIR = st.tuples(st.integers(1, 3), st.integers(1, 3))
 

@@ -15,10 +15,10 @@ from stopping import stopped_and_resumed
 from tiny import tiny_toml
 
 from lehr.train.data import load_dataset
-from lehr.train.layers import QuantizedLinear
-from lehr.train.loop import train
-from lehr.train.prune import Pruner, share_at, smallest
-from lehr.train.quantize import Signs
+from lehr.train.floats.layers import QuantizedLinear
+from lehr.train.floats.prune import Pruner, share_at, smallest
+from lehr.train.floats.quantize import Signs
+from lehr.train.learning.loop import train
 from lehr.train.recipefile import parse
 
 RECIPE = parse(tiny_toml(), "tiny", ("train.prune=0.6", "network.weights=int4"))
@@ -73,7 +73,7 @@ def test_without_a_share_nothing_happens() -> None:
 def test_a_run_that_is_taken_up_again_prunes_the_same_weights(
     tmp_path: Path, after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lehr.train.progress.SHARE", 1)
+    monkeypatch.setattr("lehr.train.runs.progress.SHARE", 1)
     data = load_dataset(RECIPE.data, None)
     folder = tmp_path / "run.unfinished"
     resumed, whole = (

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from lehr.train.layers import Quantized, QuantizedConv2d, QuantizedLinear
-from lehr.train.quantize import (
+from lehr.train.floats.layers import Quantized, QuantizedConv2d, QuantizedLinear
+from lehr.train.floats.quantize import (
     LEAST_STEP,
     Frozen,
     Quantizer,

@@ -83,7 +83,7 @@ def test_from_recipe_to_target(name: str, lehr: Lehr, tmp_path: Path) -> None:
 
 
 def test_the_quantizer_of_a_recipe_is_learned_where_it_says() -> None:
-    from lehr.train.model import FloatNet
+    from lehr.train.floats.model import FloatNet
     from lehr.train.recipefile import parse
 
     for overrides, steps in (

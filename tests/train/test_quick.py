@@ -8,13 +8,13 @@ import pytest
 import torch
 from commands import Lehr
 
-from lehr.train.anneal import UNTIL, Annealer
-from lehr.train.quick import BATCHES, arrival_batches, arrival_rate, quick
+from lehr.train.keys.threshold import Threshold
+from lehr.train.keys.training import Cosine
+from lehr.train.learning.anneal import UNTIL, Annealer
+from lehr.train.learning.selection import ARRIVED, gone
 from lehr.train.recipe import Recipe, Training
 from lehr.train.recipefile import bundled, load
-from lehr.train.selection import ARRIVED, gone
-from lehr.train.threshold import Threshold
-from lehr.train.training_recipe import Cosine
+from lehr.train.runs.quick import BATCHES, arrival_batches, arrival_rate, quick
 
 SAMPLES = {
     "digits": 1_197,

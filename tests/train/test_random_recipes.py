@@ -21,10 +21,10 @@ from lehr.simulate import compare, simulate
 from lehr.simulate.result import Trace
 from lehr.targets import registry
 from lehr.targets.engines import engine
-from lehr.train.layer_graph import FROM_INPUT
-from lehr.train.layer_recipe import Convolution
+from lehr.train.keys.graph import FROM_INPUT
+from lehr.train.keys.layer import Convolution
 from lehr.train.recipefile import parse, to_toml
-from lehr.train.twin import Twin, trace
+from lehr.train.twin.network import Twin, trace
 from lehr.widths import analyse
 
 SEEDS = range(30)

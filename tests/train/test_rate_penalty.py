@@ -12,9 +12,9 @@ from torch import Tensor
 from lehr.errors import UsageError
 from lehr.simulate import simulate
 from lehr.train.data import load_dataset
-from lehr.train.loop import Trained, train
-from lehr.train.loss import Loss
-from lehr.train.objective import objective
+from lehr.train.learning.loop import Trained, train
+from lehr.train.objectives.loss import Loss
+from lehr.train.objectives.objective import objective
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import parse
 

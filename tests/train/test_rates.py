@@ -13,10 +13,10 @@ from commands import Lehr
 from tiny import SETTINGS, tiny_recipe
 
 from lehr.errors import UsageError
-from lehr.train import rates
 from lehr.train.data import load_dataset
-from lehr.train.loop import train
-from lehr.train.rates import DEAD, SATURATED, Epoch, firing_rates, warnings
+from lehr.train.learning import rates
+from lehr.train.learning.loop import train
+from lehr.train.learning.rates import DEAD, SATURATED, Epoch, firing_rates, warnings
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import ARMS, bundled, load, parse, to_toml
 

@@ -12,10 +12,10 @@ import pytest
 from stopping import stopped_and_resumed
 
 from lehr.simulate import simulate
-from lehr.train import progress as module
 from lehr.train.data import load_dataset
-from lehr.train.loop import Trained, train
+from lehr.train.learning.loop import Trained, train
 from lehr.train.recipe import Recipe
+from lehr.train.runs import progress as module
 
 LEARNED = {"start": 1.0, "schedule": "learned"}
 BY_CHANNEL = {"start": "0.8", "learn": "channel"}

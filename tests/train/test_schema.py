@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from tiny import SETTINGS
 
 from lehr.train.bundled import bundled
-from lehr.train.data_recipe import DATA_SETS
+from lehr.train.keys.data import DATA_SETS
 from lehr.train.recipe import Recipe
 from lehr.train.schema import recipe_schema
 

@@ -17,10 +17,10 @@ from strategies import alive, calibrated, random_input
 from lehr import nirfile
 from lehr.nodes import InputKind, Shape
 from lehr.simulate import compare, simulate
-from lehr.train.convert import convert
-from lehr.train.model import FloatNet
+from lehr.train.floats.model import FloatNet
 from lehr.train.recipefile import load
-from lehr.train.twin import Twin, trace
+from lehr.train.twin.convert import convert
+from lehr.train.twin.network import Twin, trace
 from lehr.widths import analyse, fit_state_bits
 
 NETWORKS: dict[str, tuple[Shape, InputKind, int]] = {

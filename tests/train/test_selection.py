@@ -17,11 +17,11 @@ from tiny import tiny_recipe, tiny_toml
 from lehr.errors import UsageError
 from lehr.export.checkpoint import load_run
 from lehr.train.data import load_dataset
-from lehr.train.loop import train
+from lehr.train.keys.threshold import Threshold
+from lehr.train.learning.loop import train
+from lehr.train.learning.selection import arrived, chosen, stalled
 from lehr.train.recipe import Recipe, Training
 from lehr.train.recipefile import parse
-from lehr.train.selection import arrived, chosen, stalled
-from lehr.train.threshold import Threshold
 
 
 def _entries(*epochs: tuple[str, bool, float]) -> list[dict[str, Any]]:
@@ -103,7 +103,7 @@ def test_the_best_epoch_of_phase_a_goes_on(monkeypatch: pytest.MonkeyPatch) -> N
     assert best["validation_accuracy"] >= of_a[-1]["validation_accuracy"]
     # weights change in every epoch: those of the best one are what a run of as many epochs at the
     # same learning rates has
-    from lehr.train import loop
+    from lehr.train.learning import loop
 
     monkeypatch.setattr(
         loop,

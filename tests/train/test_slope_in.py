@@ -20,13 +20,13 @@ from torch import Tensor
 
 from lehr.arithmetic import Arithmetic, Fires, Reset, ResetTiming
 from lehr.programs import program_of
-from lehr.train import lif, lif_kernels, lif_torch
-from lehr.train.convert import convert
-from lehr.train.float_neurons import FloatNeurons
-from lehr.train.model import FloatNet
+from lehr.train.floats import lif, lif_kernels, lif_torch
+from lehr.train.floats.model import FloatNet
+from lehr.train.floats.neurons import FloatNeurons
 from lehr.train.recipe import NetworkRecipe, Recipe
 from lehr.train.recipefile import parse
-from lehr.train.twin_update import Surrogate, scan
+from lehr.train.twin.convert import convert
+from lehr.train.twin.update import Surrogate, scan
 from lehr.update import MEMBRANE
 from lehr.update_text import program_of_lines
 

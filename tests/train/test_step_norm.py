@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from lehr.errors import UsageError
 from lehr.train.data import load_dataset
-from lehr.train.loop import train
-from lehr.train.model import FloatNet
-from lehr.train.network_recipe import NetworkRecipe
-from lehr.train.progress import Progress
+from lehr.train.floats.model import FloatNet
+from lehr.train.keys.network import NetworkRecipe
+from lehr.train.learning.loop import train
 from lehr.train.recipefile import parse
+from lehr.train.runs.progress import Progress
 
 STEPS = 5
 LAYERS: list[dict[str, Any]] = [

@@ -61,7 +61,7 @@ def test_events_hold_the_metrics(line: Path, lehr: Lehr, tmp_path: Path) -> None
 
 def test_points_after_the_resumed_epoch_are_dropped(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard", reason="TensorBoard is not installed")
-    from lehr.train.tensorboard import Events
+    from lehr.train.runs.tensorboard import Events
 
     entry = {
         "phase": "A",

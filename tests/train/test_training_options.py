@@ -12,8 +12,8 @@ from tiny import SETTINGS, tiny_recipe
 
 from lehr.errors import UsageError
 from lehr.train.data import load_dataset
-from lehr.train.loop import train
-from lehr.train.model import FloatNet
+from lehr.train.floats.model import FloatNet
+from lehr.train.learning.loop import train
 from lehr.train.recipe import DataRecipe, NetworkRecipe, Recipe
 
 

@@ -19,7 +19,7 @@ from strategies import alive, delayed_network, inputs, networks, recurrent_netwo
 from lehr.errors import NotMappable
 from lehr.network import Network, Neuron
 from lehr.simulate import compare, simulate
-from lehr.train.twin import Twin, trace
+from lehr.train.twin.network import Twin, trace
 from lehr.widths import analyse
 
 

@@ -9,8 +9,8 @@ from machine_networks import machine_network
 from program_networks import BY_STEP, layer_network
 
 from lehr.machines import MACHINES
-from lehr.train.twin import Twin
-from lehr.train.twin_update import Surrogate, scan
+from lehr.train.twin.network import Twin
+from lehr.train.twin.update import Surrogate, scan
 from lehr.update import MEMBRANE
 from lehr.update_text import program_of_lines
 

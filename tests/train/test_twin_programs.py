@@ -25,7 +25,7 @@ from lehr.network import INPUT, OUTPUT, Delay, Input, Linear, Network, Neuron
 from lehr.nodes import Flatten, Shape
 from lehr.simulate import compare, simulate
 from lehr.simulate.reference import Machine
-from lehr.train.twin import Twin, trace
+from lehr.train.twin.network import Twin, trace
 from lehr.update import MEMBRANE
 from lehr.update_text import program_of_lines
 

@@ -17,7 +17,7 @@ from lehr.network import INPUT, OUTPUT, Input, Linear, Network, Neuron
 from lehr.nodes import Scale
 from lehr.simulate import compare, simulate
 from lehr.targets.conformance.building import flowing
-from lehr.train.twin import Twin, trace
+from lehr.train.twin.network import Twin, trace
 
 
 @budget(10, 66)

@@ -23,9 +23,9 @@ from torch import Tensor
 from lehr.arithmetic import Arithmetic, DecayForm, Overflow, Reset, ResetTiming, Rounding, Synapse
 from lehr.machines import MACHINES
 from lehr.programs import program_of
-from lehr.train import lif
-from lehr.train.fused import fields_of
-from lehr.train.twin_update import Surrogate, scan
+from lehr.train.floats import lif
+from lehr.train.keys.fused import fields_of
+from lehr.train.twin.update import Surrogate, scan
 from lehr.update import MEMBRANE, Program
 from lehr.update_text import program_of_lines
 

@@ -17,15 +17,15 @@ from lehr.arithmetic import Arithmetic
 from lehr.errors import UsageError
 from lehr.network import INPUT, OUTPUT, Input, Linear, Network, Neuron
 from lehr.train.data import load_dataset
-from lehr.train.layers import QuantizedConv2d, QuantizedLinear
-from lehr.train.loop import train
-from lehr.train.model import FloatNet
-from lehr.train.quantize import Signs
+from lehr.train.floats.layers import QuantizedConv2d, QuantizedLinear
+from lehr.train.floats.model import FloatNet
+from lehr.train.floats.quantize import Signs
+from lehr.train.floats.weight_noise import factors
+from lehr.train.keys.training import WeightNoise
+from lehr.train.learning.loop import train
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import parse
-from lehr.train.training_recipe import WeightNoise
-from lehr.train.twin import Twin
-from lehr.train.weight_noise import factors
+from lehr.train.twin.network import Twin
 
 NOISE = WeightNoise(deviation=0.3)
 NOISY = Recipe.model_validate(
@@ -141,7 +141,7 @@ def test_a_network_with_feedback_draws_once_for_all_steps(
         drawn.append(factors(noise, weight))
         return drawn[-1]
 
-    monkeypatch.setattr("lehr.train.quantize.factors", recorded)
+    monkeypatch.setattr("lehr.train.floats.quantize.factors", recorded)
     x = torch.from_numpy((rng.random((5, 8, 12)) < 0.5).astype(np.float32))
     spikes, membranes = twin.layers(x)
     assert 0 < float(spikes["lif"].detach().mean()) < 1
@@ -174,7 +174,7 @@ def test_a_run_with_noise_exports_integers_and_learns_another_network() -> None:
 def test_a_run_that_is_taken_up_again_draws_the_same_noise(
     tmp_path: Path, after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lehr.train.progress.SHARE", 1)
+    monkeypatch.setattr("lehr.train.runs.progress.SHARE", 1)
     data = load_dataset(NOISY.data, None)
     folder = tmp_path / "run.unfinished"
     resumed = stopped_and_resumed(NOISY, data, folder, after)

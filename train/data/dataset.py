@@ -21,7 +21,7 @@ from lehr.train.data.speech import load_speech
 from lehr.train.data.temporal import load_temporal
 from lehr.train.data.user import load_npz
 from lehr.train.data.vowels import load_vowels
-from lehr.train.data_recipe import DataRecipe, data_contradictions
+from lehr.train.keys.data import DataRecipe, data_contradictions
 
 
 @dataclass(frozen=True)
@@ -206,4 +206,4 @@ _READERS = {
     "temporal": _Reader(load_temporal, None),
     "npz": _Reader(load_npz, None),
 }
-"""By the names of `lehr.train.data_recipe.DATA_SETS`, which has their keys."""
+"""By the names of `lehr.train.keys.data.DATA_SETS`, which has their keys."""

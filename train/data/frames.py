@@ -15,8 +15,8 @@ from lehr.cameras import Events
 from lehr.errors import ToolMissing
 from lehr.nodes import InputKind, Shape
 from lehr.train.data.source import Values
+from lehr.train.keys.transforms import Transform
 from lehr.train.recipe import DataRecipe
-from lehr.train.transforms import Transform
 
 Time = TypeVar("Time", np.int64, np.float64)
 

@@ -20,7 +20,7 @@ from lehr.errors import FileRefused, ToolMissing, UsageError
 from lehr.extras import pip_line
 from lehr.reading import read_text
 from lehr.train.data.source import Labels, Sources, Values, in_memory
-from lehr.train.data_recipe import DataRecipe
+from lehr.train.keys.data import DataRecipe
 
 COEFFICIENTS, SPEAKERS, LEVELS = 12, 9, 8
 FOLDERS = ("japanese-vowels", "JapaneseVowels")

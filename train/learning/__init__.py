@@ -1,0 +1,1 @@
+"""The phases of training: optimisers, annealing, augmentation, and which epoch goes on."""

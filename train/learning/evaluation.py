@@ -1,0 +1,69 @@
+"""Evaluation on samples that a network is not trained on: its accuracy, and who fires."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lehr.train.data import Split
+from lehr.train.data.source import Labels, Values
+from lehr.train.floats.model import FloatNet
+from lehr.train.objectives.objective import Objective
+from lehr.train.twin.network import Twin
+
+BATCH = 256
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The neurons of a layer that fires, over all steps of all samples.
+
+    Attributes:
+        neurons: how many there are.
+        silent: how many of them never fired.
+        always_on: how many fired in every step of every sample.
+    """
+
+    neurons: int
+    silent: int
+    always_on: int
+
+
+def accuracy(model: FloatNet | Twin, split: Split, goal: Objective) -> float:
+    """Return the share of samples that are right, or of labels where a sample has more, 0..1."""
+    answers = [goal.right(*each, y) for each, y in outputs(model, split)]
+    return sum(int(each.sum()) for each in answers) / max(1, sum(map(len, answers)))
+
+
+def activity(model: FloatNet | Twin, split: Split) -> list[Layer]:
+    """Count the neurons that never fire, and those that always do, layer by layer."""
+    batches = [
+        [(layer.bool().any(1).any(0), layer.bool().all(1).all(0)) for layer in spikes]
+        for (spikes, _), _ in outputs(model, split)
+    ]
+    layers = []
+    for layer in zip(*batches, strict=True):
+        ever = torch.stack([fired for fired, _ in layer]).any(0)
+        always = torch.stack([fired for _, fired in layer]).all(0)
+        layers.append(Layer(ever.numel(), int((~ever).sum()), int(always.sum())))
+    return layers
+
+
+def tensors(device: torch.device, x: Values, y: Labels) -> tuple[Tensor, Tensor]:
+    """Return inputs and labels as tensors on a device."""
+    return torch.from_numpy(x).to(device).float(), torch.from_numpy(y).to(device)
+
+
+def outputs(
+    model: FloatNet | Twin, split: Split
+) -> Iterator[tuple[tuple[list[Tensor], Tensor], Tensor]]:
+    """Yield what `run` of the model returns, spikes and membranes, and labels, batch by batch."""
+    device = next(model.parameters()).device
+    with torch.no_grad():
+        for start in range(0, len(split), BATCH):
+            part = slice(start, start + BATCH)
+            x, y = tensors(device, split.x[part], split.y[part])
+            yield model.run(x), y

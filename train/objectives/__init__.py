@@ -1,0 +1,1 @@
+"""What training asks for: losses, and when a sample is right."""

@@ -1,0 +1,1 @@
+"""A user's own torch model: binarized, with annealed thresholds and delays."""
