@@ -123,7 +123,7 @@ def measure(
             if net.readout == "count_argmax_lowest"
             else floats.membranes[net.output]
         )
-        scores.append(_scores(last.reshape(*last.shape[:2], -1), net.readout))
+        scores.append(scores_of(last.reshape(*last.shape[:2], -1), net.readout))
     values = {name: len(x) * net.steps * math.prod(net.shapes[name]) for name in net.neurons}
     layers = {
         name: LayerEffect(
@@ -153,7 +153,7 @@ def measure(
     )
 
 
-def _scores(last: Float | npt.NDArray[np.uint8], readout: str) -> Float:
+def scores_of(last: Float | npt.NDArray[np.uint8], readout: str) -> Float:
     """Return the scores that the readout takes from the last layer's values `[N, T, classes]`."""
     match readout:
         case "membrane_last_argmax_lowest":

@@ -16,7 +16,7 @@ from lehr.export.decays import Decay, leak_errors
 from lehr.export.digits import DOUBLE, digits
 from lehr.export.fold import Affine, Float, Folded, fold, in_units
 from lehr.nodes import Int32Array, Neuron, Shape
-from lehr.programs import CURRENT, program_of, with_decays
+from lehr.programs import CURRENT, giving_back, program_of, with_decays
 from lehr.update import MEMBRANE
 from lehr.update import Decay as Leaking
 from lehr.widths import LayerWidth
@@ -36,6 +36,7 @@ class Dynamics:
             state bits; it forgets everything where neurons have their own decays of it.
         shape: of the layer, where neurons of a channel differ, so that all numbers are one a
             neuron, in one axis.
+        gives_back: they give a threshold back where one subtraction leaves a membrane above it.
     """
 
     arithmetic: Arithmetic
@@ -43,6 +44,7 @@ class Dynamics:
     threshold: Float
     synapse: Synapse | None
     shape: Shape | None = None
+    gives_back: bool = False
 
     @property
     def integrates(self) -> bool:
@@ -90,7 +92,7 @@ class Dynamics:
             for x, decay in zip((MEMBRANE, CURRENT), self.decays, strict=False)
             if decay.own
         }
-        if not own:
+        if not own and not self.gives_back:
             return Neuron(laid(threshold), laid(bias), fields, self.synapse)
         leaks = {
             x: Leaking("multiply", _OWN[x], decay.shift, fields.rounding)
@@ -99,12 +101,10 @@ class Dynamics:
         numerators = {
             _OWN[x]: laid(np.asarray(decay.numerator, np.int32)) for x, decay in own.items()
         }
-        return Neuron(
-            laid(threshold),
-            laid(bias),
-            with_decays(program_of(fields, self.synapse), leaks),
-            parameters=numerators,
-        )
+        program = with_decays(program_of(fields, self.synapse), leaks)
+        if self.gives_back:
+            program = giving_back(program)
+        return Neuron(laid(threshold), laid(bias), program, parameters=numerators)
 
 
 _OWN = {MEMBRANE: "decay", CURRENT: "synapse_decay"}
@@ -121,8 +121,8 @@ class Waiting:
         dynamics: of the neurons.
         notes: what is not as it was in the model, in sentences.
         exact: nothing was rounded in the weights that lead to it.
-        gives_back: the model gives a threshold back where one subtraction leaves a membrane above
-            it.
+        may_give_back: the model gives a threshold back where one subtraction leaves a membrane
+            above it, if any gets there.
         dropped: by which share of its threshold weights that were left out could have moved a
             membrane, at most.
         digits: the most binary digits of any number that the model multiplies with on the way to
@@ -134,12 +134,12 @@ class Waiting:
     dynamics: Dynamics
     notes: tuple[str, ...]
     exact: bool
-    gives_back: bool = False
+    may_give_back: bool = False
     dropped: float = 0.0
     digits: int = 0
 
 
-Rounded = Literal["weights", "decays", "thresholds", "leaks", "reset", "sums"]
+Rounded = Literal["weights", "decays", "thresholds", "leaks", "sums"]
 """Parts of a layer that need not be as they were.
 
 A threshold counts with the biases, a weight that was left out as a threshold; `sums` are the
@@ -245,16 +245,7 @@ def report(wait: Waiting, bits: int, width: LayerWidth, steps: int) -> LayerRepo
     leaks = bits < needed_bits(wait, steps, bits) and wait.dynamics.bits_lost(steps) > 0
     if leaks:
         notes.append(f"{wait.source}: the leak is rounded to {bits} fraction bits in each step")
-    # reset_delay=False: `r` of snnTorch's second reset is 0 as long as one reset brings every
-    # membrane to its threshold or below
-    highest = width.membrane[1] + (wait.dynamics.arithmetic.fires == "ge")
-    twice = wait.gives_back and highest > 2 * int(integers.threshold.min())
-    if twice:
-        notes.append(
-            f"{wait.source}: a membrane over twice the threshold is reset once, where snnTorch "
-            "then gives the threshold back"
-        )
-    inexact = bool(moved or wait.dropped or leaks or twice)
+    inexact = bool(moved or wait.dropped or leaks)
     sums = not inexact and rounded_by_model(
         wait, integers, max(width.bits, width.synapse_bits or 0)
     )
@@ -269,7 +260,6 @@ def report(wait: Waiting, bits: int, width: LayerWidth, steps: int) -> LayerRepo
         "decays": any(decay.moved for decay in wait.dynamics.decays),
         "thresholds": bool(moved or wait.dropped),
         "leaks": leaks,
-        "reset": twice,
         "sums": sums,
     }
     rounded = frozenset(name for name, changed in changes.items() if changed)

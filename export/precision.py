@@ -23,7 +23,7 @@ from lehr.export.silence import Channels, without_weights
 from lehr.intervals import arriving, intervals
 from lehr.network import Network
 from lehr.nodes import INT32_MAX, Neuron
-from lehr.widths import fit_state_bits, require_accumulators
+from lehr.widths import LayerWidth, analyse, fit_state_bits, require_accumulators
 
 
 def placeholder(wait: Waiting) -> Neuron:
@@ -181,10 +181,31 @@ def completed(net: Network, waiting: Mapping[str, Waiting], bits: Mapping[str, i
 
     Its state bits are the least that never saturate.
     """
-    neurons = {}
-    for name, wait in waiting.items():
-        integers = folded(wait, bits[name])
-        neurons[name] = wait.dynamics.neurons(
-            integers.threshold, integers.bias, bits[name], wait.dynamics.shape
-        )
-    return fit_state_bits(replace(net, nodes={**net.nodes, **neurons}))
+
+    def filled(waiting: Mapping[str, Waiting]) -> Network:
+        neurons = {name: _filled(wait, bits[name]) for name, wait in waiting.items()}
+        return fit_state_bits(replace(net, nodes={**net.nodes, **neurons}))
+
+    once = filled(waiting)
+    candidates = {name: wait for name, wait in waiting.items() if wait.may_give_back}
+    layers = analyse(once).layers if candidates else {}
+    twice = {
+        name: replace(wait, dynamics=replace(wait.dynamics, gives_back=True))
+        for name, wait in candidates.items()
+        if _passes_twice(once.neurons[name], layers[name], wait)
+    }
+    return filled({**waiting, **twice}) if twice else once
+
+
+def _filled(wait: Waiting, bits: int) -> Neuron:
+    integers = folded(wait, bits)
+    return wait.dynamics.neurons(integers.threshold, integers.bias, bits, wait.dynamics.shape)
+
+
+def _passes_twice(neuron: Neuron, width: LayerWidth, wait: Waiting) -> bool:
+    """Return whether one subtraction may leave a membrane above its threshold.
+
+    As long as it leaves none, that is all that the model does.
+    """
+    highest = width.membrane[1] + (wait.dynamics.arithmetic.fires == "ge")
+    return highest > 2 * int(neuron.threshold.min())

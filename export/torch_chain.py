@@ -44,10 +44,13 @@ class Chain:
         layers: modules by qualified name, from the input to the output.
         states: by name of the argument of forward; neurons that keep their state themselves have
             none.
+        answer: which of the values that forward returns, counted flat, the last layer gives: its
+            spikes, where that are neurons; None where forward returns their membrane alone.
     """
 
     layers: Mapping[str, nn.Module]
     states: Mapping[str, State]
+    answer: int | None
 
 
 class Walk:
@@ -60,6 +63,7 @@ class Walk:
         self.model = model
         self.layers: dict[str, nn.Module] = {}
         self.states: dict[str, State] = {}
+        self.answer: int | None = None  # as in Chain
         self.arguments: list[fx.Node] = []
         # arguments of forward: the state, as a neuron and its place, that they hold
         self.given: dict[fx.Node, tuple[str, int]] = {}
@@ -72,6 +76,10 @@ class Walk:
         self.unknown: set[fx.Node] = set()  # what these and unknown neurons give
         # those of them that come from the signal, and may be what the next layer takes
         self.behind: set[fx.Node] = set()
+
+    def chain(self) -> Chain:
+        """Return the layers and what forward returns of them."""
+        return Chain(self.layers, self.states, self.answer)
 
     def all_problems(self) -> list[str]:
         """Return all that keeps the calls from being a chain of layers, in sentences."""
@@ -159,23 +167,13 @@ class Walk:
             self._refuse(f".{node.target}()", node)
 
     def output(self, node: fx.Node) -> None:
-        """Check what forward returns: the last spikes and every state that it was given."""
+        """Check what forward returns: the answer of its last layer and every state that it took.
+
+        The answer is spikes, a membrane, or what weights give.
+        """
         if self.all_problems():
             return  # of which what is returned may be a consequence
-        returned: list[tuple[str, int] | None] = []
-        ends = False
-        for leaf in tree_leaves(node.args[0]):
-            ends |= leaf is self.signal
-            if leaf in self.tuples:
-                name = self.tuples[leaf]
-                returned += [(name, place) for place in range(self._returns(name))]
-            else:
-                returned.append(self.returned.get(leaf))
-        if not ends:
-            raise NotMappable(
-                "model: its forward does not return what its last layer, "
-                f"{next(reversed(self.layers), 'none')}, gives"
-            )
+        returned = self._returned(node)
         for argument in self.arguments:
             if argument not in self.given:
                 if not argument.users and argument.args:
@@ -193,6 +191,29 @@ class Walk:
             self.states[str(argument.target)] = State(
                 self.given[argument][0], returned.index(self.given[argument])
             )
+
+    def _returned(self, node: fx.Node) -> list[tuple[str, int] | None]:
+        """Return what the values that forward returns, counted flat, are of a neuron.
+
+        It is the neuron and the place among what that returns. The answer is found among them.
+        """
+        returned: list[tuple[str, int] | None] = []
+        for leaf in tree_leaves(node.args[0]):
+            if leaf is self.signal and self.answer is None:
+                self.answer = len(returned)
+            if leaf in self.tuples:
+                name = self.tuples[leaf]
+                returned += [(name, place) for place in range(self._returns(name))]
+            else:
+                returned.append(self.returned.get(leaf))
+        last = next(reversed(self.layers), "none")
+        fires = last in self.layers and neuron_class(self.layers[last]) is not None
+        membrane = (last, self._returns(last) - 1) if fires else None
+        if self.answer is None and (membrane is None or membrane not in returned):
+            raise NotMappable(
+                f"model: its forward does not return what its last layer, {last}, gives"
+            )
+        return returned
 
     def _returns(self, name: str) -> int:
         """Return how many values a neuron returns, its spikes first."""

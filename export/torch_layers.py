@@ -23,9 +23,10 @@ from lehr.export.digits import digits
 from lehr.export.fold import Affine, Float
 from lehr.export.levels import kind_of, read_levels, rounding_note
 from lehr.export.naming import node_name
-from lehr.export.pending import Waiting
+from lehr.export.pending import Dynamics, Waiting
 from lehr.export.torch_classes import HoldsBack, layer_class, name_of, neuron_class, why_unknown
 from lehr.export.torch_neurons import read_neuron
+from lehr.export.torch_readout import one_unit, values
 from lehr.export.torch_recurrent import ONE_TO_ONE, recurrent_weights, share_step
 from lehr.export.torch_values import value_problem
 from lehr.network import INPUT, Edge
@@ -77,6 +78,7 @@ class Builder:
         edges: all but the one to the output.
         shape: of what the last layer gives, without batch.
         last: name of the last node.
+        membranes_of: qualified name of the neurons whose membranes are read out; None for none.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class Builder:
         rounded: WeightKind | None,
         decay_bits: int | None,
     ) -> None:
+        self.membranes_of: str | None = None
         self.nodes: dict[str, Node] = {}
         self.neurons: dict[str, Waiting] = {}
         self.sources: dict[str, str] = {}
@@ -109,6 +112,19 @@ class Builder:
             method(self, source, module)
         except (NotMappable, ShapeMismatch) as error:
             raise NotMappable(f"{source} ({name_of(module)}): {error}") from None
+
+    def end_in_values(self, source: str) -> None:
+        """End in what the layer `source`, which is no neurons, gives: it is what is read out.
+
+        Raises:
+            NotMappable: naming the layer, when its channels have no one unit.
+        """
+        try:
+            self._turn(np.where(self._gain < 0, -1, 1), "its gain is negative")
+            self._share_unit()
+            self._wait(source, self._name(source, ".readout"), values(len(self._gain)), False)
+        except NotMappable as error:
+            raise NotMappable(f"{source}: {error}") from None
 
     @staticmethod
     def knows(module: nn.Module) -> bool:
@@ -288,13 +304,24 @@ class Builder:
     def _neuron(self, source: str, module: nn.Module) -> None:
         read = read_neuron(module, self.shape, self._decay_bits)
         dynamics = read.dynamics
+        if source == self.membranes_of and dynamics.arithmetic.reset == "none":
+            never = replace(dynamics.arithmetic, fires="never")
+            dynamics = replace(dynamics, arithmetic=never)
         self._gain, self._offset = self._gain * read.gain, self._offset * read.gain
         self._turn(np.where(self._gain < 0, -1, 1), "its input's gain is negative")
+        if source == self.membranes_of:
+            self._share_unit()
         name = self._name(source)
         self.sources[name] = source
-        self._go(name)
         if read.recurrent is not None:
             self._recurrent(name, f"{source}.recurrent", read.recurrent)
+        arithmetic = dynamics.arithmetic
+        back = arithmetic.reset == "subtract" and arithmetic.reset_timing == "same_step"
+        self._wait(source, name, dynamics, back)
+
+    def _wait(self, source: str, name: str, dynamics: Dynamics, back: bool) -> None:
+        """Add neurons that wait for their integers."""
+        self._go(name)
         self._tell_moved()
         moved = [
             f"{source}: decay moved by {d.moved:.2g} to {d.numerator}/{1 << d.shift}"
@@ -302,15 +329,26 @@ class Builder:
             if d.moved
         ]
         self._notes += moved
-        arithmetic = dynamics.arithmetic
-        back, affine = (
-            arithmetic.reset == "subtract" and arithmetic.reset_timing == "same_step",
-            Affine(self._gain, self._offset),
-        )
+        affine = Affine(self._gain, self._offset)
         self.neurons[name] = Waiting(
             source, affine, dynamics, tuple(self._notes), self._exact, back, digits=self._digits
         )
         self._begin(1.0, spikes=True)
+
+    def _share_unit(self) -> None:
+        """Give all channels one unit, by way of the weights: their membranes are compared."""
+        if np.ptp(self._gain) == 0 or self._passed_over:
+            return
+        before = self._weights
+        if before is None:
+            raise NotMappable(
+                "its membranes are read out, its channels differ in what one input is worth, and "
+                "there are no weights before it that could take that up; read out its spikes"
+            )
+        shared = one_unit(before.real, self._gain, self._rounded)
+        self._set_levels(before, shared.levels)
+        self._weights = replace(before, real=shared.real, moved=shared.moved)
+        self._gain = np.full(len(self._gain), shared.step)
 
     def _recurrent(self, name: str, source: str, module: Any) -> None:
         """Add the spikes of the step before, through weights of their own.
@@ -346,6 +384,15 @@ class Builder:
             )
         self.edges += [(name, node), (node, name)]
         self._offset = self._offset + back.bias
+        if (
+            self.membranes_of is not None
+            and self.sources[name] == self.membranes_of
+            and np.ptp(self._gain) > 0
+        ):
+            raise NotMappable(
+                "its membranes are read out, and the step that its recurrent weights share with "
+                "the others is not the same in all channels; read out its spikes"
+            )
 
     def _tell_moved(self) -> None:
         """Say how far weights were rounded, which none will change any more."""

@@ -13,12 +13,15 @@ from torch import nn
 from lehr.arithmetic import MAX_FRACTION_BITS
 from lehr.errors import NotMappable, UsageError, together
 from lehr.export.coarsen import check_error
+from lehr.export.nirgraph.semantics import ReadWhat
 from lehr.export.pending import LayerReport, report
 from lehr.export.precision import chosen_bits, completed, placeholder, rooms
 from lehr.export.torch_calls import all_problems, unwrapped
 from lehr.export.torch_chain import Chain
+from lehr.export.torch_classes import neuron_class
 from lehr.export.torch_layers import Builder
-from lehr.export.torch_run import Spikes, Stepper, given_shape
+from lehr.export.torch_readout import settled_read
+from lehr.export.torch_run import Recorded, Spikes, Stepper, given_shape
 from lehr.export.torch_trace import trace
 from lehr.export.torch_values import NotCopied, settled_copy
 from lehr.network import OUTPUT, Input, Network
@@ -49,6 +52,14 @@ class FromTorch:
         """Return whether nothing was rounded, so that not one spike may differ."""
         return all(layer.exact for layer in self.layers.values())
 
+    def recorded(self) -> Recorded:
+        """Run the model itself on the sample, in double precision.
+
+        Raises:
+            NotMappable: when the model does not run on the sample.
+        """
+        return self._stepper.run(self.sample, self.network)
+
     def spikes(self) -> Mapping[str, Spikes]:
         """Return the spikes of the model itself on the sample, in double precision.
 
@@ -57,7 +68,7 @@ class FromTorch:
         Raises:
             NotMappable: when the model does not run on the sample.
         """
-        return self._stepper.run(self.sample, self.network)
+        return self.recorded().spikes
 
 
 def from_torch(
@@ -70,6 +81,7 @@ def from_torch(
     decay_bits: int | None = None,
     fraction_bits: int | None = None,
     error: float | None = None,
+    readout: ReadWhat | None = None,
 ) -> FromTorch:
     """Convert a model of snnTorch's neurons and torch's layers.
 
@@ -79,7 +91,8 @@ def from_torch(
     Args:
         module: one time step of a network, a chain of layers: nn.Sequential, or a module whose
             forward takes the input and, unless its neurons keep them (init_hidden=True), the
-            neurons' states, and returns the last spikes and the new states. It is not touched.
+            neurons' states, and returns the last spikes, or another answer that `readout` names,
+            and the new states. It is not touched.
         sample: inputs, uint8 `[N, T, *shape]`, or `[N, *shape]` where `steps` says for how long
             each is held.
         steps: how many steps a sample is held for; None where it has an axis of time.
@@ -94,6 +107,10 @@ def from_torch(
         error: in place of `fraction_bits`, the share of a threshold by which rounding may move
             thresholds, biases, and, by leaks, membranes: each layer has the least fraction bits
             that keep to it, or as many as there is room for.
+        readout: what decides: the `count` of the last layer's spikes, or of its membranes, or of
+            what it gives where it is no neurons, the `last`, the `sum` over all steps or the `max`.
+            Membranes are compared with each other, and so have one step of weights. None for the
+            count, where forward returns spikes.
 
     Raises:
         UsageError: when an option or the sample is out of range.
@@ -122,12 +139,15 @@ def from_torch(
             "for pixels, 1 for counts"
         )
     builder = Builder(shape, full_scale, weights, decay_bits)
-    stepper = Stepper(*_read(module, builder), builder.sources, full_scale or 1.0)
+    model, chain, read = _read(module, builder, readout)
+    stepper = Stepper(model, chain, builder.sources, full_scale or 1.0, read != "count")
+    kind = "count_argmax_lowest" if read == "count" else f"membrane_{read}_argmax_lowest"
     entry = Input(shape, "spikes" if full_scale is None else "u8")
     placeholders = {name: placeholder(wait) for name, wait in builder.neurons.items()}
     edges = (*builder.edges, (builder.last, OUTPUT))
     drawn, layers = rooms(
-        Network({**builder.nodes, **placeholders}, edges, entry, length), builder.neurons
+        Network({**builder.nodes, **placeholders}, edges, entry, length, kind),  # type: ignore[arg-type]  # checked by Network
+        builder.neurons,
     )
     bits, waiting = chosen_bits(layers, fraction_bits=fraction_bits, error=error)
     network = completed(drawn, waiting, bits)
@@ -146,13 +166,16 @@ def from_torch(
     return FromTorch(network, reports, sample, asked, stepper)
 
 
-def _read(module: nn.Module, builder: Builder) -> tuple[nn.Module, Chain]:
+def _read(
+    module: nn.Module, builder: Builder, asked: ReadWhat | None
+) -> tuple[nn.Module, Chain, ReadWhat]:
     """Have the builder take in all layers of a model.
 
-    Returns the copy that they were read of, and the chain of them.
+    Returns the copy that they were read of, the chain of them, and what is read of the last one.
 
     Raises:
         NotMappable: with all that stands in the way, as far as it can be known.
+        UsageError: when it is not said what is read out.
     """
     problems = [
         f"{where}: {problem}"
@@ -167,6 +190,10 @@ def _read(module: nn.Module, builder: Builder) -> tuple[nn.Module, Chain]:
             problems.append(str(error))
         raise NotMappable(*together(problems)) from error
     problems += faults
+    last = next(reversed([*chain.layers]), "model")
+    fires = last in chain.layers and neuron_class(chain.layers[last]) is not None
+    if fires and asked not in (None, "count"):
+        builder.membranes_of = last
     # the shape is lost behind a layer that does not run here: only kinds of layers can be judged
     lost = False
     for name, layer in chain.layers.items():
@@ -183,13 +210,10 @@ def _read(module: nn.Module, builder: Builder) -> tuple[nn.Module, Chain]:
                 builder.pass_over(shape)
     if problems:
         raise NotMappable(*together(problems))
+    read = settled_read(chain, last, builder.last in builder.sources, asked)
     if builder.last not in builder.sources:
-        name = next(reversed([*chain.layers]), "model")
-        raise NotMappable(
-            f"{name}: it is the last layer, and no neurons follow it; end in neurons, whose spikes "
-            "are what is read out"
-        )
-    return model, chain
+        builder.end_in_values(last)
+    return model, chain, read
 
 
 def _check_options(weights: Any, decay_bits: Any, fraction_bits: Any, full_scale: Any) -> None:

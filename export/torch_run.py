@@ -25,6 +25,20 @@ Spikes = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
+class Recorded:
+    """Record of a model's run.
+
+    Attributes:
+        spikes: of every layer that fires, uint8 `[N, T, *shape]`, by node name.
+        membranes: of the last layer, where they are what is read out, or what it gives where it is
+            no neurons, float64 `[N, T, *shape]`; None where spikes are counted.
+    """
+
+    spikes: Mapping[str, Spikes]
+    membranes: npt.NDArray[np.float64] | None
+
+
+@dataclass(frozen=True)
 class Stepper:
     """Runner of a model as its user runs it: one call a step, states handed on.
 
@@ -33,15 +47,17 @@ class Stepper:
         chain: its layers and states.
         sources: qualified names of the modules that spike, by node name.
         full_scale: what inputs are divided by.
+        reads_membranes: whether the last layer's membranes, or values, are read out.
     """
 
     model: nn.Module
     chain: Chain
     sources: Mapping[str, str]
     full_scale: float
+    reads_membranes: bool
 
-    def run(self, x: npt.NDArray[np.uint8], network: Network) -> dict[str, Spikes]:
-        """Return the spikes of every layer on inputs, uint8 `[N, T, *shape]` by node name.
+    def run(self, x: npt.NDArray[np.uint8], network: Network) -> Recorded:
+        """Return the spikes of every layer on inputs, and what else is read out.
 
         Inputs are `[N, T, *shape]`, or `[N, *shape]` held for all steps.
 
@@ -68,15 +84,23 @@ class Stepper:
                     "torch.nn.utils.parametrize"
                 )
 
-    def _run(self, x: npt.NDArray[np.uint8], network: Network, steps: int) -> dict[str, Spikes]:
+    def _run(self, x: npt.NDArray[np.uint8], network: Network, steps: int) -> Recorded:
         held = x.shape[1:] == network.input.shape
         recorded: dict[str, list[Tensor]] = {name: [] for name in self.sources}
+        read: list[Tensor] = []
+        last = self.sources.get(network.output)
         hooks = [
             self.chain.layers[source].register_forward_hook(
                 lambda _m, _i, out, kept=recorded[name]: kept.append(_first(out))
             )
             for name, source in self.sources.items()
         ]
+        if self.reads_membranes and last is not None:
+            hooks.append(
+                self.chain.layers[last].register_forward_hook(
+                    lambda m, _i, _out: read.append(m.get_buffer("mem"))
+                )
+            )
         for layer in self.chain.layers.values():
             if isinstance(layer, snn.SpikingNeuron | HoldsBack):
                 layer.reset_mem()
@@ -92,6 +116,8 @@ class Stepper:
                         / self.full_scale
                     )
                     returned = tree_leaves(self.model(now, **states))
+                    if self.reads_membranes and last is None and self.chain.answer is not None:
+                        read.append(returned[self.chain.answer])
                     states = {
                         argument: returned[state.position]
                         for argument, state in self.chain.states.items()
@@ -104,9 +130,13 @@ class Stepper:
         finally:
             for hook in hooks:
                 hook.remove()
-        return {
-            name: torch.stack(steps, 1).numpy().astype(np.uint8) for name, steps in recorded.items()
+        fired = {
+            name: kept for name, kept in recorded.items() if not network.neurons[name].integrates
         }
+        return Recorded(
+            {name: torch.stack(kept, 1).numpy().astype(np.uint8) for name, kept in fired.items()},
+            torch.stack(read, 1).numpy() if read else None,
+        )
 
 
 def _first(output: Any) -> Tensor:

@@ -62,7 +62,7 @@ def trace(model: nn.Module) -> tuple[Chain, list[str]]:
             getattr(walk, node.op)(node)
         except NotMappable as error:
             walk.problems.append(str(error))
-    return Chain(walk.layers, walk.states), walk.all_problems()
+    return walk.chain(), walk.all_problems()
 
 
 @contextlib.contextmanager

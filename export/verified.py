@@ -22,9 +22,9 @@ import numpy.typing as npt
 from lehr import nirfile
 from lehr.atomic import writing
 from lehr.errors import NotBitExact
-from lehr.export.effect import Effect, measure
+from lehr.export.effect import Effect, measure, scores_of
 from lehr.export.nirgraph import Quantized
-from lehr.export.proven import explained, marks, require_proven
+from lehr.export.proven import EQUAL, explained, marks, require_proven
 from lehr.export.readers import for_reader
 from lehr.export.readers.check import ReaderCheck, put
 from lehr.network import Network
@@ -42,6 +42,25 @@ _ITS_FORWARD = (
 )
 
 
+@dataclass(frozen=True)
+class ReadMembranes:
+    """Comparison of the membranes that are read out with those of the model.
+
+    Attributes:
+        layer: whose they are, by node name.
+        differ: how many are not exactly the model's, in its units.
+        values: how many were compared.
+        apart: the largest distance, as a share of the model's largest membrane.
+        decisions: of how many samples the model decides otherwise.
+    """
+
+    layer: str
+    differ: int
+    values: int
+    apart: float
+    decisions: int
+
+
 @dataclass(frozen=True, repr=False)
 class VerifiedModel(Shown):
     """A torch model's network as it stands in a file, and how it compares with the model.
@@ -52,6 +71,7 @@ class VerifiedModel(Shown):
         result: of the network on the samples, all layers traced.
         differ: by layer of neurons, how many spikes are not the model's.
         values: how many were compared, in all.
+        membranes: what is read out, where that is not the count of spikes.
         proven: by layer of neurons, what is proven of it for every input
             (`lehr.export.proven.marks`).
         reader: the file for an importer, where one was asked for.
@@ -62,6 +82,7 @@ class VerifiedModel(Shown):
     result: Result
     differ: Mapping[str, int]
     values: int
+    membranes: ReadMembranes | None
     proven: Mapping[str, str]
     reader: ReaderCheck | None
 
@@ -136,38 +157,49 @@ def export_model(
             are written in place of the exact file, which is verified all the same.
 
     Raises:
-        NotBitExact: when spikes differ that must not: those of a layer that is proven equal in any
-            case.
+        NotBitExact: when spikes differ that must not, or, where membranes are read out, decisions:
+            those of a layer that is proven equal in any case, and its membranes.
         NotMappable: when the model does not run on the sample, or the importer does not have a
             node.
         UsageError: when there is no importer of that name.
         FileRefused: when the file cannot be written.
     """
     file = None if reader is None else for_reader(converted.network, reader)
-    expected = converted.spikes()
+    recorded = converted.recorded()
+    expected = recorded.spikes
     with writing(path) as part:
-        network = put_network(converted.network, part)
+        own = converted.network
+        network = put_network(own, part, None, own.neurons)
         result = simulate(network, converted.sample, trace=network.neurons)
         differ = {
             name: int((spikes != result.trace.spikes[name]).sum())
             for name, spikes in expected.items()
         }
+        membranes = (
+            None
+            if recorded.membranes is None
+            else _read_membranes(converted, network, result, recorded.membranes)
+        )
         proven = marks(
             network, [name for name, layer in converted.layers.items() if not layer.exact]
         )
         values = sum(spikes.size for spikes in expected.values())
-        if total := sum(differ.values()):
+        total = sum(differ.values())
+        if total:
             first = _first(expected, result.trace.spikes)
-            require_proven(source, proven, differ, first, _ITS_FORWARD)
+            silent = dict.fromkeys(proven, 0)  # integrators
+            require_proven(source, proven, {**silent, **differ}, first, _ITS_FORWARD)
             if strict:
                 raise NotBitExact(
                     f"{source}: {total:,} of {values:,} spikes differ from the model's, {first}; "
                     f"{_way_out(converted)}"
                 )
+        if membranes is not None:
+            _require_read(source, converted, proven, membranes, strict)
         if strict is None:
-            _require_explained(source, converted, network, differ)
+            _require_explained(source, converted, network, differ, membranes)
         check = None if file is None else put(network, file, part, converted.sample)
-    return VerifiedModel(converted, network, result, differ, values, proven, check)
+    return VerifiedModel(converted, network, result, differ, values, membranes, proven, check)
 
 
 def export_graph(
@@ -230,14 +262,66 @@ def _origin(graph: Path | str, quantized: Quantized) -> dict[str, Any]:
     }
 
 
-def _require_explained(
-    source: str, converted: FromTorch, net: Network, differ: Mapping[str, int]
+def _read_membranes(
+    converted: FromTorch, net: Network, result: Result, expected: npt.NDArray[np.float64]
+) -> ReadMembranes:
+    """Compare the membranes that are read out, `[N, T, *shape]`, with the model's."""
+    name, folded = net.output, converted.layers[net.output].folded
+    unit = folded.scale * 2.0**-folded.fraction_bits
+    got = result.trace.membranes[name].astype(np.float64)
+    one_each = net.shapes[name]
+    if unit.size != got[0, 0].size:
+        one_each = (unit.size, *[1] * (got.ndim - 3))
+    got = got * unit.reshape(one_each)
+    there = scores_of(expected.reshape(*expected.shape[:2], -1), net.readout).argmax(axis=1)
+    greatest = max(float(np.abs(expected).max()), float(np.finfo(np.float64).tiny))
+    return ReadMembranes(
+        name,
+        int((got != expected).sum()),
+        got.size,
+        float(np.abs(got - expected).max()) / greatest,
+        int((there != result.prediction).sum()),
+    )
+
+
+def _require_read(
+    source: str,
+    converted: FromTorch,
+    proven: Mapping[str, str],
+    read: ReadMembranes,
+    strict: bool | None,
 ) -> None:
-    """Refuse spikes that differ in a layer though no rounding that was asked for leads to it."""
+    """Refuse membranes that differ in a layer that is proven equal, and any other decision.
+
+    A decision is refused where `strict` says so.
+    """
+    if proven[read.layer] == EQUAL and read.differ:
+        raise NotBitExact(
+            f"{source}: {read.layer} is proven to be equal, but {read.differ:,} of its "
+            f"{read.values:,} membranes differ; {_ITS_FORWARD}"
+        )
+    if strict and read.decisions:
+        raise NotBitExact(
+            f"{source}: {read.decisions:,} decisions differ from the model's, by the membranes of "
+            f"{read.layer}; {_way_out(converted)}"
+        )
+
+
+def _require_explained(
+    source: str,
+    converted: FromTorch,
+    net: Network,
+    differ: Mapping[str, int],
+    read: ReadMembranes | None,
+) -> None:
+    """Refuse what differs in a layer though no rounding that was asked for leads to it."""
     allowed = explained(
         net, {name: layer.rounded for name, layer in converted.layers.items()}, converted.asked
     )
-    for name, count in differ.items():
+    found = [(name, count, "spikes of") for name, count in differ.items()]
+    if read is not None:
+        found.append((read.layer, read.decisions, "decisions by the membranes of"))
+    for name, count, what in found:
         if count and name not in allowed:
             options = (
                 f"{' and '.join(converted.asked)} round nothing that leads there"
@@ -245,7 +329,7 @@ def _require_explained(
                 else "nothing was asked to be rounded"
             )
             raise NotBitExact(
-                f"{source}: {count:,} spikes of {name} differ from the model's, and {options}; "
+                f"{source}: {count:,} {what} {name} differ from the model's, and {options}; "
                 f"{_way_out(converted)}"
             )
 

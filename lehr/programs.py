@@ -24,7 +24,7 @@ from lehr.update import (
 
 CURRENT = "i"
 """The register of a synapse state."""
-_NOW = "now"
+_NOW, _AGAIN = "now", "again"
 _Some = tuple[Statement, ...]
 
 
@@ -119,6 +119,30 @@ def with_decays(program: Program, decays: dict[str, Decay]) -> Program:
         return replace(s, decay=decays[s.x]) if isinstance(s, Leak) and s.x in decays else s
 
     return Program((*first, *map(changed, program.statements)), program.membrane)
+
+
+def giving_back(program: Program) -> Program:
+    """Return a program that resets in the same step, as snnTorch's neurons do it.
+
+    These subtract in the update for a membrane that the step before left above its threshold, too,
+    and give that threshold back after the spike: it keeps a membrane above twice the threshold from
+    firing twice, and is not felt where none gets there.
+    """
+    fire = next(s for s in program.statements if isinstance(s, Fire))
+    at = program.statements.index(fire)
+    bound, reset = program.statements[at - 1], program.statements[at + 1 :]
+    subtract = Add(MEMBRANE, "threshold", 0, True, _AGAIN)
+    statements = (
+        replace(fire, into=_AGAIN),
+        *program.statements[: at - 1],
+        subtract,
+        bound,
+        fire,
+        *reset,
+        replace(subtract, negative=False),
+        bound,
+    )
+    return Program(statements, program.membrane)
 
 
 def input_shift(program: Program) -> int:

@@ -44,6 +44,7 @@ def export(
     decay_bits: int | None = None,
     fraction_bits: int | None = None,
     error: float | None = None,
+    readout: ReadWhat | None = None,
     strict: bool | None = None,
     reader: str | None = None,
 ) -> VerifiedModel: ...
@@ -58,6 +59,7 @@ def export(
     decay_bits: int | None = None,
     fraction_bits: int | None = None,
     error: float | None = None,
+    readout: ReadWhat | None = None,
     strict: bool | None = None,
     reader: str | None = None,
 ) -> VerifiedRun | VerifiedModel:
@@ -75,6 +77,8 @@ def export(
         decay_bits: of a model: n of the k/2^n that decays are rounded to; None refuses them.
         fraction_bits: of a model: of all layers.
         error: of a model: in their place, the share of a threshold that rounding may come to.
+        readout: of a model: what decides: the "count" of the last layer's spikes, or the "last",
+            the "sum" or the "max" of its membranes or values; None for spikes.
         strict: of a model: whether a spike that differs is refused; if None, one that no rounding
             leads to that was asked for.
         reader: the NIR importer of another tool, as "snntorch", that the file is written for.
@@ -102,6 +106,7 @@ def export(
         "decay_bits": decay_bits,
         "fraction_bits": fraction_bits,
         "error": error,
+        "readout": readout,
     }
     with _written(output) as path:
         if isinstance(source, (str, os.PathLike)):

@@ -16,6 +16,7 @@ from lehr.errors import UsageError
 
 if TYPE_CHECKING:
     from lehr.export.torch_network import FromTorch
+    from lehr.network import Network
 
 _FACTORY = re.compile(r"(?P<path>.+\.py)(:(?P<factory>\w+))?")
 
@@ -68,6 +69,15 @@ def export(
             "threshold.",
         ),
     ] = None,
+    readout: Annotated[
+        str | None,
+        typer.Option(
+            metavar="count|last|sum|max",
+            help="Of a model: what decides, the count of the last layer's spikes or, of its "
+            "membranes or values, the last, the sum or the maximum.",
+            autocompletion=completing.words("count", "last", "sum", "max"),
+        ),
+    ] = None,
     strict: Annotated[
         bool | None,
         typer.Option(
@@ -97,6 +107,7 @@ def export(
                 "-i": None if network else sample,
                 "--steps": steps,
                 "--full-scale": full_scale,
+                "--readout": readout,
                 "--strict": strict,
                 **asked,
             }
@@ -138,6 +149,7 @@ def export(
             decay_bits=decay_bits,
             fraction_bits=fraction_bits,
             error=error,
+            readout=readout,  # type: ignore[arg-type]  # and what is no readout
         )
         _from_model(out, source, converted, output, strict, reader)
 
@@ -173,13 +185,7 @@ def _from_run(out: Output, run: Path, output: Path, reader: str | None) -> None:
         for name, layer in verified.widths.layers.items()
     ]
     out.table(("layer", "state bits", "proven membrane bounds", "hold for", "spike rate"), rows)
-    for name, neuron in exported.neurons.items():
-        if neuron.nir.lacks:
-            out.note(
-                f"{name}: NIR has no neuron for its update, as {' and '.join(neuron.nir.lacks)}; "
-                f"it is written as the nearest, {neuron.nir.kind}, with its update exactly beside "
-                "that"
-            )
+    _note_nearest(out, exported)
     for name, state in constant_layers(exported, result).items():
         out.note(
             f"on the {len(result.counts):,} samples that the run kept, {name} {state}; they say "
@@ -202,6 +208,17 @@ def _from_run(out: Output, run: Path, output: Path, reader: str | None) -> None:
     out.say(f"wrote {output}")
     if reader is None:
         out.then("check", output)
+
+
+def _note_nearest(out: Output, net: Network) -> None:
+    """Say of which layers NIR has no type."""
+    for name, neuron in net.neurons.items():
+        if neuron.nir.lacks:
+            out.note(
+                f"{name}: NIR has no neuron for its update, as {' and '.join(neuron.nir.lacks)}; "
+                f"it is written as the nearest, {neuron.nir.kind}, with its update exactly beside "
+                "that"
+            )
 
 
 def _from_model(
@@ -233,10 +250,12 @@ def _from_model(
     for name, neuron in exported.neurons.items():
         low, high = int(neuron.threshold.min()), int(neuron.threshold.max())
         threshold = f"{low:,}" if low == high else f"{low:,}..{high:,}"
-        bits = neuron.fields.fraction_bits, neuron.fields.state_bits
-        rows.append(
-            (name, threshold, *bits, proven[name], f"{result.rates[name]:.4f}", f"{differ[name]:,}")
+        report = converted.layers[name]
+        row = (name, threshold, report.folded.fraction_bits, report.width.bits, proven[name])
+        fires = (
+            ("-", "-") if neuron.integrates else (f"{result.rates[name]:.4f}", f"{differ[name]:,}")
         )
+        rows.append((*row, *fires))
     out.table(
         (
             "layer",
@@ -256,7 +275,15 @@ def _from_model(
     ]
     for note in notes:
         out.say(note)
+    _note_nearest(out, exported)
     out.say(f"{total:,} of {verified.values:,} spikes differ")
+    if (read := verified.membranes) is not None:
+        out.say(
+            f"{read.differ:,} of {read.values:,} membranes of {read.layer} differ, by at most "
+            f"{read.apart:.2g} of the largest; {read.decisions:,} of {len(result.prediction):,} "
+            "decisions differ"
+        )
+        out.facts.update(membranes_differ=read.differ, decisions_differ=read.decisions)
     out.checked = True
     out.facts.update(
         model=str(output),
@@ -267,7 +294,7 @@ def _from_model(
         proven=dict(proven),
         notes=notes,
         rates=dict(result.rates),
-        state_bits={name: neuron.fields.state_bits for name, neuron in exported.neurons.items()},
+        state_bits={name: layer.width.bits for name, layer in converted.layers.items()},
     )
     out.say(f"wrote {output}")
     if reader is None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,11 +12,20 @@ import pytest
 import snntorch as snn
 import torch
 from torch import nn
-from torch_models import differing, dyadic, events, result_of, stepped
+from torch_models import (
+    differing,
+    dyadic,
+    events,
+    require_machines_agree,
+    result_of,
+    stepped,
+)
 
 from lehr.errors import NotMappable
 from lehr.export import from_torch
 from lehr.simulate import simulate
+from lehr.update import Program
+from lehr.update_text import line_of, lines_of
 
 INPUTS, NEURONS = 4, 6
 VECTOR = torch.tensor([1.0, 1.25, 1.5, 1.0, 1.25, 1.5])
@@ -187,16 +198,41 @@ def test_a_surrogate_that_fires_at_the_threshold_is_seen() -> None:
     assert counts[0] > counts[1]
 
 
-def test_a_membrane_over_twice_the_threshold_is_not_called_exact() -> None:
-    """snnTorch's second reset gives a threshold back; the integers do not.
+TWICE: tuple[tuple[Any, int], ...] = (
+    (snn.Leaky(beta=1.0, threshold=0.25, reset_delay=False), 1),
+    (snn.Leaky(beta=0.5, threshold=0.25 * VECTOR, reset_delay=False), 1),
+    (snn.Synaptic(alpha=0.5, beta=0.5, threshold=0.5, reset_delay=False), 2),
+    (snn.RLeaky(beta=0.5, threshold=0.25, reset_delay=False, all_to_all=False, V=-0.25), 2),
+)
 
-    It does where one reset leaves the membrane over the threshold.
-    """
-    model = Step(snn.Leaky(beta=1.0, threshold=0.25, reset_delay=False))
-    converted = from_torch(model, events(8, 6, INPUTS, rate=0.8))
-    assert not converted.exact
-    assert differing(converted) > 0
-    assert "a membrane over twice the threshold is reset once" in converted.layers["lif"].notes[0]
+
+@pytest.mark.parametrize("fires", ["gt", "ge"])
+@pytest.mark.parametrize("case", range(len(TWICE)))
+def test_a_membrane_over_twice_the_threshold_gets_one_back(
+    case: int, fires: str, tmp_path: Path
+) -> None:
+    """snnTorch's second reset gives a threshold back where one leaves the membrane above it."""
+    neuron, states = copy.deepcopy(TWICE[case])
+    if fires == "ge":
+        neuron.spike_grad = lambda x: (x >= 0).to(x.dtype)
+    model, sample = (Step if states == 1 else TwoStates)(neuron), events(12, 9, INPUTS, rate=0.8)
+    require_equal(model, sample, states)
+    net = from_torch(model, sample).network
+    lif = net.neurons["lif"]
+    assert any("again" in line for line in lines_of(lif.program))
+    require_machines_agree(net, sample, tmp_path)
+    # once is another network: the same update without giving back
+    once = Program(tuple(s for s in lif.program.statements if "again" not in line_of(s)))
+    other = replace(net, nodes={**net.nodes, "lif": replace(lif, arithmetic=once)})
+    spikes = [simulate(each, sample, trace=["lif"]).trace.spikes["lif"] for each in (net, other)]
+    assert np.any(spikes[0] != spikes[1])
+
+
+def test_a_membrane_that_never_gets_there_needs_no_program() -> None:
+    model = Step(snn.Leaky(beta=0.5, threshold=1.25, reset_delay=False))
+    require_equal(model, events(8, 6, INPUTS, rate=0.8))
+    net = from_torch(model, events(8, 6, INPUTS, rate=0.8)).network
+    assert net.neurons["lif"].fields.reset_timing == "same_step"
 
 
 def test_states_that_neurons_keep_themselves_are_the_same() -> None:
