@@ -24,7 +24,7 @@ from lehr.export.torch_readout import settled_read
 from lehr.export.torch_run import Recorded, Spikes, Stepper, given_shape
 from lehr.export.torch_trace import trace
 from lehr.export.torch_values import NotCopied, settled_copy
-from lehr.network import OUTPUT, Input, Network
+from lehr.network import OUTPUT, Input, Network, kind_divided
 from lehr.spelling import one_of
 from lehr.weights import KINDS, WeightKind
 from lehr.widths import analyse
@@ -142,7 +142,7 @@ def from_torch(
     model, chain, read = _read(module, builder, readout)
     stepper = Stepper(model, chain, builder.sources, full_scale or 1.0, read != "count")
     kind = "count_argmax_lowest" if read == "count" else f"membrane_{read}_argmax_lowest"
-    entry = Input(shape, "spikes" if full_scale is None else "u8")
+    entry = Input(shape, kind_divided(full_scale))
     placeholders = {name: placeholder(wait) for name, wait in builder.neurons.items()}
     edges = (*builder.edges, (builder.last, OUTPUT))
     drawn, layers = rooms(

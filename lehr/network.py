@@ -65,7 +65,14 @@ Readout = Literal[
     "membrane_max_argmax_lowest",
 ]
 MAX_STEPS = 1_000_000
+HIGHEST: Mapping[InputKind, int] = MappingProxyType({"u8": 255, "spikes": 1})
+"""The greatest value that an input of each kind can have; counts of events stop there."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]{0,127}\Z")
+
+
+def kind_divided(full_scale: float | None) -> InputKind:
+    """Return what a float model takes that divides its inputs by a number: spikes if by none."""
+    return "spikes" if full_scale is None else "u8"
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,7 @@ class Input:
     @property
     def highest(self) -> int:
         """The greatest value an input can have."""
-        return 255 if self.kind == "u8" else 1
+        return HIGHEST[self.kind]
 
 
 @dataclass(frozen=True, repr=False)

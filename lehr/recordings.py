@@ -1,6 +1,7 @@
 """Recordings of an event camera as a network's input.
 
-Time is cut into steps, with a 1 where at least one event fell.
+Time is cut into steps. An input of spikes gets a 1 where at least one event fell, one of bytes how
+many fell.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ import numpy as np
 from lehr.arithmetic import Int64
 from lehr.cameras import FORMATS, Events
 from lehr.errors import FileRefused, UsageError
-from lehr.nodes import Shape
-from lehr.samples import LARGEST, Samples, SpikeEvents, open_samples
+from lehr.network import HIGHEST, Input
+from lehr.samples import LARGEST, Samples, SensorEvents, open_samples
 from lehr.spelling import one_of
 from lehr.undecoded import refuse_undecoded
 
@@ -35,12 +36,15 @@ class Frames:
         start_us: where the first step begins; with the first event if None.
         steps: how many there are; up to the last event if None.
         downsample: how many pixels of the camera, across and down, are one of the network's.
+        most: up to which the events of a step and place are counted; as far as the network's input
+            goes if None, which is 1 in spikes and 255 in bytes.
     """
 
     step_us: int
     start_us: int | None = None
     steps: int | None = None
     downsample: int = 1
+    most: int | None = None
 
 
 def frames(text: str) -> Frames:
@@ -61,17 +65,22 @@ def frames(text: str) -> Frames:
         values[key] = int(value)
     if "step_us" not in values:
         raise UsageError(f"--frames {text}: no step_us; {_HELP}")
+    if values.get("most", 1) > HIGHEST["u8"]:
+        raise UsageError(
+            f"--frames: most is {values['most']}, but a place of the input is a byte; give at most "
+            f"{HIGHEST['u8']}"
+        )
     return Frames(**values)
 
 
-def open_inputs(path: Path, shape: Shape, framing: str | None) -> Samples:
+def open_inputs(path: Path, entry: Input, framing: str | None) -> Samples:
     """Open inputs of a network, to be read in pieces.
 
     They are of an `.npz` file, or of a recording, which is one sample.
 
     Args:
         path: of the file; the end of its name tells which it is.
-        shape: of the network's input.
+        entry: the network's input. Where it is bytes, events are counted.
         framing: how a recording is cut into frames, see `frames`.
 
     Raises:
@@ -81,32 +90,39 @@ def open_inputs(path: Path, shape: Shape, framing: str | None) -> Samples:
     if path.suffix.lower() in FORMATS and path.is_file():
         if framing is None:
             raise UsageError(f"{path} is a recording of events; {_HELP}")
-        return Recording(path, shape, frames(framing))
+        return Recording(path, entry, frames(framing))
     refuse_undecoded(path, ", ".join(FORMATS))
     if framing is not None:
         raise UsageError(
             f"--frames is for recordings ({', '.join(FORMATS)}), and {path} is none; leave it out"
         )
-    return open_samples(path)
+    return open_samples(path, entry.highest)
 
 
-class Recording(SpikeEvents):
-    """One sample: spikes `[1, T, 2, rows, columns]`, darker before brighter.
+class Recording(SensorEvents):
+    """One sample: spikes or counts `[1, T, 2, rows, columns]`, darker before brighter.
 
     They are made of the events when they are asked for.
 
     Args:
         path: of the file.
-        shape: of the network's input, 2, rows and columns.
+        entry: the network's input, of 2, rows and columns. Where it is bytes, events are counted.
         cut: how it becomes frames.
 
     Raises:
+        UsageError: when more is to be counted than the input takes.
         FileRefused: when the file is damaged or has no event in these frames, or an event or the
             shape does not fit.
     """
 
-    def __init__(self, path: Path, shape: Shape, cut: Frames) -> None:
+    def __init__(self, path: Path, entry: Input, cut: Frames) -> None:
         self.path, self.labels, self._whole, self._cut = path, None, None, cut
+        shape, self._most = entry.shape, cut.most or entry.highest
+        if self._most > entry.highest:
+            raise UsageError(
+                f"--frames: most is {cut.most}, but the input is spikes, 0 and 1; leave most out, "
+                "or give --full-scale where a graph takes counts"
+            )
         if len(shape) != 3 or shape[0] != 2:
             raise FileRefused(
                 f"{path} is a recording of two polarities, [2, rows, columns], but the network "

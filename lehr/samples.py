@@ -30,27 +30,35 @@ BLOCK = 1 << 20
 """Events, or bytes to get past, that are read at a time."""
 
 
-def open_samples(path: Path) -> Samples:
+def open_samples(path: Path, most: int = 1) -> Samples:
     """Return the inputs of an `in.npz`, to be read in pieces.
+
+    Args:
+        path: of the file.
+        most: up to which the events of a step and place are counted, if it holds events: 1 for
+            spikes, 255 for counts, which is `highest` of a network's input.
 
     Raises:
         UsageError: when there is no such file.
         FileRefused: when it is no .npz, or an array in it is not what it should be.
     """
     with Archive(path) as archive:
-        return EventSamples(archive) if SHAPE in archive else Samples(archive)
+        return EventSamples(archive, most) if SHAPE in archive else Samples(archive)
 
 
-def read_samples(path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64] | None]:
+def read_samples(
+    path: Path, most: int = 1
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64] | None]:
     """Read all inputs and, if there, labels of an `in.npz`.
 
-    They are uint8 `[N, *shape]` or `[N, T, *shape]`, and int64 `[N]`.
+    They are uint8 `[N, *shape]` or `[N, T, *shape]`, and int64 `[N]`; `most` is as for
+    `open_samples`.
 
     Raises:
         UsageError: when there is no such file.
         FileRefused: when it is no .npz, or an array in it is not what it should be.
     """
-    samples = open_samples(path)
+    samples = open_samples(path, most)
     return samples.whole(), samples.labels
 
 
@@ -167,11 +175,13 @@ def inputs_limit(archive: Archive, name: str) -> int:
 
 
 def event_arrays(x: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.integer[Any]]]:
-    """Return spikes uint8 `[N, T, *shape]` of 0 and 1 as arrays of events.
+    """Return spikes or counts uint8 `[N, T, *shape]` as arrays of events, as many as are counted.
 
     `EventSamples` reads them.
     """
-    sample, step, place = np.nonzero(x.reshape(*x.shape[:2], -1))
+    flat = x.reshape(*x.shape[:2], -1)
+    filled = np.nonzero(flat)
+    sample, step, place = (np.repeat(axis, flat[filled]) for axis in filled)
     first = np.searchsorted(sample, np.arange(len(x) + 1))
     return {
         SHAPE: np.array(x.shape[1:]),
@@ -181,13 +191,18 @@ def event_arrays(x: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.integer[A
     }
 
 
-class SpikeEvents(Samples, ABC):
-    """Recordings as events, made into spikes when they are asked for.
+def count_events(counts: npt.NDArray[np.uint8], places: Int64, most: int) -> None:
+    """Add events at flat places to their counts, none of which becomes more than `most`."""
+    held, events = np.unique(places, return_counts=True)
+    counts[held] = np.minimum(counts[held] + events, most)
 
-    A spike is 1 where at least one event fell.
-    """
+
+class SensorEvents(Samples, ABC):
+    """Recordings as events, which are counted for each step and place when they are asked for."""
 
     _limit = LARGEST_AT_ONCE
+    _most: int
+    """Where counting stops: at 1 in spikes."""
 
     def _read(
         self, start: int, shapes: Iterable[tuple[int, ...]]
@@ -196,11 +211,11 @@ class SpikeEvents(Samples, ABC):
         blocks = self._blocks(start)
         step, place = (np.zeros(0, np.int64) for _ in range(2))
         for shape in shapes:
-            dense = np.zeros((math.prod(shape) // width, width), np.uint8)
-            end = at + len(dense)
+            dense = np.zeros(math.prod(shape), np.uint8)
+            end = at + len(dense) // width
             while True:
                 here = np.searchsorted(step, end)
-                dense[step[:here] - at, place[:here]] = 1
+                count_events(dense, (step[:here] - at) * width + place[:here], self._most)
                 step, place = step[here:], place[here:]
                 if len(step) or (block := next(blocks, None)) is None:
                     break
@@ -216,12 +231,16 @@ class SpikeEvents(Samples, ABC):
         """
 
 
-class EventSamples(SpikeEvents):
+class EventSamples(SensorEvents):
     """Recordings in an archive of events.
 
     It holds `event.shape` (steps, then the shape of the network's input), `event.first` (where each
     sample's events begin, and where the last one's end), and for every event `event.step` and
     `event.place`, its flat index in the shape. Within a sample, steps do not descend.
+
+    Args:
+        archive: the file, open; it is opened anew for each reading.
+        most: up to which the events of a step and place are counted.
 
     Attributes:
         path: of the file.
@@ -232,8 +251,8 @@ class EventSamples(SpikeEvents):
         FileRefused: when the arrays do not fit each other.
     """
 
-    def __init__(self, archive: Archive) -> None:
-        self.path, self._whole = archive.path, None
+    def __init__(self, archive: Archive, most: int) -> None:
+        self.path, self._whole, self._most = archive.path, None, most
         path = self.path
         held = [_length(archive, name) for name in (STEP, PLACE)]
         shape, first = archive.read(SHAPE), archive.read(FIRST) if FIRST in archive else np.zeros(0)

@@ -1,18 +1,25 @@
 """Event recordings in the official files' layouts, drawn at random.
 
-Something moves, differently for each class.
+Those of whole data sets have something that moves, differently for each class.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 
 import h5py
 import numpy as np
+import numpy.typing as npt
+
+from lehr.network import Input
 
 GESTURE_US = 600_000
+SHAPE = (2, 6, 5)
+SPIKES, BYTES = Input(SHAPE, "spikes"), Input(SHAPE, "u8")
+RECORDS = [("t", "<i8"), ("x", "<i2"), ("y", "<i2"), ("p", "?")]
 Event = tuple[int, int, int, int]
 """Time in microseconds, column, row, polarity."""
 
@@ -109,3 +116,46 @@ def write_speech(folder: Path, train: int, test: int, spikes: int = 6_000) -> No
                     .astype(np.uint16)
                 )
             file["labels"] = labels.astype(np.uint16)
+
+
+def drawn(seed: int = 0, count: int = 400, until: int = 20_000) -> list[Event]:
+    """Draw time, column, row and polarity of events of a camera of 5x6 pixels, by time."""
+    rng = np.random.default_rng(seed)
+    columns = (
+        np.sort(rng.integers(3, until, count)),
+        rng.integers(0, 5, count),
+        rng.integers(0, 6, count),
+        rng.integers(0, 2, count),
+    )
+    return [(int(t), int(x), int(y), int(p)) for t, x, y, p in zip(*columns, strict=True)]
+
+
+def written(path: Path, events: list[Event]) -> Path:
+    match path.suffix:
+        case ".npy":
+            np.save(path, np.array(events, RECORDS))
+        case ".aedat":
+            cuts = [0, 1, 1, len(events) // 2, len(events)]
+            path.write_bytes(aedat_bytes(*((0, events[a:b]) for a, b in pairwise(cuts))))
+        case _:
+            # the clock runs over every 8,192 us; the camera says so by an event in row 240
+            marked = [(t % 8192, *rest) for t, *rest in events]
+            for turn in range(1, events[-1][0] // 8192 + 1):
+                marked.insert(
+                    turn - 1 + next(i for i, e in enumerate(events) if e[0] >= turn * 8192),
+                    (0, 0, 240, 0),
+                )
+            path.write_bytes(nmnist_bytes(*marked))  # type: ignore[arg-type]
+    return path
+
+
+def dense(
+    events: list[Event], step_us: int, start: int, steps: int, factor: int = 1, most: int = 1
+) -> npt.NDArray[np.uint8]:
+    """Return the frames, counted one event after another."""
+    counts = np.zeros((1, steps, *SHAPE), np.uint8)
+    for t, x, y, p in events:
+        if t - start >= 0 and (t - start) // step_us < steps:
+            place = (0, (t - start) // step_us, p, y // factor, x // factor)
+            counts[place] = min(int(counts[place]) + 1, most)
+    return counts

@@ -29,7 +29,7 @@ from lehr.export.nirgraph.steps import step_of, taken_for_exact
 from lehr.export.nirgraph.times import asking_about_times
 from lehr.export.pending import LayerReport, Waiting, moved_share, report
 from lehr.export.precision import chosen_bits, completed, placeholder, rooms
-from lehr.network import INPUT, Input, Network
+from lehr.network import INPUT, Input, Network, kind_divided
 from lehr.nodes import Flatten, Node, SumPool2d
 from lehr.refusals import Refusals
 from lehr.spelling import either, one_of, option
@@ -124,7 +124,7 @@ def quantize(
     refusals.raise_all()
     scale = full_scale or 1.0
     rewritten, weights, waiting = plan(graph, complete, options, scale)
-    entry = Input(graph.shape, "spikes" if full_scale is None else "u8")
+    entry = Input(graph.shape, kind_divided(full_scale))
     with asking_about_times(graph.cells, complete.dt):
         drawn, layers = rooms(_drawn(rewritten, weights, waiting, entry, length, complete), waiting)
         # nothing is rounded where that is possible at all

@@ -59,6 +59,7 @@ def build(
     output: Place,
     x: Inputs | None = None,
     *,
+    frames: str | None = None,
     options: Mapping[str, str] | None = None,
     samples: int = GOLDEN_SAMPLES,
     measure: bool = False,
@@ -73,6 +74,7 @@ def build(
         output: folder to write, whole or not at all; one that lehr wrote is replaced.
         x: samples for the golden vectors, or their file, of which the first `samples` are used;
             synthetic ones if None.
+        frames: how a recording is cut into steps, as "step_us=1000".
         options: of the target.
         samples: how many samples of a file, or synthetic ones, become golden vectors.
         measure: whether the tools of this machine measure what is built.
@@ -89,7 +91,7 @@ def build(
     True
     """
     net = network(net)
-    file = None if x is None else opened(net.input.shape, x)
+    file = None if x is None else opened(net.input, x, frames)
     golden = None if x is None else pixels(x) if file is None else file.first(samples)
     built = build_plan(net, _target(target), golden, options, samples, measure=measure)
     built.plan.write(Path(output))

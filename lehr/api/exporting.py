@@ -14,6 +14,7 @@ from lehr.atomic import require_another_file
 from lehr.errors import UsageError
 from lehr.export.fold import THRESHOLD_ERROR
 from lehr.extras import needed_by
+from lehr.network import Input, kind_divided
 
 if TYPE_CHECKING:
     import nir
@@ -120,7 +121,7 @@ def export(
             from lehr.export.torch_network import from_torch
         from lehr.export.verified import export_model
 
-        converted = from_torch(source, whole(x), **options)
+        converted = from_torch(source, whole(x, full_scale), **options)
         name = type(source).__name__
         return export_model(converted, path, source=name, strict=strict, reader=reader)
 
@@ -202,7 +203,7 @@ def quantize(
     files = [Path(each) for each in (graph, x) if isinstance(each, (str, os.PathLike))]
     require_another_file(None if output is None else Path(output), *files)
     floats = nirgraph.read(Path(graph)) if is_file else nirgraph.from_nir(graph)
-    file = opened(floats.shape, x, frames)
+    file = opened(Input(floats.shape, kind_divided(full_scale)), x, frames)
     sample = pixels(x) if file is None else file.first(samples)
     quantized = nirgraph.quantize(
         floats,

@@ -11,8 +11,7 @@ import numpy.typing as npt
 
 from lehr import nirfile
 from lehr.errors import FileRefused, UsageError
-from lehr.network import Network
-from lehr.nodes import Shape
+from lehr.network import HIGHEST, Input, Network, kind_divided
 from lehr.recordings import open_inputs
 from lehr.samples import Samples, read_samples
 
@@ -49,22 +48,27 @@ def network(given: AnyNetwork) -> Network:
     return held
 
 
-def opened(shape: Shape, given: Inputs, frames: str | None = None) -> Samples | None:
+def opened(entry: Input, given: Inputs, frames: str | None = None) -> Samples | None:
     """Return the samples of a file, to be read in pieces; None if no file is given.
 
     Args:
-        shape: of the input that they are for.
+        entry: the input that they are for.
         given: samples, or their file.
         frames: how a recording is cut into steps.
     """
     return (
-        open_inputs(Path(given), shape, frames) if isinstance(given, (str, os.PathLike)) else None
+        open_inputs(Path(given), entry, frames) if isinstance(given, (str, os.PathLike)) else None
     )
 
 
-def whole(given: Inputs) -> npt.NDArray[np.uint8]:
-    """Return all samples, read if their `.npz` file is given."""
-    return read_samples(Path(given))[0] if isinstance(given, (str, os.PathLike)) else pixels(given)
+def whole(given: Inputs, full_scale: float | None) -> npt.NDArray[np.uint8]:
+    """Return all samples, of which a model takes the share of `full_scale`.
+
+    They are read if their `.npz` file is given.
+    """
+    if not isinstance(given, (str, os.PathLike)):
+        return pixels(given)
+    return read_samples(Path(given), HIGHEST[kind_divided(full_scale)])[0]
 
 
 def pixels(given: Any) -> npt.NDArray[np.uint8]:

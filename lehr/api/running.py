@@ -66,7 +66,7 @@ def simulate(
     net = network(net)
     layers = named_layers(net, (trace,) if isinstance(trace, str) else trace)
     run = engine_called(engine, net, threads or len(os.sched_getaffinity(0)))
-    samples = opened(net.input.shape, x, frames)
+    samples = opened(net.input, x, frames)
     chosen = None if trace_samples is None else tuple(sorted(set(trace_samples)))
     traced = Traced(layers, chosen)
     if samples is None:

@@ -59,7 +59,7 @@ def build(
         if wrong:
             raise UsageError(f"--option {wrong[0]!r} is no assignment; write it as KEY=VALUE")
         net, chip = read_model(out, model), registry.get(target)
-        x = None if inputs is None else open_inputs(inputs, net.input.shape, frames).first(samples)
+        x = None if inputs is None else open_inputs(inputs, net.input, frames).first(samples)
         built = make(
             net,
             chip,

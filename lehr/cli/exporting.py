@@ -137,12 +137,13 @@ def export(
             )
         from lehr.export.torch_file import load_model
         from lehr.export.torch_network import from_torch
+        from lehr.network import HIGHEST, kind_divided
         from lehr.samples import read_samples
 
         model = load_model(Path(named["path"]), named["factory"])
         converted = from_torch(
             model,
-            read_samples(sample)[0],
+            read_samples(sample, HIGHEST[kind_divided(full_scale)])[0],
             steps=steps,
             full_scale=full_scale,
             weights=weights,  # type: ignore[arg-type]  # from_torch refuses what is no kind

@@ -47,11 +47,8 @@ def from_network(out: Output, source: Path, reader: str, sample: Path | None, ou
         )
     file = for_reader(net, reader)
     out.facts.update(model=str(output), network=net.digest)
-    print_reader_check(
-        out,
-        net,
-        write_for_reader(net, file, output, None if sample is None else read_samples(sample)[0]),
-    )
+    x = None if sample is None else read_samples(sample, net.input.highest)[0]
+    print_reader_check(out, net, write_for_reader(net, file, output, x))
     out.say(f"wrote {output}")
 
 

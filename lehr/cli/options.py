@@ -71,7 +71,8 @@ FramesOption = Annotated[
         metavar="step_us=N,...",
         help="How a recording becomes steps: microseconds in one, and start_us, steps (all from "
         "the first event to the last if left out), downsample (pixels of the camera in a row of "
-        "the network's).",
+        "the network's), most (up to which the events of a step and pixel are counted; 1 where the "
+        "network takes spikes, 255 where it takes bytes, if left out).",
         autocompletion=completing.frames,
     ),
 ]

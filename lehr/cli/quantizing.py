@@ -196,7 +196,7 @@ def quantize(
             full_scale=full_scale,
             **choices,
         )
-        given = open_inputs(calibrate, verified.network.input.shape, frames)
+        given = open_inputs(calibrate, verified.network.input, frames)
         given.require_classes(math.prod(verified.network.shapes[verified.network.output]))
         out.checked = True
         _print_effect(out, verified, given.labels)

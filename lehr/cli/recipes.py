@@ -115,7 +115,7 @@ def samples(
     download: Download = False,
     overrides: Overrides = None,
     events: Annotated[
-        bool, typer.Option("--events", help="Write events instead of frames; of spikes alone.")
+        bool, typer.Option("--events", help="Write events instead of frames.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -129,7 +129,7 @@ def samples(
 
         read = read_data(load(recipe, tuple(overrides or ())).data, data, download)
         test = read.test
-        if events and (read.kind != "spikes" or read.test_steps is None):
+        if events and read.test_steps is None:
             raise UsageError(
                 f"--events: {recipe} has values that are held for all steps, no events; leave it "
                 "out"

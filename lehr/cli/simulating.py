@@ -130,7 +130,7 @@ def simulate(
             require_another_file(output, model, inputs, *(() if device is None else (device,)))
         import_ahead(engine_name)
         net = read_model(out, model)
-        samples = open_inputs(inputs, net.input.shape, frames)
+        samples = open_inputs(inputs, net.input, frames)
         check_shape(net, samples.shape)
         samples.require_classes(math.prod(net.shapes[net.output]))
         what = traced(net, trace or [], trace_samples, samples.shape[0])

@@ -67,7 +67,7 @@ def widths(
             raise UsageError(
                 "--risk is about samples, and none are given; give them with -i IN.npz"
             )
-        x = None if inputs is None else open_inputs(inputs, net.input.shape, frames).whole()
+        x = None if inputs is None else open_inputs(inputs, net.input, frames).whole()
         proven = fit_state_bits(net) if error is None else coarsened(net, error)
         observed = None if x is None else observe(proven, x)
         fitted = proven if risk is None or observed is None else narrowed(proven, observed, risk)

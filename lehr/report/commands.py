@@ -80,5 +80,8 @@ def golden_of(artefact: Artefact, given: Given | None) -> str:
 
 
 def _file(given: Given | None) -> str:
-    """Return the option that names a file of samples."""
-    return f" -i {shlex.quote(given.name)}" if given is not None and given.name else ""
+    """Return the options that name a file of samples, and cut a recording as it was."""
+    if given is None or not given.name:
+        return ""
+    cut = "" if given.frames is None else f" --frames {shlex.quote(given.frames)}"
+    return f" -i {shlex.quote(given.name)}{cut}"

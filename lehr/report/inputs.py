@@ -52,24 +52,27 @@ class Given:
         labels: int64 `[N]`, or None.
         name: of the file; empty for arrays.
         origin: in words.
+        frames: how a recording is cut into steps.
     """
 
     x: Pixels | Samples
     labels: Int64 | None
     name: str
     origin: str
+    frames: str | None = None
 
     @classmethod
-    def of_file(cls, samples: Samples, origin: str) -> Given:
+    def of_file(cls, samples: Samples, origin: str, frames: str | None = None) -> Given:
         """Return the samples of a file, and its labels."""
-        return cls(samples, samples.labels, samples.path.name, origin)
+        return cls(samples, samples.labels, samples.path.name, origin, frames)
 
     @classmethod
     def asked(cls, given: Given | Asked | None, net: Network) -> Given | None:
         """Return samples, opened for a network."""
         if not isinstance(given, Asked):
             return given
-        return cls.of_file(open_inputs(given.path, net.input.shape, given.frames), "given")
+        samples = open_inputs(given.path, net.input, given.frames)
+        return cls.of_file(samples, "given", given.frames)
 
     def taken(self, numbers: Sequence[int]) -> Pixels:
         """Return some samples, by ascending number."""

@@ -12,6 +12,7 @@ from lehr.arithmetic import Int64
 from lehr.errors import FileRefused
 from lehr.network import Network
 from lehr.nodes import Shape
+from lehr.samples import count_events
 from lehr.simulate.fast.engine import Machine, record_output, record_steps, record_totals
 from lehr.simulate.fast.plans.plan import plan
 from lehr.simulate.result import Recorder, Result
@@ -115,9 +116,9 @@ def stream(
 
 
 def binned(
-    events: Iterable[tuple[Int64, Int64]], shape: Shape, steps: int = BLOCK
+    events: Iterable[tuple[Int64, Int64]], shape: Shape, steps: int = BLOCK, *, most: int = 1
 ) -> Iterator[npt.NDArray[np.uint8]]:
-    """Yield events as chunks that `stream` takes, 1 where at least one fell.
+    """Yield events as chunks that `stream` takes, how many fell in each place.
 
     They are a sensor's, or those of a file that is read in parts.
 
@@ -126,6 +127,7 @@ def binned(
             it, and its flat place in `shape`.
         shape: of the network's input.
         steps: in a chunk; the last one ends with the last event.
+        most: up to which they are counted: `highest` of the network's input, 1 for spikes.
 
     Yields:
         uint8 `[steps, *shape]`.
@@ -134,7 +136,7 @@ def binned(
         FileRefused: when steps go back or a place lies outside.
     """
     size, first, last = math.prod(shape), 0, -1
-    chunk = np.zeros((steps, size), np.uint8)
+    chunk = np.zeros(steps * size, np.uint8)
     for at, place in events:
         if not len(at):
             continue
@@ -150,9 +152,9 @@ def binned(
         last = int(at[-1])
         while last >= first + steps:
             here = at < first + steps
-            chunk[at[here] - first, place[here]] = 1
+            count_events(chunk, (at[here] - first) * size + place[here], most)
             yield chunk.reshape(steps, *shape)
             at, place, first, chunk = at[~here], place[~here], first + steps, np.zeros_like(chunk)
-        chunk[at - first, place] = 1
+        count_events(chunk, (at - first) * size + place, most)
     if last >= first:
-        yield chunk[: last + 1 - first].reshape(-1, *shape)
+        yield chunk[: (last + 1 - first) * size].reshape(-1, *shape)

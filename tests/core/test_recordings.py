@@ -6,79 +6,38 @@ Other recordings are refused.
 from __future__ import annotations
 
 import os
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from commands import Lehr
-from recordings import Event, aedat_bytes, nmnist_bytes
-from strategies import Builder, alive
+from recordings import BYTES, RECORDS, SHAPE, SPIKES, Event, aedat_bytes, dense, drawn, written
 
-from lehr import cameras, nirfile
-from lehr.arithmetic import Arithmetic
+from lehr import cameras
 from lehr.errors import FileRefused, UsageError
-from lehr.network import Input, Network
-from lehr.npz import npz_bytes
+from lehr.network import Input
 from lehr.recordings import Frames, Recording, frames, open_inputs
-from lehr.samples import event_arrays
-from lehr.simulate import pieces, simulate
 from lehr.train.data.frames import CameraEvents
 from lehr.train.data.nmnist import read_events
 
-SHAPE = (2, 6, 5)
-RECORDS = [("t", "<i8"), ("x", "<i2"), ("y", "<i2"), ("p", "?")]
 FORMATS = (".bin", ".bs2", ".aedat", ".npy")
-
-
-def drawn(seed: int = 0, count: int = 400, until: int = 20_000) -> list[Event]:
-    """Draw time, column, row and polarity of events of a camera of 5x6 pixels, by time."""
-    rng = np.random.default_rng(seed)
-    columns = (
-        np.sort(rng.integers(3, until, count)),
-        rng.integers(0, 5, count),
-        rng.integers(0, 6, count),
-        rng.integers(0, 2, count),
-    )
-    return [(int(t), int(x), int(y), int(p)) for t, x, y, p in zip(*columns, strict=True)]
-
-
-def written(path: Path, events: list[Event]) -> Path:
-    match path.suffix:
-        case ".npy":
-            np.save(path, np.array(events, RECORDS))
-        case ".aedat":
-            cuts = [0, 1, 1, len(events) // 2, len(events)]
-            path.write_bytes(aedat_bytes(*((0, events[a:b]) for a, b in pairwise(cuts))))
-        case _:
-            # the clock runs over every 8,192 us; the camera says so by an event in row 240
-            marked = [(t % 8192, *rest) for t, *rest in events]
-            for turn in range(1, events[-1][0] // 8192 + 1):
-                marked.insert(
-                    turn - 1 + next(i for i, e in enumerate(events) if e[0] >= turn * 8192),
-                    (0, 0, 240, 0),
-                )
-            path.write_bytes(nmnist_bytes(*marked))  # type: ignore[arg-type]
-    return path
-
-
-def dense(
-    events: list[Event], step_us: int, start: int, steps: int, factor: int = 1
-) -> npt.NDArray[np.uint8]:
-    """Return the frames, spikes of one event after another."""
-    spikes = np.zeros((1, steps, *SHAPE), np.uint8)
-    for t, x, y, p in events:
-        if t - start >= 0 and (t - start) // step_us < steps:
-            spikes[0, (t - start) // step_us, p, y // factor, x // factor] = 1
-    return spikes
 
 
 @pytest.mark.few(4)
 @pytest.mark.parametrize("block", [1, 7, 1 << 18])
 @pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize(
+    ("entry", "counted", "most"),
+    [(SPIKES, "", 1), (BYTES, "", 255), (BYTES, ",most=2", 2), (BYTES, ",most=1", 1)],
+)
 def test_recordings_are_the_frames_they_stand_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, block: int
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    suffix: str,
+    block: int,
+    entry: Input,
+    counted: str,
+    most: int,
 ) -> None:
     monkeypatch.setattr(cameras, "BLOCK", block)
     events = drawn()
@@ -91,10 +50,11 @@ def test_recordings_are_the_frames_they_stand_for(
         ("step_us=999,steps=100,downsample=3", first, 100, 3),
     ):
         x, inputs = (
-            dense(events, frames(text).step_us, start, steps, factor),
-            open_inputs(path, SHAPE, text),
+            dense(events, frames(text).step_us, start, steps, factor, most),
+            open_inputs(path, entry, text + counted),
         )
         assert 0 < x.mean() < 1
+        assert (x.max() > 1) == (most > 1)
         assert inputs.shape == x.shape
         assert inputs.labels is None
         assert np.array_equal(inputs.whole(), x)
@@ -103,70 +63,32 @@ def test_recordings_are_the_frames_they_stand_for(
         assert list(inputs.pieces(2, start=1)) == []
 
 
-def network() -> Network:
-    net = Builder(Input(SHAPE, "spikes"), np.random.default_rng(0))
-    arithmetic = Arithmetic(decay_numerator=3, decay_shift=2, fraction_bits=2, state_bits=18)
-    net.conv("conv", 4)
-    net.neuron("lif1", arithmetic)
-    net.linear("fc", 3)
-    net.neuron("out", arithmetic)
-    return net.network(steps=10)
-
-
-@pytest.mark.few(1)
-# at once, and few steps at a time
-@pytest.mark.parametrize(("suffix", "piece"), [(".bin", 1 << 26), (".aedat", 200), (".npy", 200)])
-def test_a_recording_runs_as_its_frames(
-    tmp_path: Path, lehr: Lehr, monkeypatch: pytest.MonkeyPatch, suffix: str, piece: int
+@pytest.mark.parametrize("block", [7, 1 << 18])
+def test_counting_stops_at_a_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int
 ) -> None:
-    monkeypatch.setattr(pieces, "PIECE_BYTES", piece)
-    events, net = drawn(), network()
-    x = dense(events, 700, 0, 29)
-    assert alive(simulate(net, x))
-    nirfile.write(net, tmp_path / "m.nir")
-    np.savez(tmp_path / "x.npz", input=x)
-    (tmp_path / "e.npz").write_bytes(npz_bytes(event_arrays(x)))
-    written(tmp_path / f"r{suffix}", events)
-    written(
-        tmp_path / f"other{suffix}",
-        [
-            *events[:300],
-            (events[300][0], (events[300][1] + 1) % 5, *events[300][2:]),
-            *events[301:],
-        ],
+    monkeypatch.setattr(cameras, "BLOCK", block)
+    fallen = {(0, 1): 254, (1, 1): 255, (2, 1): 256, (3, 1): 600, (4, 1): 1}
+    events = [(t, *at, 0) for t in range(600) for at, count in fallen.items() if t < count]
+    path = written(tmp_path / "r.npy", events)
+    x = open_inputs(path, BYTES, "step_us=1000").whole()
+    assert x[0, 0, 0, 1].tolist() == [254, 255, 255, 255, 1]
+    assert int(x.sum()) == 254 + 3 * 255 + 1
+
+
+def test_more_is_counted_than_the_input_takes(tmp_path: Path) -> None:
+    path = written(tmp_path / "r.npy", drawn())
+    with pytest.raises(UsageError) as caught:
+        open_inputs(path, SPIKES, "step_us=9,most=2")
+    assert str(caught.value) == (
+        "--frames: most is 2, but the input is spikes, 0 and 1; leave most out, or give "
+        "--full-scale where a graph takes counts"
     )
-    cut, out = ("--frames", "step_us=700,start_us=0"), ("--trace", "all")
-    given = {"x.npz": (), "e.npz": (), f"r{suffix}": cut, f"other{suffix}": cut}
-    outputs = {}
-    for name, options in given.items():
-        ran = lehr(
-            "simulate",
-            tmp_path / "m.nir",
-            "-i",
-            tmp_path / name,
-            *options,
-            *out,
-            "-o",
-            tmp_path / "out.npz",
-        )
-        assert ran.code == 0, ran.err
-        outputs[name] = (tmp_path / "out.npz").read_bytes()
-    assert outputs["x.npz"] == outputs["e.npz"] == outputs[f"r{suffix}"]
-    assert outputs["x.npz"] != outputs[f"other{suffix}"]
-
-
-def test_every_command_with_inputs_takes_a_recording(tmp_path: Path, lehr: Lehr) -> None:
-    events = drawn()
-    nirfile.write(network(), tmp_path / "m.nir")
-    np.savez(tmp_path / "x.npz", input=dense(events, 700, events[0][0], 29))
-    recording = (written(tmp_path / "r.npy", events), "--frames", "step_us=700")
-    for command, more in (("widths", ()), ("build", ("--target", "c", "-o", tmp_path / "out"))):
-        runs = [
-            lehr(command, tmp_path / "m.nir", "-i", *given, *more, "--json")
-            for given in ((tmp_path / "x.npz",), recording)
-        ]
-        assert [ran.code for ran in runs] == [0, 0], runs[1].err
-        assert runs[0].facts == runs[1].facts
+    with pytest.raises(UsageError) as caught:
+        open_inputs(path, BYTES, "step_us=9,most=256")
+    assert str(caught.value) == (
+        "--frames: most is 256, but a place of the input is a byte; give at most 255"
+    )
 
 
 @pytest.mark.parametrize(
@@ -175,7 +97,7 @@ def test_every_command_with_inputs_takes_a_recording(tmp_path: Path, lehr: Lehr)
         (
             "step_us=0",
             "--frames: 'step_us=0' tells nothing; give KEY=NUMBER, once each, of step_us, "
-            "start_us, steps, downsample",
+            "start_us, steps, downsample, most",
         ),
         (
             "step_us=1,start_us=" + "9" * 5000,
@@ -184,17 +106,17 @@ def test_every_command_with_inputs_takes_a_recording(tmp_path: Path, lehr: Lehr)
         (
             "step_us=1,",
             "--frames: '' tells nothing; give KEY=NUMBER, once each, of step_us, start_us, steps, "
-            "downsample",
+            "downsample, most",
         ),
         (
             "step_us=1,step_us=2",
             "--frames: 'step_us=2' tells nothing; give KEY=NUMBER, once each, of step_us, "
-            "start_us, steps, downsample",
+            "start_us, steps, downsample, most",
         ),
         (
             "step=1",
             "--frames: 'step=1' tells nothing; did you mean 'steps'? give KEY=NUMBER, once each, "
-            "of step_us, start_us, steps, downsample",
+            "of step_us, start_us, steps, downsample, most",
         ),
         (
             "steps=9",
@@ -215,19 +137,19 @@ def test_frames_are_for_recordings(tmp_path: Path) -> None:
         UsageError,
         match="r.bin is a recording of events; say how long a step is, as --frames step_us=1000$",
     ):
-        open_inputs(path, SHAPE, None)
+        open_inputs(path, SPIKES, None)
     np.savez(tmp_path / "x.npz", input=np.zeros((1, 1, *SHAPE), np.uint8))
     with pytest.raises(
         UsageError,
         match=r"--frames is for recordings \(.aedat, .bin, .bs2, .npy\), and .*x.npz is none; leave it out$",
     ):
-        open_inputs(tmp_path / "x.npz", SHAPE, "step_us=1")
+        open_inputs(tmp_path / "x.npz", SPIKES, "step_us=1")
     with pytest.raises(UsageError, match="none.bin is none; leave it out$"):
-        open_inputs(tmp_path / "none.bin", SHAPE, "step_us=1")
+        open_inputs(tmp_path / "none.bin", SPIKES, "step_us=1")
     with pytest.raises(
         UsageError, match="none.bin does not exist; give an .npz file with an array 'input'$"
     ):
-        open_inputs(tmp_path / "none.bin", SHAPE, None)
+        open_inputs(tmp_path / "none.bin", SPIKES, None)
 
 
 @pytest.mark.parametrize(
@@ -249,13 +171,13 @@ def test_what_does_not_fit_is_refused(
     monkeypatch.setattr(cameras, "BLOCK", 3)
     path = written(tmp_path / "r.npy", events)
     with pytest.raises(FileRefused) as caught:
-        open_inputs(path, SHAPE, f"step_us=10{options}").whole()
+        open_inputs(path, SPIKES, f"step_us=10{options}").whole()
     assert str(caught.value).removeprefix(str(path)).lstrip(": ") == message
 
 
 def test_networks_of_other_inputs_take_no_recording(tmp_path: Path) -> None:
     with pytest.raises(FileRefused) as caught:
-        Recording(written(tmp_path / "r.npy", drawn()), (12,), Frames(10))
+        Recording(written(tmp_path / "r.npy", drawn()), Input((12,), "spikes"), Frames(10))
     message = "r.npy is a recording of two polarities, [2, rows, columns], but the network takes [12]; give inputs as an .npz file"
     assert str(caught.value).endswith(message)
 
@@ -300,7 +222,7 @@ def npy(shape: str) -> bytes:
 def test_what_is_no_array_is_refused(tmp_path: Path, data: bytes, message: str) -> None:
     (tmp_path / "r.npy").write_bytes(data)
     with pytest.raises(FileRefused) as caught:
-        Recording(tmp_path / "r.npy", SHAPE, Frames(10))
+        Recording(tmp_path / "r.npy", SPIKES, Frames(10))
     assert str(caught.value) == f"{tmp_path / 'r.npy'} {message}"
 
 
@@ -320,7 +242,7 @@ def test_what_are_no_events_is_refused(
 ) -> None:
     np.save(tmp_path / "r.npy", array)
     with pytest.raises(FileRefused) as caught:
-        Recording(tmp_path / "r.npy", SHAPE, Frames(10))
+        Recording(tmp_path / "r.npy", SPIKES, Frames(10))
     assert str(caught.value).endswith(message)
 
 
@@ -336,7 +258,7 @@ def test_a_number_that_64_bits_do_not_hold_is_no_other_number(
     events[field][1] = value
     np.save(tmp_path / "r.npy", events)
     with pytest.raises(FileRefused) as caught:
-        Recording(tmp_path / "r.npy", SHAPE, Frames(10))
+        Recording(tmp_path / "r.npy", SPIKES, Frames(10))
     assert (
         str(caught.value)
         == f"{tmp_path / 'r.npy'} has an event whose {field} is {value:,}; give at most {2**60:,}"
@@ -352,35 +274,16 @@ def test_a_time_of_aedat_never_wraps(tmp_path: Path, overflows: int, time: int) 
         FileRefused,
         match=f"has a time beyond 31 bits, or {overflows:,} overflows of it, at byte 125; get it again$",
     ):
-        Recording(tmp_path / "r.aedat", SHAPE, Frames(10**9))
+        Recording(tmp_path / "r.aedat", SPIKES, Frames(10**9))
 
 
 def test_the_end_of_a_name_may_be_in_capitals(tmp_path: Path) -> None:
     events = drawn()
     path = written(tmp_path / "r.npy", events).rename(tmp_path / "r.NPY")
     assert np.array_equal(
-        open_inputs(path, SHAPE, "step_us=700,start_us=0").whole(),
+        open_inputs(path, SPIKES, "step_us=700,start_us=0").whole(),
         dense(events, 700, 0, events[-1][0] // 700 + 1),
     )
-
-
-@pytest.mark.few(3)
-@pytest.mark.parametrize("suffix", [".raw", ".dat", ".aedat4", ".mat", ".H5", ".csv"])
-def test_formats_that_are_not_decoded_are_named_with_what_makes_records_of_them(
-    tmp_path: Path, lehr: Lehr, suffix: str
-) -> None:
-    nirfile.write(network(), tmp_path / "m.nir")
-    (tmp_path / f"r{suffix}").write_bytes(b"events")
-    for options in ((), ("--frames", "step_us=1000")):
-        ran = lehr("simulate", tmp_path / "m.nir", "-i", tmp_path / f"r{suffix}", *options)
-        assert ran.code == 2
-        assert (
-            "save its events by numpy.save as records t (microseconds), x, y, p, in a file .npy"
-            in ran.err
-        )
-        assert (
-            "lehr itself decodes .aedat, .bin, .bs2, .npy (AEDAT 3.1, N-MNIST) and .npz" in ran.err
-        )
 
 
 @pytest.mark.skipif("LEHR_DATA" not in os.environ, reason="LEHR_DATA names no folder with N-MNIST")
@@ -388,8 +291,9 @@ def test_real_recordings_are_the_frames_that_networks_train_on() -> None:
     for number in (60001, 60002, 60003):
         path = Path(os.environ["LEHR_DATA"]) / "nmnist" / f"{number}.bs2"
         events: CameraEvents = read_events(path)
-        expected = events.frames((2, 34, 34), 300, 1)
-        assert 0 < expected.mean() < 1
-        assert np.array_equal(
-            open_inputs(path, (2, 34, 34), "step_us=1000,start_us=0,steps=300").whole()[0], expected
-        )
+        for entry in (Input((2, 34, 34), "spikes"), Input((2, 34, 34), "u8")):
+            expected = events.frames(entry.shape, 30, 10, entry.highest)
+            assert 0 < expected.mean() < 1
+            assert (expected.max() > 1) == (entry.kind == "u8")
+            inputs = open_inputs(path, entry, "step_us=10000,start_us=0,steps=30")
+            assert np.array_equal(inputs.whole()[0], expected)

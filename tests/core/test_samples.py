@@ -51,16 +51,27 @@ def test_events_are_the_frames_they_stand_for(
         )
 
 
-def test_two_events_in_a_place_are_one_spike(tmp_path: Path) -> None:
+def test_counts_are_as_many_events(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 4, (3, 5, 2, 2)).astype(np.uint8)
+    x[1, 2] = 255
+    path = written(tmp_path / "e.npz", event_arrays(x))
+    assert np.load(path)["event.place"].size == x.astype(int).sum()
+    assert np.array_equal(read_samples(path, 255)[0], x)
+    assert np.array_equal(read_samples(path)[0], np.minimum(x, 1))
+
+
+def test_two_events_in_a_place_are_one_spike_or_a_count_of_2(tmp_path: Path) -> None:
     arrays = {
         "event.shape": [2, 3],
         "event.first": [0, 3],
         "event.step": [0, 1, 1],
         "event.place": [2, 0, 0],
     }
-    inputs = read_samples(written(tmp_path / "e.npz", {k: np.array(v) for k, v in arrays.items()}))
+    path = written(tmp_path / "e.npz", {k: np.array(v) for k, v in arrays.items()})
+    inputs = read_samples(path)
     assert inputs[0].tolist() == [[[0, 0, 1], [1, 0, 0]]]
     assert inputs[1] is None
+    assert read_samples(path, 255)[0].tolist() == [[[0, 0, 1], [2, 0, 0]]]
 
 
 def test_a_network_runs_on_events_as_on_frames(tmp_path: Path, lehr: Lehr) -> None:

@@ -13,15 +13,13 @@ import numpy.typing as npt
 
 from lehr.cameras import Events
 from lehr.errors import ToolMissing
+from lehr.network import HIGHEST
 from lehr.nodes import InputKind, Shape
 from lehr.train.data.source import Values
 from lehr.train.keys.transforms import Transform
 from lehr.train.recipe import DataRecipe
 
 Time = TypeVar("Time", np.int64, np.float64)
-
-COUNT_MAX = 255
-"""Events of a step and pixel are counted up to it, which is what an input's byte holds."""
 
 Integers = npt.NDArray[np.int64]
 
@@ -138,7 +136,7 @@ def since_origin(time: npt.NDArray[Time], recipe: DataRecipe) -> npt.NDArray[Tim
 
 def most_of(recipe: DataRecipe) -> int:
     """Return up to which a recipe counts the events of a frame."""
-    return COUNT_MAX if recipe.frames == "count" else 1
+    return HIGHEST[kind_of(recipe)]
 
 
 def kind_of(recipe: DataRecipe) -> InputKind:
