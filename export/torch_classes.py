@@ -50,7 +50,10 @@ _SPIKING = (
     "have `lehr quantize` read it"
 )
 FOREIGN: Mapping[str, str] = {
-    "brevitas": _QUANTIZED.format("layer.quant_weight().value"),
+    "brevitas": (
+        "of which QuantLinear, QuantConv2d, QuantIdentity and QuantReLU are read; build the model "
+        "of those, or of torch.nn's"
+    ),
     "torch.ao": _QUANTIZED.format("layer.weight().dequantize()"),
     "torchao": _QUANTIZED.format("layer.weight.dequantize()"),
     "bitsandbytes": _QUANTIZED.format("dequantized"),
@@ -159,6 +162,20 @@ def why_unknown(module: nn.Module, known: Sequence[str]) -> str:
     return (
         f"the integer network has no such layer; use {', '.join(dict.fromkeys([*known, *neurons]))}"
     )
+
+
+def computes_weights(module: nn.Module) -> bool:
+    """Return whether a module is no layer of torch's, but may be a product with weights.
+
+    It is then one's own, or a layer of Brevitas or of torch.ao.nn.qat, derived from torch's.
+    """
+    kind = layer_class(module)
+    if isinstance(module, torch.jit.ScriptModule | snn.SpikingNeuron | HoldsBack):
+        return False
+    if _package(module) is None:
+        return not kind.__module__.startswith("torch.") and any(True for _ in module.parameters())
+    derived = isinstance(module, nn.Linear | nn.Conv2d)
+    return derived and kind.__module__.startswith(("brevitas.", "torch.ao.nn.qat."))
 
 
 def _package(module: nn.Module) -> str | None:

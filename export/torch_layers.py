@@ -21,10 +21,19 @@ from lehr.arithmetic import Arithmetic
 from lehr.errors import NotMappable
 from lehr.export.digits import digits
 from lehr.export.fold import Affine, Float
-from lehr.export.levels import kind_of, read_levels, rounding_note
+from lehr.export.levels import Levels, kind_of, read_levels, rounding_note
 from lehr.export.naming import node_name
 from lehr.export.pending import Dynamics, Waiting
-from lehr.export.torch_classes import HoldsBack, layer_class, name_of, neuron_class, why_unknown
+from lehr.export.torch_brevitas import is_activation, quantizer_problem, spike_values
+from lehr.export.torch_classes import (
+    HoldsBack,
+    computes_weights,
+    layer_class,
+    name_of,
+    neuron_class,
+    why_unknown,
+)
+from lehr.export.torch_folded import folded
 from lehr.export.torch_neurons import read_neuron
 from lehr.export.torch_readout import one_unit, values
 from lehr.export.torch_recurrent import ONE_TO_ONE, recurrent_weights, share_step
@@ -104,6 +113,8 @@ class Builder:
             NotMappable: naming the layer, when the integer network does not compute it.
         """
         method = Builder._neuron if neuron_class(module) else _METHODS.get(layer_class(module))
+        if method is None:
+            method = _method_of(module)
         try:
             if method is None:
                 raise NotMappable(why_unknown(module, [each.__name__ for each in _METHODS]))
@@ -129,7 +140,11 @@ class Builder:
     @staticmethod
     def knows(module: nn.Module) -> bool:
         """Return whether a module is of a kind that is known, whatever it is made of."""
-        return neuron_class(module) is not None or layer_class(module) in _METHODS
+        return (
+            neuron_class(module) is not None
+            or layer_class(module) in _METHODS
+            or _method_of(module) is not None
+        )
 
     def pass_over(self, shape: Shape) -> None:
         """Go on behind a refused layer that gives `shape`, to see what else is to be said."""
@@ -207,13 +222,28 @@ class Builder:
                 np.repeat(value, self.shape[0] // before) for value in (self._gain, self._offset)
             )
 
-    def _weighted(self, source: str, module: Any) -> None:
+    def _computed(self, source: str, module: nn.Module) -> None:
+        if problem := quantizer_problem(module):
+            raise NotMappable(problem)
+        read = folded(module, self.shape)
+        self._weighted(source, read.layer, read.levels)
+
+    def _activation(self, _: str, module: nn.Module) -> None:
+        if not self._spikes:
+            raise NotMappable(
+                "it quantizes currents, which no integer neuron does; put it behind the neurons, "
+                "or leave it out"
+            )
+        self._gain = self._gain * spike_values(module, self.shape)
+        self._spikes = bool((self._gain == 1).all())
+
+    def _weighted(self, source: str, module: Any, levels: Levels | None = None) -> None:
         if np.ptp(self._gain) > 0 or self._offset.any():
             raise NotMappable(
                 "what it takes is biased or normalized, but not by spiking neurons; put neurons "
                 "before it"
             )
-        read = read_levels(module.weight.detach().numpy(), self._rounded)
+        read = levels or read_levels(module.weight.detach().numpy(), self._rounded)
         self._tell_moved()
         name = self._name(source)
         self._put(name, _node(module, read.levels, read.kind))
@@ -401,6 +431,13 @@ class Builder:
         self._exact &= self._weights.moved == 0
         if self._weights.moved:
             self._notes.append(f"{self._weights.sources}: {rounding_note(self._weights.moved)}")
+
+
+def _method_of(module: nn.Module) -> Callable[[Builder, str, nn.Module], None] | None:
+    """Return what takes in a layer of another class than torch's, if anything does."""
+    if is_activation(module):
+        return Builder._activation
+    return Builder._computed if computes_weights(module) else None
 
 
 def _node(module: Any, levels: npt.NDArray[np.int8], kind: WeightKind) -> Conv2d | Linear:

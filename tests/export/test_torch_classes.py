@@ -13,7 +13,6 @@ import pytest
 import snntorch as snn
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch_models import differing, dyadic, events
 
 from lehr.errors import NotMappable
@@ -45,12 +44,12 @@ class OwnLeaky(snn.Leaky):  # type: ignore[misc]
         super().__init__(beta=0.5, threshold=0.75, init_hidden=True)
 
 
-class SignedLinear(nn.Linear):
+class OwnPool(nn.AvgPool2d):
     """Computes something else."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
-        """Compute with signs."""
-        return functional.linear(input, self.weight.sign())
+        """Pool magnitudes."""
+        return super().forward(input.abs())
 
 
 class EagerLeaky(snn.Leaky):  # type: ignore[misc]
@@ -76,21 +75,22 @@ def foreign(package: str, base: type[nn.Module]) -> type[nn.Module]:
     )
 
 
-PLAIN = "build the model of plain torch.nn layers, and copy its quantized weights, layer.quant_weight().value, into them"
+READ = "of which QuantLinear, QuantConv2d, QuantIdentity and QuantReLU are read; build the model of those"
 
 
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        (lambda: SignedLinear(7, 5), "0 (SignedLinear): it is derived from Linear and replaces forward, so that it may compute anything; use nn.L"),
+        (lambda: OwnPool(2), "0 (OwnPool): it is derived from AvgPool2d and replaces forward, so that it may compute anything; use nn.AvgPool2d"),
         (lambda: EagerLeaky(beta=0.5), "0 (EagerLeaky): no integer neuron computes it; use Leaky, Lapicque, RLeaky, Synaptic, RSynaptic of snntorch"),
-        (lambda: foreign("brevitas", nn.Linear)(7, 5), f"0 (QuantLinear): it is a layer of brevitas, which quantizes as it runs; {PLAIN}"),
+        (lambda: foreign("brevitas", nn.Linear)(7, 5), "0 (QuantLinear): its forward calls round on what it takes; compute its weights from parameters alone"),
+        (lambda: foreign("brevitas", nn.Conv1d)(7, 5, 1), f"0 (QuantLinear): it is a layer of brevitas, {READ}"),
         (foreign("sinabs", nn.Module), "0 (QuantLinear): it is a layer of sinabs, whose neurons are not known; use those of snntorch"),
         (lambda: torch.ao.nn.quantized.Linear(7, 5), "0 (Linear): it is a layer of torch.ao, which quantizes as it runs; build the model"),
         (lambda: torch.jit.script(nn.ReLU()), "0 (RecursiveScriptModule): it is TorchScript, which cannot be followed; give the Python model"),
         (lambda: nn.LazyLinear(5), "0 (LazyLinear): it has no weights yet; run the model once before"),
     ],
-    ids=["derived layer", "derived neuron", "brevitas", "sinabs", "torch.ao", "TorchScript", "lazy"],
+    ids=["derived layer", "derived neuron", "brevitas's linear", "brevitas", "sinabs", "torch.ao", "TorchScript", "lazy"],
 )  # fmt: skip
 @pytest.mark.filterwarnings(
     "ignore:.*deprecated:DeprecationWarning", "ignore:.*deprecated:UserWarning"
@@ -108,5 +108,5 @@ def test_layers_behind_one_that_does_not_run_are_named_too() -> None:
         from_torch(nn.Sequential(*layers), X, weights="int8")
     _, replaced, first, second = str(error.value).split("\n  ")
     assert replaced.startswith("0 (QuantLinear): its forward was replaced on this one object")
-    assert first.startswith("0 (QuantLinear): it is a layer of brevitas")
+    assert first.startswith("0 (QuantLinear): its forward")
     assert second.startswith("2 (ReLU): the integer network has no such layer")
