@@ -35,20 +35,18 @@ from lehr.export.torch_classes import (
 )
 from lehr.export.torch_folded import folded
 from lehr.export.torch_neurons import read_neuron
+from lehr.export.torch_nodes import node_of, norm_of, pool_of
 from lehr.export.torch_readout import one_unit, values
-from lehr.export.torch_recurrent import ONE_TO_ONE, recurrent_weights, share_step
+from lehr.export.torch_recurrent import recurrent_weights, share_step
 from lehr.export.torch_values import value_problem
 from lehr.network import INPUT, Edge
 from lehr.nodes import (
-    Conv2d,
     Delay,
     Flatten,
-    Linear,
     Neuron,
     Node,
     Shape,
     ShapeMismatch,
-    SumPool2d,
     pair,
 )
 from lehr.weights import WeightKind
@@ -234,7 +232,9 @@ class Builder:
                 "it quantizes currents, which no integer neuron does; put it behind the neurons, "
                 "or leave it out"
             )
-        self._gain = self._gain * spike_values(module, self.shape)
+        worth = spike_values(module, self.shape)
+        self._digits = max(self._digits, digits(worth))
+        self._gain = self._gain * worth
         self._spikes = bool((self._gain == 1).all())
 
     def _weighted(self, source: str, module: Any, levels: Levels | None = None) -> None:
@@ -246,7 +246,7 @@ class Builder:
         read = levels or read_levels(module.weight.detach().numpy(), self._rounded)
         self._tell_moved()
         name = self._name(source)
-        self._put(name, _node(module, read.levels, read.kind))
+        self._put(name, node_of(module, read.levels, read.kind))
         real = module.weight.detach().numpy() / read.step.reshape(-1, *[1] * (read.levels.ndim - 1))
         self._weights = _Read(name, source, real, read.moved)
         self._gain = self._gain[0] * read.step
@@ -256,25 +256,7 @@ class Builder:
         self._spikes = False
 
     def _norm(self, _: str, module: Any) -> None:
-        if module.running_mean is None:
-            raise NotMappable(
-                "it has no running statistics (track_running_stats=False), so that it computes on "
-                "whole batches; train it with"
-            )
-        count = len(module.running_mean)
-        if count != self.shape[0]:
-            raise NotMappable(f"it has {count} channels and gets {self.shape}; give it as many")
-        weight, bias = (
-            None if value is None else value.detach().numpy()
-            for value in (module.weight, module.bias)
-        )
-        norm = Affine.batch_norm(
-            np.ones(count) if weight is None else weight,
-            np.zeros(count) if bias is None else bias,
-            module.running_mean.numpy(),
-            module.running_var.numpy(),
-            module.eps,
-        )
+        norm = norm_of(module, self.shape)
         self._digits = max(
             self._digits, digits(module.running_mean.numpy(), norm.gain, norm.offset)
         )
@@ -282,7 +264,7 @@ class Builder:
         self._spikes = False
 
     def _average(self, source: str, module: Any) -> None:
-        pool = _pool(module)
+        pool = pool_of(module)
         if any(pool.padding) and (not module.count_include_pad or self._offset.any()):
             raise NotMappable(
                 "its padding counts neither as spikes nor as currents (count_include_pad=False, or "
@@ -305,7 +287,7 @@ class Builder:
             raise NotMappable(
                 "it returns indices or is dilated; use nn.MaxPool2d(kernel, stride, padding)"
             )
-        self._put(self._name(source, ".sum"), _pool(module))
+        self._put(self._name(source, ".sum"), pool_of(module))
         name = self._name(source)
         self.sources[name] = source
         self._put(
@@ -406,7 +388,7 @@ class Builder:
         self._notes += [f"{source}: {note}" for note in read.notes]
         self._gain = self._gain * read.step
         node = self._name(source)
-        self.nodes[node] = _node(module, read.recurrent, kind_of(read.recurrent))
+        self.nodes[node] = node_of(module, read.recurrent, kind_of(read.recurrent))
         if self.nodes[node].output_shape(self.shape) != self.shape:
             raise NotMappable(
                 f"its recurrent weights make {self.nodes[node].output_shape(self.shape)} of "
@@ -438,31 +420,6 @@ def _method_of(module: nn.Module) -> Callable[[Builder, str, nn.Module], None] |
     if is_activation(module):
         return Builder._activation
     return Builder._computed if computes_weights(module) else None
-
-
-def _node(module: Any, levels: npt.NDArray[np.int8], kind: WeightKind) -> Conv2d | Linear:
-    """Return weights as a node."""
-    if levels.ndim == 2:
-        return Linear(levels, kind)
-    if isinstance(module, ONE_TO_ONE):
-        return Conv2d(levels, groups=len(levels), kind=kind)
-    if module.padding_mode != "zeros":
-        raise NotMappable(f"its padding_mode is '{module.padding_mode}'; use 'zeros'")
-    padding = module.padding
-    if padding == "valid":
-        padding = 0
-    elif padding == "same":
-        spans = [d * (k - 1) for d, k in zip(module.dilation, module.kernel_size, strict=True)]
-        if any(span % 2 for span in spans):
-            raise NotMappable("its padding 'same' has no equal sides; use an odd kernel")
-        padding = tuple(span // 2 for span in spans)
-    return Conv2d(levels, module.stride, padding, module.dilation, module.groups, kind)
-
-
-def _pool(module: Any) -> SumPool2d:
-    if module.ceil_mode:
-        raise NotMappable("its last windows are cut off (ceil_mode=True); use ceil_mode=False")
-    return SumPool2d(module.kernel_size, module.stride, module.padding)
 
 
 _METHODS: Mapping[type[nn.Module], Callable[[Builder, str, Any], None]] = {
