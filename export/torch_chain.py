@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import snntorch as snn
-import torch
 from torch import fx, nn
 from torch.utils._pytree import tree_leaves
 
 from lehr.errors import NotMappable
 from lehr.export.torch_classes import STATES, name_of, neuron_class
+from lehr.export.torch_functions import called, layer_of
 
 ONE_STEP = (
     "write forward for one time step, as forward(x, mem1, mem2) that returns the output's spikes "
@@ -138,7 +138,7 @@ class Walk:
         ]
 
     def call_function(self, node: fx.Node) -> None:
-        """Unpack what a neuron returns, or take in torch.flatten."""
+        """Unpack what a neuron returns, or take in a function that is a layer."""
         if node.target is operator.getitem and node.args[0] in self.tuples:
             source: Any = node.args[0]
             place: Any = node.args[1]
@@ -154,17 +154,12 @@ class Walk:
                 self.signal = node
         elif node.target is operator.getitem and node.args[0] in self.unknown:
             self._pass_over(node)
-        elif node.target is torch.flatten:
-            self._flatten(node)
         else:
-            self._refuse(getattr(node.target, "__name__", str(node.target)), node)
+            self._function(node)
 
     def call_method(self, node: fx.Node) -> None:
-        """Take in x.flatten(1), and refuse every other method."""
-        if node.target == "flatten":
-            self._flatten(node)
-        else:
-            self._refuse(f".{node.target}()", node)
+        """Take in a method that is a layer."""
+        self._function(node)
 
     def output(self, node: fx.Node) -> None:
         """Check what forward returns: the answer of its last layer and every state that it took.
@@ -221,17 +216,18 @@ class Walk:
         assert kind is not None
         return 1 + max(place for _, place in STATES[kind])
 
-    def _flatten(self, node: fx.Node) -> None:
-        start, end = (
-            (*node.args[1:], *node.kwargs.values(), -1)[:2]
-            if node.args[1:] or node.kwargs
-            else (0, -1)
-        )
-        if (start, end) != (1, -1):
-            self._refuse(f"flatten from axis {start}", node)
+    def _function(self, node: fx.Node) -> None:
+        """Take in the layer that a function or method is, and refuse one that is none."""
+        try:
+            layer = layer_of(node)
+        except NotMappable:
+            self._pass_over(node)
+            raise
+        if layer is None:
+            self._refuse(called(node), node)
             return
         why_not = self._why_not_next(node.name, node)
-        self.layers[node.name] = nn.Flatten()
+        self.layers[node.name] = layer.eval()
         self._go_on(node)
         if why_not:
             raise NotMappable(why_not)

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import snntorch as snn
 from torch import nn
 
 from lehr.arithmetic import Arithmetic
@@ -35,20 +36,12 @@ from lehr.export.torch_classes import (
 )
 from lehr.export.torch_folded import folded
 from lehr.export.torch_neurons import read_neuron
-from lehr.export.torch_nodes import node_of, norm_of, pool_of
+from lehr.export.torch_nodes import SILENT, adaptive_pool, node_of, norm_of, pool_of
 from lehr.export.torch_readout import one_unit, values
 from lehr.export.torch_recurrent import recurrent_weights, share_step
 from lehr.export.torch_values import value_problem
 from lehr.network import INPUT, Edge
-from lehr.nodes import (
-    Delay,
-    Flatten,
-    Neuron,
-    Node,
-    Shape,
-    ShapeMismatch,
-    pair,
-)
+from lehr.nodes import Delay, Flatten, Neuron, Node, Shape, ShapeMismatch, pair
 from lehr.weights import WeightKind
 
 OR = Arithmetic(decay_numerator=0, reset="none", fraction_bits=1)
@@ -144,19 +137,22 @@ class Builder:
             or _method_of(module) is not None
         )
 
-    def pass_over(self, shape: Shape) -> None:
-        """Go on behind a refused layer that gives `shape`, to see what else is to be said."""
-        self.shape = shape
-        self._begin(1.0, spikes=True)
-        self._passed_over = True
-
     # ---------------------------------------------------------------- where the signal is
     def _begin(self, gain: float, spikes: bool) -> None:
         self._gain, self._offset = np.full(self.shape[0], gain), np.zeros(self.shape[0])
         self._spikes = spikes
+        self._currents = False  # of both signs, by weights since the last neurons
         self._weights: _Read | None = None  # that the signal comes from, since the last neurons
         self._notes, self._passed_over = list[str](), False
         self._exact, self._digits = True, digits(self._gain)
+
+    def pass_over(self, layer: nn.Module, shape: Shape) -> None:
+        """Go on behind a refused layer that gives `shape`, to see what else is to be said."""
+        weighted = self._currents or hasattr(layer, "weight")
+        self.shape = shape
+        self._begin(1.0, spikes=True)
+        self._passed_over = True
+        self._currents = weighted and not isinstance(layer, snn.SpikingNeuron)
 
     def _put(self, name: str, node: Node) -> None:
         self.shape = node.output_shape(self.shape)
@@ -208,6 +204,14 @@ class Builder:
     def _pass(self, source: str, module: nn.Module) -> None:
         """Pass over dropout, which does nothing in evaluation."""
 
+    def _relu(self, _: str, __: nn.Module) -> None:
+        """Pass over a ReLU of what is never below 0: spikes, inputs, and averages of them."""
+        if self._currents or (self._gain < 0).any() or (self._offset < 0).any():
+            raise NotMappable(
+                "it clips currents at 0, which no integer layer does; leave it out, for neurons "
+                "take currents below 0, and train without it"
+            )
+
     def _flatten(self, source: str, module: Any) -> None:
         if (module.start_dim, module.end_dim) != (1, -1):
             raise NotMappable(
@@ -253,7 +257,7 @@ class Builder:
         self._offset = (
             np.zeros(len(read.step)) if module.bias is None else module.bias.detach().numpy().copy()
         )
-        self._spikes = False
+        self._spikes, self._currents = False, True
 
     def _norm(self, _: str, module: Any) -> None:
         norm = norm_of(module, self.shape)
@@ -264,7 +268,7 @@ class Builder:
         self._spikes = False
 
     def _average(self, source: str, module: Any) -> None:
-        pool = pool_of(module)
+        pool = pool_of(module, self.shape)
         if any(pool.padding) and (not module.count_include_pad or self._offset.any()):
             raise NotMappable(
                 "its padding counts neither as spikes nor as currents (count_include_pad=False, or "
@@ -277,6 +281,9 @@ class Builder:
         self._gain, self._offset = self._gain / divisor, self._offset * (area / divisor)
         self._spikes = False
 
+    def _adaptive_average(self, source: str, module: nn.Module) -> None:
+        self._average(source, adaptive_pool(module, self.shape))
+
     def _maximum(self, source: str, module: Any) -> None:
         if not self._spikes:
             raise NotMappable(
@@ -287,7 +294,7 @@ class Builder:
             raise NotMappable(
                 "it returns indices or is dilated; use nn.MaxPool2d(kernel, stride, padding)"
             )
-        self._put(self._name(source, ".sum"), pool_of(module))
+        self._put(self._name(source, ".sum"), pool_of(module, self.shape))
         name = self._name(source)
         self.sources[name] = source
         self._put(
@@ -427,11 +434,12 @@ _METHODS: Mapping[type[nn.Module], Callable[[Builder, str, Any], None]] = {
     nn.Conv2d: Builder._weighted,
     nn.BatchNorm1d: Builder._norm,
     nn.BatchNorm2d: Builder._norm,
+    nn.SyncBatchNorm: Builder._norm,
     nn.AvgPool2d: Builder._average,
+    nn.AdaptiveAvgPool2d: Builder._adaptive_average,
     nn.MaxPool2d: Builder._maximum,
     nn.Flatten: Builder._flatten,
-    nn.Dropout: Builder._pass,
-    nn.Dropout2d: Builder._pass,
-    nn.Identity: Builder._pass,
+    nn.ReLU: Builder._relu,
+    **dict.fromkeys(SILENT, Builder._pass),
     HoldsBack: Builder._held_back,
 }

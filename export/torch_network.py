@@ -184,7 +184,7 @@ def _read(
     ]
     try:
         model = settled_copy(unwrapped(module))
-        chain, faults = trace(model)
+        chain, faults = trace(model, builder.shape)
     except NotMappable as error:
         if not isinstance(error, NotCopied) or not problems:  # which is a consequence of them
             problems.append(str(error))
@@ -207,7 +207,7 @@ def _read(
             shape = None if lost else given_shape(layer, before)
             lost = shape is None
             if shape is not None:
-                builder.pass_over(shape)
+                builder.pass_over(layer, shape)
     if problems:
         raise NotMappable(*together(problems))
     read = settled_read(chain, last, builder.last in builder.sources, asked)

@@ -6,12 +6,24 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from torch import nn
 
 from lehr.errors import NotMappable
 from lehr.export.fold import Affine
 from lehr.export.torch_recurrent import ONE_TO_ONE
-from lehr.nodes import Conv2d, Linear, Shape, SumPool2d
+from lehr.nodes import Conv2d, Linear, Shape, ShapeMismatch, SumPool2d
 from lehr.weights import WeightKind
+
+SILENT: tuple[type[nn.Module], ...] = (
+    nn.Dropout,
+    nn.Dropout1d,
+    nn.Dropout2d,
+    nn.Dropout3d,
+    nn.AlphaDropout,
+    nn.FeatureAlphaDropout,
+    nn.Identity,
+)
+"""Layers that give what they take in evaluation."""
 
 
 def node_of(module: Any, levels: npt.NDArray[np.int8], kind: WeightKind) -> Conv2d | Linear:
@@ -37,15 +49,36 @@ def node_of(module: Any, levels: npt.NDArray[np.int8], kind: WeightKind) -> Conv
     return Conv2d(levels, module.stride, padding, module.dilation, module.groups, kind)
 
 
-def pool_of(module: Any) -> SumPool2d:
-    """Return the sums of an average pool.
+def pool_of(module: Any, shape: Shape) -> SumPool2d:
+    """Return the sums of a pool over maps of a shape.
 
     Raises:
         NotMappable: when its last windows are smaller. The caller names it.
     """
-    if module.ceil_mode:
+    pool = SumPool2d(module.kernel_size, module.stride, module.padding)
+    sides = zip(shape[1:], pool.padding, pool.kernel, pool.stride, strict=False)
+    if module.ceil_mode and any((size + 2 * pad - span) % step for size, pad, span, step in sides):
         raise NotMappable("its last windows are cut off (ceil_mode=True); use ceil_mode=False")
-    return SumPool2d(module.kernel_size, module.stride, module.padding)
+    return pool
+
+
+def adaptive_pool(module: Any, shape: Shape) -> nn.AvgPool2d:
+    """Return the average over windows of equal size that makes a map of the size asked for.
+
+    Raises:
+        NotMappable: when windows of several sizes do. The caller names it.
+    """
+    if len(shape) != 3:
+        raise ShapeMismatch(f"takes (channels, height, width) but gets {shape}")
+    asked, (height, width) = module.output_size, shape[1:]
+    rows, columns = asked if isinstance(asked, tuple) else (asked, asked)
+    rows, columns = rows or height, columns or width  # None keeps a size
+    if height % rows or width % columns:
+        raise NotMappable(
+            f"its windows over {(height, width)} are of several sizes, for {(rows, columns)} of "
+            "them; use an output size that divides"
+        )
+    return nn.AvgPool2d((height // rows, width // columns))
 
 
 def norm_of(module: Any, shape: Shape) -> Affine:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy.typing as npt
 import snntorch as snn
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from lehr.errors import NotMappable
@@ -86,57 +88,121 @@ class Stepper:
 
     def _run(self, x: npt.NDArray[np.uint8], network: Network, steps: int) -> Recorded:
         held = x.shape[1:] == network.input.shape
-        recorded: dict[str, list[Tensor]] = {name: [] for name in self.sources}
-        read: list[Tensor] = []
-        last = self.sources.get(network.output)
-        hooks = [
-            self.chain.layers[source].register_forward_hook(
-                lambda _m, _i, out, kept=recorded[name]: kept.append(_first(out))
-            )
-            for name, source in self.sources.items()
+        frames = [
+            torch.from_numpy((x if held else x[:, t]).astype(np.float64)) / self.full_scale
+            for t in range(steps)
         ]
-        if self.reads_membranes and last is not None:
-            hooks.append(
-                self.chain.layers[last].register_forward_hook(
-                    lambda m, _i, _out: read.append(m.get_buffer("mem"))
-                )
-            )
-        for layer in self.chain.layers.values():
-            if isinstance(layer, snn.SpikingNeuron | HoldsBack):
-                layer.reset_mem()
+        membranes: list[Tensor] = []
+        self._reset()
         states: dict[str, Any] = {}
         for argument, state in self.chain.states.items():
             node = next(name for name, source in self.sources.items() if source == state.neuron)
             states[argument] = torch.zeros(len(x), *network.shapes[node], dtype=torch.float64)
         try:
-            with torch.no_grad(), uncompiled():
-                for t in range(steps):
-                    now = (
-                        torch.from_numpy((x if held else x[:, t]).astype(np.float64))
-                        / self.full_scale
-                    )
+            with self._recording(membranes) as recorded, torch.no_grad(), uncompiled(), _InDouble():
+                for now in frames:
                     returned = tree_leaves(self.model(now, **states))
-                    if self.reads_membranes and last is None and self.chain.answer is not None:
-                        read.append(returned[self.chain.answer])
                     states = {
                         argument: returned[state.position]
                         for argument, state in self.chain.states.items()
                     }
+                given = {
+                    name: self._given_by(source, recorded, frames)
+                    for name, source in self.sources.items()
+                    if not network.neurons[name].integrates
+                }
+                if self.reads_membranes and not membranes:
+                    membranes = self._given_by(self._last, recorded, frames)
         except Exception as error:  # whatever the user's forward raises
             raise NotMappable(
                 f"model: it does not run on the sample ({type(error).__name__}: {error}); check "
                 "the sample's shape"
             ) from error
+        return Recorded(
+            {name: torch.stack(kept, 1).numpy().astype(np.uint8) for name, kept in given.items()},
+            torch.stack(membranes, 1).numpy() if membranes else None,
+        )
+
+    @property
+    def _last(self) -> str:
+        """Name of the last layer."""
+        return next(reversed([*self.chain.layers]))
+
+    def _reset(self) -> None:
+        for layer in self.chain.layers.values():
+            if isinstance(layer, snn.SpikingNeuron | HoldsBack):
+                layer.reset_mem()
+
+    @contextlib.contextmanager
+    def _recording(self, membranes: list[Tensor]) -> Iterator[dict[str, list[Tensor]]]:
+        """Record what layers give in each step: those that spike, or that functions take, the last.
+
+        Membranes are those of the last layer, where it is neurons and they are read out.
+        """
+        recorded: dict[str, list[Tensor]] = {}
+        hooks = []
+        for source in {*self.sources.values(), self._last}:
+            name: str | None = source
+            while name is not None and not self._is_own(name):
+                name = self._before(name)
+            if name is not None and name not in recorded:
+                kept = recorded[name] = []
+                hooks.append(
+                    self.chain.layers[name].register_forward_hook(
+                        lambda _m, _i, out, kept=kept: kept.append(_first(out))
+                    )
+                )
+        if self.reads_membranes and isinstance(self.chain.layers[self._last], snn.SpikingNeuron):
+            hooks.append(
+                self.chain.layers[self._last].register_forward_hook(
+                    lambda m, _i, _out: membranes.append(m.get_buffer("mem"))
+                )
+            )
+        try:
+            yield recorded
         finally:
             for hook in hooks:
                 hook.remove()
-        fired = {
-            name: kept for name, kept in recorded.items() if not network.neurons[name].integrates
+
+    def _given_by(
+        self, name: str, recorded: Mapping[str, list[Tensor]], frames: list[Tensor]
+    ) -> list[Tensor]:
+        """Return what a layer gave in each step: as recorded, or what its function makes of it."""
+        if name in recorded:
+            return recorded[name]
+        before = self._before(name)
+        taken = frames if before is None else self._given_by(before, recorded, frames)
+        return [self.chain.layers[name](each) for each in taken]
+
+    def _is_own(self, name: str) -> bool:
+        """Return whether a layer is a module of the model, and not made for a function."""
+        return any(self.chain.layers[name] is module for module in self.model.modules())
+
+    def _before(self, name: str) -> str | None:
+        names = list(self.chain.layers)
+        return names[names.index(name) - 1] if name != names[0] else None
+
+
+class _InDouble(TorchFunctionMode):
+    """Let code that says float32, or another device, run in float64 and on the CPU.
+
+    Models are run in double precision, and what forward makes or converts itself must fit.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Call a function with the types and devices that models are run with."""
+        given = {
+            key: "cpu" if key == "device" else _doubled(v) for key, v in (kwargs or {}).items()
         }
-        return Recorded(
-            {name: torch.stack(kept, 1).numpy().astype(np.uint8) for name, kept in fired.items()},
-            torch.stack(read, 1).numpy() if read else None,
-        )
+        func = {Tensor.float: Tensor.double, Tensor.cuda: Tensor.cpu}.get(func, func)
+        return func(*map(_doubled, args if func is not Tensor.cpu else args[:1]), **given)
+
+
+def _doubled(value: Any) -> Any:
+    """Return what stands for a type or a device in a run in double precision on the CPU."""
+    if isinstance(value, torch.device):
+        return torch.device("cpu")
+    return torch.float64 if value is torch.float32 else value
 
 
 def _first(output: Any) -> Tensor:

@@ -14,27 +14,25 @@ from collections.abc import Iterator, Mapping
 
 import snntorch as snn
 import torch
-from nirtorch.torch_tracer import NIRTorchTracer
-from torch import nn
+from torch import fx, nn
 
 from lehr.errors import NotMappable
 from lehr.export.torch_chain import ONE_STEP, Chain, Walk
-from lehr.export.torch_classes import TORCHSCRIPT, is_layer, name_of
+from lehr.export.torch_classes import TORCHSCRIPT, name_of
+from lehr.export.torch_functions import drop_identities, merge_reshapes
+from lehr.export.torch_tracer import Tracer, failing_line, own_instances
+from lehr.nodes import Shape
+
+_PRIMES = (3, 5, 7, 11, 13, 17, 19, 23, 29)
+"""Numbers of samples to follow a model with, one of which is no other size."""
 
 
-class _Tracer(NIRTorchTracer):  # type: ignore[misc]  # nirtorch has no types
-    """Tracer that keeps whole what counts as one layer.
-
-    So a layer that is not known can be named.
-    """
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        """Return whether a module is not looked into."""
-        return is_layer(m) or super().is_leaf_module(m, module_qualified_name)
-
-
-def trace(model: nn.Module) -> tuple[Chain, list[str]]:
+def trace(model: nn.Module, shape: Shape) -> tuple[Chain, list[str]]:
     """Follow one time step through a model.
+
+    Args:
+        model: a settled copy.
+        shape: of what it takes, without batch.
 
     Returns:
         The chain, and all that keeps the model from being one, in sentences: behind such a thing
@@ -45,17 +43,25 @@ def trace(model: nn.Module) -> tuple[Chain, list[str]]:
     """
     if isinstance(model, torch.jit.ScriptModule):
         raise NotMappable(f"model ({name_of(model)}): {TORCHSCRIPT}")
+    batch = next(number for number in _PRIMES if number not in shape)
+    tracer = Tracer(torch.empty(batch, *shape, dtype=torch.float64, device="meta"))
     try:
-        with uncompiled():
-            graph = _Tracer((snn.SpikingNeuron,)).trace(model)
+        with uncompiled(), own_instances(model):
+            graph: fx.Graph = tracer.trace(model)
+    except NotMappable:
+        raise
     except Exception as error:  # whatever the user's forward raises when it is called with a symbol
         reason = str(error).partition("\n")[0]
         raise NotMappable(
-            f"model: its forward cannot be followed ({type(error).__name__}: {reason}); {ONE_STEP}"
+            f"model: its forward cannot be followed ({type(error).__name__}: {reason}; "
+            f"{failing_line(error.__traceback__)}); {ONE_STEP}"
         ) from error
+    drop_identities(graph)
     _require_once(
         model, Counter(str(node.target) for node in graph.nodes if node.op == "call_module")
     )
+    tracer.measure_reshapes(graph.nodes)
+    merge_reshapes(graph)
     walk = Walk(model)
     for node in graph.nodes:
         try:

@@ -89,11 +89,11 @@ class Relu(Net):
 
 
 class View(Net):
-    """A reshape."""
+    """A reshape that makes other samples."""
 
     def forward(self, x: Tensor) -> Any:
         """Spikes and membranes."""
-        return self.lif(self.fc(x.view(-1, 4)))
+        return self.lif(self.fc(x.view(-1, 2)))
 
 
 class Skip(Net):
@@ -130,8 +130,7 @@ class Mixed(Net):
         ),
         (
             LoopOverInput(),
-            "model: its forward cannot be followed (TypeError: 'Proxy' object cannot be "
-            "interpreted as an integer); write forward",
+            "lif: it runs 3 times in one call of forward, as in a loop over time; write forward",
         ),
         (
             Forgets(),
@@ -144,12 +143,13 @@ class Mixed(Net):
         ),
         (
             Relu(),
-            "model: its forward calls relu after fc, which is no layer that can be read; use "
-            "modules such as nn.AvgPool2d",
+            "relu (ReLU): it clips currents at 0, which no integer layer does; leave it out, for "
+            "neurons take currents below 0, and train without it",
         ),
         (
             View(),
-            "model: its forward calls .view() at its start, which is no layer that can be read",
+            "view: .view() makes [2N, 2] of [N, 4]; flatten each sample wholly, as x.flatten(1) "
+            "does, or leave its shape as it is",
         ),
         (Skip(), "model: its forward calls add after fc, which is no layer that can be read"),
         (
@@ -184,10 +184,11 @@ def dyadic_loop(channels: int) -> Any:
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (after(nn.ReLU()), "1 (ReLU): the integer network has no such layer; use Linear, Conv2d, BatchNorm1d, BatchNorm2d, AvgPool2d, MaxPool2d"),
+        (after(nn.ReLU()), "1 (ReLU): it clips currents at 0, which no integer layer does; leave it out"),
+        (after(nn.GELU()), "1 (GELU): the integer network has no such layer; use Linear, Conv2d, BatchNorm1d, BatchNorm2d, SyncBatchNorm, AvgPool2d"),
         (after(nn.MaxPool2d(2)), "1 (MaxPool2d): the greatest of several currents is no sum; put it after the neurons, where it is an OR"),
         (after(neuron(), nn.MaxPool2d(2, dilation=2)), "2 (MaxPool2d): it returns indices or is dilated; use nn.MaxPool2d(kernel"),
-        (after(nn.AvgPool2d(2, ceil_mode=True)), "1 (AvgPool2d): its last windows are cut off (ceil_mode=True); use ceil_mode=False"),
+        (after(nn.AvgPool2d(3, ceil_mode=True)), "1 (AvgPool2d): its last windows are cut off (ceil_mode=True); use ceil_mode=False"),
         (after(nn.AvgPool2d(3, padding=1)), "1 (AvgPool2d): its padding counts neither as spikes nor as currents"),
         (after(nn.Flatten(2)), "1 (Flatten): it flattens axes 2 to -1; use nn.Flatten()"),
         (after(nn.BatchNorm2d(2, track_running_stats=False)), "1 (BatchNorm2d): it has no running statistics (track_running_stats=False)"),
@@ -285,15 +286,16 @@ def test_all_that_stands_in_the_way_is_said_at_once() -> None:
     with pytest.raises(NotMappable) as error:
         from_torch(model, events(2, 3, 4))
     assert str(error.value) == (
-        "5 refusals:"
+        "6 refusals:"
         "\n  lif (Leaky): it has a forward hook (print), which may change what it gives; remove "
         "it: handle.remove()"
-        "\n  model: its forward calls .size() at its start, .view() at its start, relu after fc "
-        "and add after fc, which are no layers that"
-        f" can be read; use modules such as nn.AvgPool2d and nn.Flatten, and {ONE_STEP}, or with "
+        "\n  model: its forward calls add after relu, which is no layer that can be read; use "
+        f"modules such as nn.AvgPool2d and nn.Flatten, and {ONE_STEP}, or with "
         "init_hidden=True,"
         " and leave the loop over time to lehr"
         "\n  fc (Linear): its bias is not finite (NaN); train it again"
+        "\n  relu (ReLU): it clips currents at 0, which no integer layer does; leave it out, for "
+        "neurons take currents below 0, and train without it"
         "\n  other (Alpha): no integer neuron computes it; use Leaky, Lapicque, RLeaky, Synaptic, "
         "RSynaptic of snntorch"
         "\n  real (Linear): its weights are real numbers, not -1 and +1 or up to 127 levels of one "
@@ -318,7 +320,7 @@ def test_layers_with_one_fault_are_named_together() -> None:
     first, weights, relu = str(error.value).split("\n  ")
     assert first == "2 refusals:"
     assert weights.startswith("0 (Linear), 3 (Linear): its weights are real numbers")
-    assert relu.startswith("1 (ReLU), 7 (ReLU): the integer network has no such layer")
+    assert relu.startswith("1 (ReLU), 7 (ReLU): it clips currents at 0, which no integer layer")
 
 
 def test_a_loop_and_hooks_are_said_together() -> None:

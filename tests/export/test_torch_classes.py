@@ -102,11 +102,11 @@ def test_layers_of_others_are_named(layer: Callable[[], nn.Module], message: str
 
 def test_layers_behind_one_that_does_not_run_are_named_too() -> None:
     """A layer of another library, which gives no shape to go on from."""
-    layers = [foreign("brevitas", nn.Linear)(7, 5), nn.Linear(5, 4), nn.ReLU(), neuron()]
+    layers = [foreign("brevitas", nn.Linear)(7, 5), nn.Linear(5, 4), nn.GELU(), neuron()]
     layers[0].forward = layers[0].get_submodule
     with pytest.raises(NotMappable) as error:
         from_torch(nn.Sequential(*layers), X, weights="int8")
     _, replaced, first, second = str(error.value).split("\n  ")
     assert replaced.startswith("0 (QuantLinear): its forward was replaced on this one object")
     assert first.startswith("0 (QuantLinear): its forward")
-    assert second.startswith("2 (ReLU): the integer network has no such layer")
+    assert second.startswith("2 (GELU): the integer network has no such layer")
