@@ -21,6 +21,11 @@ from lehr.train.keys.float_arm import float_arm, is_float, of_the_arm
 from lehr.train.recipe import Recipe
 
 RECIPE_BYTES = 1 << 20
+Override = str | tuple[str, Any]
+"""An assignment such as `train.lr=1e-3`, or a key and the value that it gets.
+
+The right side of an assignment is a TOML value (or plain text).
+"""
 ARMS = {
     "annealed": (),
     "binarized": ("train.thresholds=final",),
@@ -32,13 +37,12 @@ They are without annealing, and without binarizing.
 """
 
 
-def load(source: str, overrides: tuple[str, ...] = ()) -> Recipe:
+def load(source: str, overrides: tuple[Override, ...] = ()) -> Recipe:
     """Read a recipe.
 
     Args:
         source: a path, or the name of a bundled recipe.
-        overrides: assignments such as `train.lr=1e-3`, whose right side is a TOML value (or plain
-            text).
+        overrides: keys that are changed, in this order.
 
     Raises:
         UsageError: naming the key, its value and what it may be.
@@ -55,7 +59,7 @@ def load(source: str, overrides: tuple[str, ...] = ()) -> Recipe:
     return parse(text, str(source), overrides)
 
 
-def parse(text: str, source: str, overrides: tuple[str, ...] = ()) -> Recipe:
+def parse(text: str, source: str, overrides: tuple[Override, ...] = ()) -> Recipe:
     """Make a recipe from TOML text; `source` names it in messages."""
     table = table_of(text, f"recipe {source}")
     changed = copy.deepcopy(table)
@@ -84,25 +88,33 @@ def to_toml(recipe: Recipe) -> bytes:
 
 
 def _float_arm(
-    table: dict[str, Any], of_the_arm: dict[str, Any], overrides: tuple[str, ...]
+    table: dict[str, Any], of_the_arm: dict[str, Any], overrides: tuple[Override, ...]
 ) -> dict[str, Any]:
     """Return a recipe's table as its float arm has it; what `--set` says goes before that."""
     merged = float_arm({**table, "float": of_the_arm})
     for override in overrides:
-        if not override.startswith("float"):
+        if not _key_and_value(override)[0].startswith("float"):
             _assign(merged, override)
     return merged
 
 
-def _assign(table: dict[str, Any], override: str) -> str:
-    """Set a key; the sentence that says why it cannot be, else nothing."""
+def _key_and_value(override: Override) -> tuple[str, Any]:
+    """Return what is changed, and into what; no key where nothing is assigned."""
+    if not isinstance(override, str):
+        return override
     key, equals, text = override.partition("=")
-    if not equals or not key:
-        return f"--set {override!r} is no assignment; write it as train.lr=1e-3"
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except (tomllib.TOMLDecodeError, RecursionError):
         value = text
+    return key if equals else "", value
+
+
+def _assign(table: dict[str, Any], override: Override) -> str:
+    """Set a key; the sentence that says why it cannot be, else nothing."""
+    key, value = _key_and_value(override)
+    if not key:
+        return f"--set {override!r} is no assignment; write it as train.lr=1e-3"
     *parents, last = key.split(".")
     here: Any = table
     for name in parents:

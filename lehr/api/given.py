@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -69,6 +70,31 @@ def whole(given: Inputs, full_scale: float | None) -> npt.NDArray[np.uint8]:
     if not isinstance(given, (str, os.PathLike)):
         return pixels(given)
     return read_samples(Path(given), HIGHEST[kind_divided(full_scale)])[0]
+
+
+def recipe_value(key: str, given: object) -> Any:
+    """Return a value of a recipe's key as TOML has them, exactly: of numpy's numbers Python's own.
+
+    Raises:
+        UsageError: when TOML has no such value.
+    """
+    match given:
+        case np.ndarray():
+            return recipe_value(key, given.tolist())
+        case np.generic() if not isinstance(plain := given.item(), np.generic):
+            return recipe_value(key, plain)
+        case os.PathLike():
+            return recipe_value(key, os.fspath(given))
+        case bool() | int() | float() | str() if not isinstance(given, np.generic):
+            return given
+        case list() | tuple():
+            return [recipe_value(key, each) for each in given]
+        case Mapping():
+            return {name: recipe_value(f"{key}.{name}", each) for name, each in given.items()}
+    raise UsageError(
+        f"settings: {key} is {given!r}, a {type(given).__name__}; give a number, a text, a list or "
+        "a dict, or leave the key out"
+    )
 
 
 def pixels(given: Any) -> npt.NDArray[np.uint8]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lehr.api.given import Place
+from lehr.api.given import Place, recipe_value
 from lehr.extras import needed_by
 
 if TYPE_CHECKING:
@@ -33,7 +32,8 @@ def train(
         recipe: the name of one that comes along, or a TOML file.
         output: the folder to write; runs/NAME if None.
         data: the folder with the data set; that of LEHR_DATA if None.
-        settings: keys of the recipe that are changed, as {"train.epochs": 5}.
+        settings: keys of the recipe that are changed, as {"train.epochs": 5}; numbers of numpy are
+            taken exactly as they are.
         target: train in the arithmetic, and under the limits, of this target.
         quick: train for a quarter of the epochs, with schedules to match.
         resume: whether to go on after the last epoch that an interrupted training kept.
@@ -55,8 +55,8 @@ def train(
     """
     from lehr.train.recipefile import load
 
-    overrides = tuple(f"{key}={json.dumps(value)}" for key, value in (settings or {}).items())
-    wanted = load(str(recipe), overrides)  # a mistake in it is said before torch is imported
+    changes = tuple((key, recipe_value(key, value)) for key, value in (settings or {}).items())
+    wanted = load(str(recipe), changes)  # a mistake in it is said before torch is imported
     with needed_by("lehr.train"):
         from lehr.train.data import load_dataset
         from lehr.train.for_target import for_target, target_of

@@ -20,6 +20,7 @@ from lehr.recordings import Frames, Recording, frames, open_inputs
 from lehr.train.data.frames import CameraEvents
 from lehr.train.data.nmnist import read_events
 
+DATA = os.environ.get("LEHR_DATA")
 FORMATS = (".bin", ".bs2", ".aedat", ".npy")
 
 
@@ -286,10 +287,10 @@ def test_the_end_of_a_name_may_be_in_capitals(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.skipif("LEHR_DATA" not in os.environ, reason="LEHR_DATA names no folder with N-MNIST")
+@pytest.mark.skipif(DATA is None, reason="LEHR_DATA names no folder with N-MNIST")
 def test_real_recordings_are_the_frames_that_networks_train_on() -> None:
     for number in (60001, 60002, 60003):
-        path = Path(os.environ["LEHR_DATA"]) / "nmnist" / f"{number}.bs2"
+        path = Path(DATA or "") / "nmnist" / f"{number}.bs2"
         events: CameraEvents = read_events(path)
         for entry in (Input((2, 34, 34), "spikes"), Input((2, 34, 34), "u8")):
             expected = events.frames(entry.shape, 30, 10, entry.highest)
