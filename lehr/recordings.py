@@ -10,11 +10,13 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from lehr.arithmetic import Int64
-from lehr.cameras import FORMATS, Events
+from lehr.cameras import NAMES, SUFFIXES, Events, Unit, camera_size, decoded
+from lehr.cameras.records import UNITS
 from lehr.errors import FileRefused, UsageError
 from lehr.network import HIGHEST, Input
 from lehr.samples import LARGEST, Samples, SensorEvents, open_samples
@@ -38,6 +40,7 @@ class Frames:
         downsample: how many pixels of the camera, across and down, are one of the network's.
         most: up to which the events of a step and place are counted; as far as the network's input
             goes if None, which is 1 in spikes and 255 in bytes.
+        unit: of the file's times, where its format does not say it.
     """
 
     step_us: int
@@ -45,6 +48,7 @@ class Frames:
     steps: int | None = None
     downsample: int = 1
     most: int | None = None
+    unit: Unit = "us"
 
 
 def frames(text: str) -> Frames:
@@ -53,13 +57,19 @@ def frames(text: str) -> Frames:
     Raises:
         UsageError: when it does not.
     """
-    keys, values = [field.name for field in fields(Frames)], {}
+    keys = [field.name for field in fields(Frames) if field.name != "unit"]
+    values: dict[str, Any] = {}
     for part in text.split(","):
         key, _, value = part.strip().partition("=")
+        if key == "unit" and key not in values:
+            if value not in UNITS:
+                raise UsageError(f"--frames: unit is {value!r}; {one_of(value, UNITS)}")
+            values[key] = value
+            continue
         number = value.isascii() and value.isdecimal() and (value.strip("0") or key == "start_us")
         if key not in keys or key in values or not number:
             way_out = one_of("" if key in keys else key, keys, "give KEY=NUMBER, once each, of")
-            raise UsageError(f"--frames: {part.strip()!r} tells nothing; {way_out}")
+            raise UsageError(f"--frames: {part.strip()!r} tells nothing; {way_out}, or unit=UNIT")
         if len(value) > _DIGITS:
             raise UsageError(f"--frames: {key} has {len(value):,} digits; give at most {_DIGITS}")
         values[key] = int(value)
@@ -87,14 +97,14 @@ def open_inputs(path: Path, entry: Input, framing: str | None) -> Samples:
         UsageError: when there is no such file, or `framing` is missing or not for it.
         FileRefused: when the file is not what it should be, or does not fit the network.
     """
-    if path.suffix.lower() in FORMATS and path.is_file():
+    if path.suffix.lower() in SUFFIXES and path.is_file():
         if framing is None:
             raise UsageError(f"{path} is a recording of events; {_HELP}")
         return Recording(path, entry, frames(framing))
-    refuse_undecoded(path, ", ".join(FORMATS))
+    refuse_undecoded(path, NAMES)
     if framing is not None:
         raise UsageError(
-            f"--frames is for recordings ({', '.join(FORMATS)}), and {path} is none; leave it out"
+            f"--frames is for recordings ({', '.join(SUFFIXES)}), and {path} is none; leave it out"
         )
     return open_samples(path, entry.highest)
 
@@ -129,8 +139,7 @@ class Recording(SensorEvents):
                 f"takes {list(shape)}; give inputs as an .npz file"
             )
         self.shape = (1, cut.steps or 0, *shape)
-        first = self._first()
-        self._start = first if cut.start_us is None else cut.start_us
+        self._start = self._first() if cut.start_us is None else cut.start_us
         last = cut.steps or max(
             (int(step[-1]) + 1 for step, _ in self._steps() if len(step)), default=0
         )
@@ -146,21 +155,34 @@ class Recording(SensorEvents):
             )
 
     def _decoded(self) -> Iterator[Events]:
-        return FORMATS[self.path.suffix.lower()](self.path)
+        return decoded(self.path, self._cut.unit)
 
     def _first(self) -> int:
         for events in self._decoded():
             if len(events.time):
                 return int(events.time[0])
-        raise FileRefused(f"{self.path} holds no event; give another recording")
+        raise FileRefused(
+            f"{self.path} holds no event; give another recording, or start_us and steps in "
+            "--frames for a silent one"
+        )
+
+    def _way_out(self) -> str:
+        """Return what to do about an event outside of the network's pixels."""
+        _, rows, columns = self.shape[2:]
+        if (size := camera_size(self.path)) is None:
+            return "give the network's own camera, or downsample=N in --frames"
+        factor = max(-(-size[0] // rows), -(-size[1] // columns))
+        return (
+            f"its camera has {size[1]}x{size[0]}: give downsample={factor} in --frames, or the "
+            "network's own camera"
+        )
 
     def _steps(self) -> Iterator[tuple[Int64, Int64]]:
         """Yield steps from the first frame on, and places, of all events that are not before it."""
         cut, (rows, columns), last = self._cut, self.shape[3:], _EARLIEST
         for events in self._decoded():
-            way_out = "give the network's own camera, or downsample=N in --frames"
             events.require_inside(
-                self.path, rows * cut.downsample, columns * cut.downsample, way_out
+                self.path, rows * cut.downsample, columns * cut.downsample, self._way_out
             )
             step = (events.time - self._start) // cut.step_us
             if len(back := np.flatnonzero(np.diff(step, prepend=last) < 0)):

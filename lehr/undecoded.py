@@ -11,14 +11,11 @@ from pathlib import Path
 from lehr.errors import UsageError
 
 _RECORDS = "save its events by numpy.save as records t (microseconds), x, y, p, in a file .npy"
+_ROS_2 = "a ROS 2 bag: convert it to a .bag by rosbags-convert, or read it by the package rosbags"
 FORMATS: Mapping[str, str] = {
-    ".raw": "a Prophesee recording (EVT 2.0, 2.1 or 3.0): decode it, by expelliarmus for one",
-    ".dat": "a Prophesee recording (DAT): decode it, by expelliarmus for one",
-    ".aedat4": "an iniVation recording (AEDAT 4): decode it, by the package aedat for one",
-    ".mat": "a file of MATLAB: read it by scipy.io.loadmat",
-    ".h5": "an HDF5 file: read it by h5py",
-    ".hdf5": "an HDF5 file: read it by h5py",
-    ".bag": "a ROS bag: read it by the package rosbags",
+    ".es": "an Event Stream file: read it by the package event_stream",
+    ".mcap": _ROS_2,
+    ".db3": _ROS_2,
     ".txt": "a text file: read it by numpy.loadtxt",
     ".csv": "a text file: read it by numpy.loadtxt",
 }
@@ -30,13 +27,10 @@ def refuse_undecoded(path: Path, decoded: str) -> None:
 
     Args:
         path: of the file.
-        decoded: the ends of names that are.
+        decoded: the formats that it does decode.
 
     Raises:
         UsageError: when it is one.
     """
     if path.is_file() and (way := FORMATS.get(path.suffix.lower())):
-        raise UsageError(
-            f"{path} is {way}, and {_RECORDS}; lehr itself decodes {decoded} (AEDAT 3.1, N-MNIST) "
-            "and .npz"
-        )
+        raise UsageError(f"{path} is {way}, and {_RECORDS}; lehr reads {decoded} and .npz")

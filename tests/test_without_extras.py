@@ -19,10 +19,12 @@ from typing import Any
 import nir
 import numpy as np
 import pytest
-from strategies import small_network
+from strategies import Builder, small_network
 
 import lehr
+from lehr.arithmetic import Arithmetic
 from lehr.extras import ALL, CORE, EXTRAS
+from lehr.network import Input
 
 SETTINGS: dict[str, Any] = tomllib.loads(
     (Path(__file__).parent.parent / "pyproject.toml").read_text("utf-8")
@@ -83,6 +85,9 @@ NEEDY_COMMANDS = {
     ),
     "build model.nir --target onnx -o onnx2": "target onnx needs onnx; pip install 'lehr[onnx]'",
     "build model.nir --target iree -o iree": "target iree needs onnx; pip install 'lehr[onnx]'",
+    "simulate camera.nir -i r.aedat4 --frames step_us=1": (
+        "r.aedat4 is AEDAT 4, which aedat decodes: it is not installed; pip install 'lehr[events]'"
+    ),
     "report c -o c.html": "lehr.plot needs matplotlib; pip install 'lehr[report]'",
     "verify onnx": "target onnx needs onnx; pip install 'lehr[onnx]'",
 }
@@ -112,6 +117,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.savez(folder / "in.npz", input=x)
     lehr.build(net, "onnx", folder / "onnx", x=x)
     (folder / "model.py").write_text("import torch\n\ndef make():\n    return torch.nn.Flatten()\n")
+    camera = Builder(Input((2, 4, 4), "spikes"), np.random.default_rng(0))
+    camera.linear("fc", 2)
+    camera.neuron("out", Arithmetic())
+    lehr.write(camera.network(steps=3), folder / "camera.nir")
+    (folder / "r.aedat4").write_bytes(b"#!AER-DAT4.0\r\n")
     ones = np.ones(2, np.float32)
     nodes = {
         "input": nir.Input({"input": np.array([3])}),

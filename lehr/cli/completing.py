@@ -50,7 +50,7 @@ def words(*known: str) -> Callback:
 _INTEGERS = tuple(f"int{bits}" for bits in range(2, 9))
 integer_weights = words(*_INTEGERS)
 weights = words("binary", "ternary", *_INTEGERS)
-frames = words("step_us=", "start_us=", "steps=", "downsample=", "most=")
+frames = words("step_us=", "start_us=", "steps=", "downsample=", "most=", "unit=")
 
 
 @_silent

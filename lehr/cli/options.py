@@ -61,7 +61,7 @@ Recorded = Annotated[
         "--input",
         metavar="IN.npz|RECORDING",
         help="Inputs, uint8, in an array 'input', optionally 'labels'; or an event camera's "
-        "recording (.bin, .aedat, .npy), with --frames.",
+        "recording (.raw, .dat, .aedat, .aedat4, .bin, .npy and others), with --frames.",
     ),
 ]
 FramesOption = Annotated[
@@ -72,7 +72,8 @@ FramesOption = Annotated[
         help="How a recording becomes steps: microseconds in one, and start_us, steps (all from "
         "the first event to the last if left out), downsample (pixels of the camera in a row of "
         "the network's), most (up to which the events of a step and pixel are counted; 1 where the "
-        "network takes spikes, 255 where it takes bytes, if left out).",
+        "network takes spikes, 255 where it takes bytes, if left out), unit (of the times of an "
+        ".npy file: us, ms, ns or s).",
         autocompletion=completing.frames,
     ),
 ]

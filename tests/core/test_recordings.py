@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pytest
 from recordings import BYTES, RECORDS, SHAPE, SPIKES, Event, aedat_bytes, dense, drawn, written
 
-from lehr import cameras
+from lehr.cameras import events as cameras
 from lehr.errors import FileRefused, UsageError
 from lehr.network import Input
 from lehr.recordings import Frames, Recording, frames, open_inputs
@@ -98,7 +98,7 @@ def test_more_is_counted_than_the_input_takes(tmp_path: Path) -> None:
         (
             "step_us=0",
             "--frames: 'step_us=0' tells nothing; give KEY=NUMBER, once each, of step_us, "
-            "start_us, steps, downsample, most",
+            "start_us, steps, downsample, most, or unit=UNIT",
         ),
         (
             "step_us=1,start_us=" + "9" * 5000,
@@ -107,17 +107,17 @@ def test_more_is_counted_than_the_input_takes(tmp_path: Path) -> None:
         (
             "step_us=1,",
             "--frames: '' tells nothing; give KEY=NUMBER, once each, of step_us, start_us, steps, "
-            "downsample, most",
+            "downsample, most, or unit=UNIT",
         ),
         (
             "step_us=1,step_us=2",
             "--frames: 'step_us=2' tells nothing; give KEY=NUMBER, once each, of step_us, "
-            "start_us, steps, downsample, most",
+            "start_us, steps, downsample, most, or unit=UNIT",
         ),
         (
             "step=1",
             "--frames: 'step=1' tells nothing; did you mean 'steps'? give KEY=NUMBER, once each, "
-            "of step_us, start_us, steps, downsample, most",
+            "of step_us, start_us, steps, downsample, most, or unit=UNIT",
         ),
         (
             "steps=9",
@@ -142,7 +142,7 @@ def test_frames_are_for_recordings(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", input=np.zeros((1, 1, *SHAPE), np.uint8))
     with pytest.raises(
         UsageError,
-        match=r"--frames is for recordings \(.aedat, .bin, .bs2, .npy\), and .*x.npz is none; leave it out$",
+        match=r"--frames is for recordings \(.raw, .dat, .aedat, .aedat4, .bin, .bs2, .npy, .mat, .bag, .h5, .hdf5\), and .*x.npz is none; leave it out$",
     ):
         open_inputs(tmp_path / "x.npz", SPIKES, "step_us=1")
     with pytest.raises(UsageError, match="none.bin is none; leave it out$"):
@@ -163,7 +163,7 @@ def test_frames_are_for_recordings(tmp_path: Path) -> None:
         ([(0, 0, 0, 1), (9, 0, 0, 1), (50, 0, 0, 1), (49, 0, 0, 1)], "", "goes back in time to 49 us, an earlier step than that of the event before; sort the events by time"),
         ([(5, 0, 0, 1)], ",start_us=6", "has no event from 6 us on; give an earlier start_us"),
         ([(0, 0, 0, 1), (1 << 50, 0, 0, 1)], "", "its 112,589,990,684,263 steps are 6,755,399,441,055,780 bytes as spikes, the limit is 1,099,511,627,776; give steps, or a longer one"),
-        ([], "", "holds no event; give another recording"),
+        ([], "", "holds no event; give another recording, or start_us and steps in --frames for a silent one"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused(
@@ -230,11 +230,17 @@ def test_what_is_no_array_is_refused(tmp_path: Path, data: bytes, message: str) 
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.zeros((2, 3)), "holds float64 [2, 3]; give records with integers t, x, y, p"),
-        (np.zeros(3, [("t", "f8"), *RECORDS[1:]]), "; give records with integers t, x, y, p"),
+        (
+            np.zeros((2, 3)),
+            "holds float64 [2, 3]; give records with integers t, x, y, p, or integers [events, 4] in that order",
+        ),
+        (
+            np.zeros(3, [("t", "f8"), *RECORDS[1:]]),
+            "; give records with integers t, x, y, p, or integers [events, 4] in that order",
+        ),
         (
             np.array([(0, 0, 0, 2)], [*RECORDS[:3], ("p", "i1")]),
-            "has an event of polarity 2; give 0 for darker and 1 for brighter",
+            "has an event of polarity 2, number 0; give 0 for darker and 1 for brighter",
         ),
     ],
 )

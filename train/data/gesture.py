@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lehr.cameras import aedat
+from lehr.cameras.aedat import aedat
 from lehr.errors import FileRefused, UsageError
 from lehr.reading import read_text
 from lehr.train.data.frames import CameraEvents, Integers, camera_frames, camera_shape, kind_of
@@ -122,5 +122,5 @@ def read_aedat(path: Path) -> CameraEvents:
     if size > _MAX_BYTES:
         raise FileRefused(f"{path} has {size:,} bytes, the limit is {_MAX_BYTES:,}; {_AGAIN}")
     events = CameraEvents.joined(aedat(path))
-    events.require_inside(path, SIZE, SIZE, _AGAIN)
+    events.require_inside(path, SIZE, SIZE, lambda: _AGAIN)
     return events

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lehr.cameras import forty_bits
+from lehr.cameras.nmnist import forty_bits
 from lehr.errors import FileRefused, UsageError
 from lehr.train.data.frames import CameraEvents, camera_frames, camera_shape, kind_of
 from lehr.train.data.source import Indices, Labels, Source, Sources, Values
@@ -62,7 +62,7 @@ def read_events(path: Path) -> CameraEvents:
             "from its official source"
         )
     events = CameraEvents.joined(forty_bits(path))
-    events.require_inside(path, SIZE, SIZE, "get it again")
+    events.require_inside(path, SIZE, SIZE, lambda: "get it again")
     return events
 
 

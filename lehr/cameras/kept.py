@@ -1,0 +1,210 @@
+"""Event files by the packages that decode them.
+
+It runs in a process apart (lehr/cameras/nursery.py). A reader yields the camera's rows and columns,
+or None, and then times in microseconds, columns, rows and polarities, some at a time. It opens all
+that it needs before it yields the first.
+
+Sources: Gehrig et al. 2021, "DSEC" (layout of its HDF5 files); Prophesee, "HDF5 Event File Format";
+See et al. 2020, "ST-MNIST"; rpg_dvs_ros, dvs_msgs (messages of a ROS bag).
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lehr.cameras.events import BLOCK, Size
+from lehr.cameras.header import size_of
+from lehr.cameras.records import microseconds
+from lehr.errors import FileRefused
+from lehr.hdf5walk import lower_limit
+
+Columns = tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]
+Reader = Callable[[int], Iterator[Any]]
+WHERE = "{where}"
+"""Stands in a refusal for how many events came before; who asked has counted them."""
+_RECORDS = "save its events as records t, x, y, p by numpy.save, in a file .npy"
+
+
+def _no_more_files() -> None:
+    """Let this process open no other file, whatever the one it reads names."""
+    lower_limit(resource.RLIMIT_NOFILE, 0)
+
+
+def _place(file: int) -> str:
+    return f"/dev/fd/{file}"
+
+
+def _aedat4() -> Reader:
+    import aedat
+
+    def read(file: int) -> Iterator[Size | Columns]:
+        decoder = aedat.Decoder(_place(file))
+        _no_more_files()
+        streams = {
+            number: stream
+            for number, stream in decoder.id_to_stream().items()
+            if stream["type"] == "events"
+        }
+        if len(streams) != 1:
+            raise FileRefused(
+                f"has {len(streams)} streams of events, not one; export the one you mean by DV"
+            )
+        ((number, stream),) = streams.items()
+        yield stream["height"], stream["width"]
+        for packet in decoder:
+            if packet["stream_id"] == number:
+                found = packet["events"]
+                yield found["t"], found["x"], found["y"], found["on"]
+
+    return read
+
+
+def _matlab() -> Reader:
+    from scipy import io
+
+    side = 10  # taxels of the sensor, across and down
+
+    def read(file: int) -> Iterator[Size | Columns]:
+        stream = os.fdopen(file, "rb")
+        _no_more_files()
+        if stream.read(128)[124:128] in (b"\x00\x02IM", b"\x02\x00MI"):
+            raise FileRefused("is of MATLAB 7.3; save it there as version 7, save(..., '-v7')")
+        stream.seek(0)
+        names = {name: shape for name, shape, _ in io.whosmat(stream)}
+        if names.get("spiketrain", (0,))[0] != side * side + 1 or len(names["spiketrain"]) != 2:
+            raise FileRefused(
+                f"holds {', '.join(f'{name} {list(size)}' for name, size in names.items())}, not "
+                f"ST-MNIST's spiketrain [{side * side + 1}, times]; {_RECORDS}"
+            )
+        stream.seek(0)
+        train = io.loadmat(stream, variable_names=["spiketrain"])["spiketrain"]
+        yield side, side
+        if train.dtype.kind not in "iuf" or not np.isin(train[:-1], (-1, 0, 1)).all():
+            raise FileRefused(f"has spikes that are not -1, 0 or 1; {_RECORDS}")
+        time = np.asarray(train[-1], np.float64)
+        if not (np.abs(time) < 2**32).all():
+            raise FileRefused(f"has a time that is no number of seconds; {_RECORDS}")
+        when, taxel = np.nonzero(train[:-1].T)
+        polarity = train[taxel, when] > 0
+        yield microseconds(time, "s")[when], taxel % side, taxel // side, polarity
+
+    return read
+
+
+def _rosbag() -> Reader:
+    from pathlib import Path
+
+    from rosbags.rosbag1 import Reader as Bag
+
+    event = np.dtype([("x", "<u2"), ("y", "<u2"), ("s", "<u4"), ("ns", "<u4"), ("p", "u1")])
+
+    def read(file: int) -> Iterator[Size | Columns | None]:
+        with Bag(Path(_place(file))) as bag:
+            _no_more_files()
+            topics = [each for each in bag.connections if each.msgtype.endswith("/EventArray")]
+            if len({each.topic for each in topics}) != 1:
+                told = {each.topic: each.msgtype for each in topics or bag.connections}
+                lists = ", ".join(f"{topic} ({kind})" for topic, kind in told.items())
+                raise FileRefused(
+                    f"has {len({each.topic for each in topics})} topics of EventArray, not one: "
+                    f"{lists}; filter one into a bag of its own"
+                )
+            size: Size | None = None
+            for number, (_, _, data) in enumerate(bag.messages(topics)):
+                name = int.from_bytes(data[12:16], "little")
+                shape = np.frombuffer(data, "<u4", 3, 16 + name)
+                if number == 0:
+                    size = int(shape[0]), int(shape[1])
+                    yield size
+                found = np.frombuffer(data, event, int(shape[2]), 28 + name)
+                time = found["s"].astype(np.int64) * 10**6 + found["ns"] // 1000
+                yield time, found["x"], found["y"], found["p"]
+            if size is None:
+                yield None
+
+    return read
+
+
+def _hdf5() -> Reader:
+    import h5py
+
+    with suppress(ImportError):
+        import hdf5plugin  # noqa: F401
+
+    def read(file: int) -> Iterator[Size | Columns | None]:
+        with h5py.File(_place(file), "r") as tree:
+            _no_more_files()
+            geometry = tree.attrs.get("geometry", b"")
+            text = geometry.decode() if isinstance(geometry, bytes) else str(geometry)
+            width, _, height = text.partition("x")
+            columns, offset = _hdf5_columns(tree, h5py)
+            yield size_of(width, height)
+            for first in range(0, len(columns[0]), BLOCK):
+                yield _hdf5_block(columns, first, offset)
+
+    return read
+
+
+def _hdf5_columns(tree: Any, h5py: Any) -> tuple[list[Any], int]:
+    """Return the data sets of t, x, y and p (or one of records for all), and where time begins."""
+    if isinstance(tree.get("CD/events"), h5py.Dataset):
+        columns, offset = [tree["CD/events"]], 0
+    elif all(isinstance(tree.get(f"events/{name}"), h5py.Dataset) for name in "txyp"):
+        columns = [tree[f"events/{name}"] for name in "txyp"]
+        offset = int(tree["t_offset"][()]) if "t_offset" in tree else 0
+    else:
+        raise FileRefused(
+            f"holds {', '.join(sorted(tree)) or 'nothing'}, neither Prophesee's CD/events nor "
+            f"DSEC's events/t, x, y, p; {_RECORDS}"
+        )
+    for column in columns:
+        _require_readable(column, h5py)
+    lengths = {column.shape for column in columns}
+    fields = columns[0].dtype.names or "txyp"
+    if len(lengths) != 1 or len(next(iter(lengths))) != 1 or not set("txyp") <= set(fields):
+        raise FileRefused(f"has events of the shapes {sorted(lengths)}, no lists of one length")
+    return columns, offset
+
+
+def _require_readable(column: Any, h5py: Any) -> None:
+    """Refuse a data set that lies in another file, or is packed by a filter that is not here."""
+    if column.is_virtual or column.external:
+        raise FileRefused(f"has {column.name} in another file; {_RECORDS}")
+    packed = column.id.get_create_plist()
+    for number in range(packed.get_nfilters()):
+        code = packed.get_filter(number)[0]
+        if not h5py.h5z.filter_avail(code):
+            way = _FILTERS.get(code, f"repack it by h5repack without filter {code}")
+            raise FileRefused(f"has {column.name} packed by a filter that is not here: {way}")
+
+
+_FILTERS: Mapping[int, str] = {
+    0x8ECF: "Prophesee's ECF; convert it by Metavision's metavision_file_to_dat, or repack it by "
+    "h5repack where the codec is installed",
+    32001: "Blosc; pip install hdf5plugin",
+}
+
+
+def _hdf5_block(columns: list[Any], first: int, offset: int) -> Columns:
+    """Return some events from the number `first` on."""
+    parts = [column[first : first + BLOCK] for column in columns]
+    time, x, y, polarity = (parts[0][n] for n in "txyp") if len(parts) == 1 else parts
+    if any(part.dtype.kind not in "iub" for part in (time, x, y, polarity)):
+        raise FileRefused(f"has events that are no integers; {_RECORDS}")
+    return time.astype(np.int64) + offset, x, y, polarity
+
+
+READERS: Mapping[str, Callable[[], Reader]] = {
+    "aedat": _aedat4,
+    "scipy": _matlab,
+    "rosbags": _rosbag,
+    "h5py": _hdf5,
+}
+"""By package: what loads it, and returns the reader of an open file."""
