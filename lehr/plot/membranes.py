@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from lehr.arithmetic import Int64
 from lehr.errors import UsageError
@@ -15,6 +16,7 @@ from lehr.network import Network
 from lehr.plot.given import layer_in, sample_in, trace_of
 from lehr.plot.style import ALERT, COLOURS, QUIET, drawing, figure_of, whole_numbers
 from lehr.simulate.compare import Comparison, Difference
+from lehr.simulate.levels import levels
 from lehr.simulate.result import Result, Trace
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ def membrane(
     step: int | None = None,
     ax: Axes | None = None,
     *,
-    threshold: Network | float | None = None,
+    threshold: Network | npt.ArrayLike | None = None,
 ) -> Axes:
     """Draw the membrane of a neuron after each step against its threshold, and its spikes above.
 
@@ -51,10 +53,13 @@ def membrane(
         expected: a run or a trace that is right.
         step: that is looked at.
         ax: to draw on.
-        threshold: the network, or the neuron's threshold; without it no threshold is drawn.
+        threshold: the network; or the neuron's threshold, a number or one for each step. Of neurons
+            that adapt a network has that of each step, by the spikes of `result`. Without it no
+            threshold is drawn.
 
     Raises:
-        UsageError: when the trace lacks that layer, neuron, sample, step, or its membranes.
+        UsageError: when the trace lacks that layer, neuron, sample, step, or its membranes; when
+            the network's threshold depends on more than spikes.
         ToolMissing: when matplotlib is not installed.
 
     >>> import lehr
@@ -90,10 +95,10 @@ def membrane(
         if right is not None:
             _draw(ax, right, "expected", COLOURS[0], 0.90, zorder=2)
         _draw(ax, got, "got" if right is not None else "membrane", COLOURS[1], 0.96, zorder=3)
-        height = _threshold(threshold, layer, got)
-        if height is not None:
-            ax.axhline(height, color=QUIET, linestyle="dashed", linewidth=1.2, label="threshold")
-        _show_steps(ax, step, [got] if right is None else [got, right], height)
+        heights = _threshold(threshold, layer, got)
+        if heights is not None:
+            _draw_threshold(ax, heights)
+        _show_steps(ax, step, [got] if right is None else [got, right], heights)
         if right is not None:
             _show_difference(ax, got, right, step)
         where = ", ".join(map(str, got.index))
@@ -150,13 +155,40 @@ def _neuron(trace: Trace, layer: str, neuron: int | Sequence[int], sample: int) 
     )
 
 
-def _threshold(given: Network | float | None, layer: str, neuron: OneNeuron) -> float | None:
-    if not isinstance(given, Network):
-        return given
-    node = given.neurons[layer_in(given.neurons, layer, "is no neuron layer of the network")]
-    if node.integrates or "threshold" not in node.program.parameters:
+def _threshold(
+    given: Network | npt.ArrayLike | None, layer: str, neuron: OneNeuron
+) -> npt.NDArray[Any] | None:
+    """Return the threshold in each step, `[T]`, if there is any."""
+    steps = len(neuron.spikes)
+    if given is None:
         return None
-    return int(node.spread("threshold", given.shapes[layer])[neuron.index])
+    if not isinstance(given, Network):
+        heights = np.asarray(given)
+        if heights.shape not in ((), (steps,)):
+            raise UsageError(
+                f"threshold has shape {heights.shape}; give one number, or one for each of the "
+                f"{steps} steps"
+            )
+        return np.broadcast_to(heights, steps)
+    node = given.neurons[layer_in(given.neurons, layer, "is no neuron layer of the network")]
+    if node.integrates:
+        return None
+    passed = levels(node, given.shapes[layer], neuron.index, neuron.spikes)
+    if passed is None:
+        raise UsageError(
+            f"the threshold of {layer} depends on more than its spikes, which no trace holds; give "
+            "threshold= a number for each step, or leave it out"
+        )
+    return passed
+
+
+def _draw_threshold(ax: Axes, heights: npt.NDArray[Any]) -> None:
+    """Draw a line, with a step for each step where it is not the same in all."""
+    look: dict[str, Any] = {"color": QUIET, "linestyle": "dashed", "linewidth": 1.2}
+    if (heights == heights[0]).all():
+        ax.axhline(heights[0], label="threshold", **look)
+    else:
+        ax.plot(heights, drawstyle="steps-mid", label="threshold", **look)
 
 
 def _draw(
@@ -185,14 +217,14 @@ def _draw(
 
 
 def _show_steps(
-    ax: Axes, step: int | None, neurons: Sequence[OneNeuron], threshold: float | None
+    ax: Axes, step: int | None, neurons: Sequence[OneNeuron], heights: npt.NDArray[Any] | None
 ) -> None:
     """Show all steps, or those around one, with room for the spikes above."""
     last = len(neurons[0].spikes) - 1
     first, end = (0, last) if step is None else (max(step - AROUND, 0), min(step + AROUND, last))
     ax.set_xlim(first - 0.5, end + 0.5)
     kept = [n.membrane[first : end + 1] for n in neurons if n.membrane is not None]
-    values = np.concatenate([*kept, [] if threshold is None else [threshold]])
+    values = np.concatenate([*kept, [] if heights is None else heights[first : end + 1]])
     low, high = float(values.min()), float(values.max())
     room = high - low or 1.0
     ax.set_ylim(low - 0.06 * room, high + 0.25 * room)

@@ -13,8 +13,10 @@ import pytest
 from lehr import plot
 from lehr.arithmetic import Arithmetic
 from lehr.errors import LehrError, UsageError
+from lehr.machines import MACHINES
 from lehr.network import Input, Linear, Network, Neuron
 from lehr.simulate import Trace, compare, simulate
+from lehr.update_text import program_of_lines
 
 ARITHMETIC = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=0, state_bits=16)
 
@@ -162,6 +164,48 @@ def test_a_membrane_is_drawn_after_each_step_against_its_threshold() -> None:
     assert set(line(ax, "threshold").get_ydata()) == {5}
     assert "lif (0)" in ax.get_ylabel()
     assert ax.get_xlim() == (-0.5, 5.5)
+
+
+def adaptive(program: Any = MACHINES["adaptive"]) -> tuple[Network, Trace]:
+    """Return a neuron whose threshold rises by 48 with a spike, and a run in which it fires."""
+    net = one_neuron(100)
+    neuron = Neuron(np.full(1, 100), np.zeros(1, np.int32), program)
+    net = Network({**net.nodes, "lif": neuron}, net.edges, net.input, 60)
+    x = np.random.default_rng(0).integers(0, 6, (1, 60, 1)).astype(np.uint8)
+    return net, simulate(net, x, trace=net.neurons).trace
+
+
+def test_the_threshold_of_neurons_that_adapt_is_that_of_each_step() -> None:
+    """By hand: the rise a is floor(a * 15 / 16) + 48 after a spike, in its width of 12 bits."""
+    net, trace = adaptive()
+    spikes, membrane = (each["lif"][0, :, 0] for each in (trace.spikes, trace.membranes))
+    assert 0 < spikes.mean() < 1
+    rise, spiked, expected = 0, 0, []
+    for spike in spikes.tolist():
+        rise = min(rise * 15 // 16 + 48 * spiked, 2047)
+        expected.append(100 + rise)
+        spiked = spike
+    drawn_levels = line(plot.membrane(trace, "lif", threshold=net), "threshold").get_ydata()
+    assert list(drawn_levels) == expected
+    # the membrane is reset in the next step, so that it is drawn as it was compared
+    assert np.array_equal(spikes, membrane >= drawn_levels)
+    assert not np.array_equal(spikes, membrane >= 100)
+    by_hand = plot.membrane(trace, "lif", threshold=expected)
+    assert list(line(by_hand, "threshold").get_ydata()) == expected
+
+
+def test_what_rises_by_more_than_spikes_is_not_drawn_as_at_rest() -> None:
+    lines = """leak v multiply 7 3 floor|add v input 4|bound v -32768 32767 saturate|put level threshold
+        |add level v 1|fire fired v ge level 1"""
+    net, trace = adaptive(program_of_lines([each.strip() for each in lines.split("|")], "v"))
+    with pytest.raises(UsageError) as error:
+        plot.membrane(trace, "lif", threshold=net)
+    assert str(error.value) == (
+        "the threshold of lif depends on more than its spikes, which no trace holds; give "
+        "threshold= a number for each step, or leave it out"
+    )
+    with pytest.raises(UsageError, match=r"^threshold has shape \(3,\); give one number, or one"):
+        plot.membrane(trace, "lif", threshold=[1, 2, 3])
 
 
 def test_a_neuron_is_named_by_its_number_or_its_index() -> None:

@@ -6,10 +6,12 @@ import numpy as np
 import numpy.typing as npt
 
 from lehr import plot
+from lehr.arithmetic import Int64
 from lehr.plot.style import svg
 from lehr.report.gather import Gathered
 from lehr.report.section import Finding, Picture, Section
 from lehr.shown import Table
+from lehr.simulate.levels import levels
 from lehr.simulate.result import Trace
 from lehr.targets.verification import Around
 
@@ -46,11 +48,9 @@ def section(of: Gathered) -> Section:
         membranes = of.ran.traced.trace.membranes[name][0].reshape(spikes.shape)
         neuron = _telling(spikes, membranes)
         index = tuple(map(int, np.unravel_index(neuron, of.network.shapes[name])))
-        threshold = None
-        if not node.integrates and "threshold" in node.program.parameters:
-            threshold = int(node.spread("threshold", of.network.shapes[name])[index])
+        heights = levels(node, of.network.shapes[name], index, spikes[:, neuron].astype(np.int64))
         where = f"{name} {index}".replace(",)", ")")
-        ax = plot.membrane(of.ran.traced, name, neuron, threshold=of.network)
+        ax = plot.membrane(of.ran.traced, name, neuron, threshold=heights)
         fired, least, most = (
             int(spikes[:, neuron].sum()),
             membranes[:, neuron].min(),
@@ -65,7 +65,7 @@ def section(of: Gathered) -> Section:
         rows.append(
             (
                 where,
-                "" if threshold is None else f"{threshold:,}",
+                _span(heights),
                 f"{least:,}",
                 f"{most:,}",
                 f"{fired:,}",
@@ -77,6 +77,14 @@ def section(of: Gathered) -> Section:
         rows,
     )
     return Section("membranes", "Membranes", CAPTION, (), pictures, (table,))
+
+
+def _span(heights: Int64 | None) -> str:
+    """Return the threshold in words: one number, or what it went between."""
+    if heights is None:
+        return ""
+    low, high = int(heights.min()), int(heights.max())
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def _telling(spikes: npt.NDArray[np.generic], membranes: npt.NDArray[np.generic]) -> int:
@@ -111,17 +119,16 @@ def _differing(of: Gathered) -> Section:
 def _picture(
     of: Gathered, around: Around, layer: str, neuron: tuple[int, ...], step: int, where: str
 ) -> Picture:
-    threshold = None
+    heights = None
     if of.network is not None:
-        node = of.network.neurons[layer]
-        if not node.integrates and "threshold" in node.program.parameters:
-            threshold = int(node.spread("threshold", of.network.shapes[layer])[neuron])
+        spikes = np.array(around.got_spikes, np.int64)
+        heights = levels(of.network.neurons[layer], of.network.shapes[layer], neuron, spikes)
     ax = plot.membrane(
         _trace(layer, around.got_spikes, around.got_membranes),
         layer,
         expected=_trace(layer, around.expected_spikes, around.expected_membranes),
         step=step,
-        threshold=threshold,
+        threshold=heights,
     )
     ax.set_ylabel(f"membrane of {where}")
     label = f"Membrane of {where} about step {step}, expected and got"
