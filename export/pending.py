@@ -5,6 +5,7 @@ They wait for their fraction bits and integers.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -50,6 +51,17 @@ class Dynamics:
     def integrates(self) -> bool:
         """Return whether the neurons never fire."""
         return self.arithmetic.fires == "never"
+
+    def by_neuron(self, shape: Shape) -> Dynamics:
+        """Return the same neurons with one number each, where they had one a channel."""
+        if self.shape is not None:
+            return self
+        each = math.prod(shape[1:])
+        decays = tuple(
+            replace(decay, numerator=np.repeat(decay.numerator, each)) if decay.own else decay
+            for decay in self.decays
+        )
+        return replace(self, decays=decays, threshold=np.repeat(self.threshold, each), shape=shape)
 
     def bits_lost(self, steps: int) -> int:
         """Return how many fraction bits leaking over a number of steps fills."""

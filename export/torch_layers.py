@@ -9,22 +9,28 @@ both, and the next neurons take them into their thresholds and biases.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import snntorch as snn
 from torch import nn
 
 from lehr.arithmetic import Arithmetic
 from lehr.errors import NotMappable
 from lehr.export.digits import digits
-from lehr.export.fold import Affine, Float
-from lehr.export.levels import Levels, kind_of, read_levels, rounding_note
-from lehr.export.naming import node_name
+from lehr.export.fold import Affine
+from lehr.export.levels import Levels, kind_of, read_levels
+from lehr.export.offsets import (
+    by_value,
+    changed,
+    columns,
+    through_average,
+    through_weights,
+)
 from lehr.export.pending import Dynamics, Waiting
+from lehr.export.scaling import Scaling
 from lehr.export.torch_brevitas import is_activation, quantizer_problem, spike_values
 from lehr.export.torch_classes import (
     HoldsBack,
@@ -37,11 +43,11 @@ from lehr.export.torch_classes import (
 from lehr.export.torch_folded import folded
 from lehr.export.torch_neurons import read_neuron
 from lehr.export.torch_nodes import SILENT, adaptive_pool, node_of, norm_of, pool_of
-from lehr.export.torch_readout import one_unit, values
+from lehr.export.torch_readout import values
 from lehr.export.torch_recurrent import recurrent_weights, share_step
+from lehr.export.torch_signal import Read, Signal
 from lehr.export.torch_values import value_problem
-from lehr.network import INPUT, Edge
-from lehr.nodes import Delay, Flatten, Neuron, Node, Shape, ShapeMismatch, pair
+from lehr.nodes import Delay, Flatten, Neuron, Shape, ShapeMismatch, pair
 from lehr.weights import WeightKind
 
 OR = Arithmetic(decay_numerator=0, reset="none", fraction_bits=1)
@@ -51,51 +57,28 @@ It takes twice the sum, and its threshold is 1.
 """
 
 
-@dataclass(frozen=True)
-class _Read:
-    """Weights that stand in the network, and may yet have to take another step.
-
-    Attributes:
-        node: their name.
-        sources: qualified names of the modules that they are of.
-        real: in steps, not rounded, `[outputs, ...]`.
-        moved: how far the farthest is from its level, in steps.
-    """
-
-    node: str
-    sources: str
-    real: Float
-    moved: float
-
-
-class Builder:
+class Builder(Signal):
     """Builder of a network, which takes in layers from the input to the output.
 
     Attributes:
-        nodes: what is ready, by node name.
-        neurons: what waits, by node name.
         sources: qualified name of the module that each layer of spikes comes from, by node name.
-        edges: all but the one to the output.
-        shape: of what the last layer gives, without batch.
-        last: name of the last node.
         membranes_of: qualified name of the neurons whose membranes are read out; None for none.
     """
 
     def __init__(
         self,
         shape: Shape,
-        full_scale: float | None,
+        scaling: Scaling,
+        spikes: bool,
         rounded: WeightKind | None,
         decay_bits: int | None,
     ) -> None:
+        plain = not scaling.offset.any() and bool((scaling.gain == 1).all())
+        super().__init__(shape, scaling.gain, spikes and plain, rounded)
         self.membranes_of: str | None = None
-        self.nodes: dict[str, Node] = {}
-        self.neurons: dict[str, Waiting] = {}
         self.sources: dict[str, str] = {}
-        self.edges: list[Edge] = []
-        self.shape, self.last = shape, INPUT
-        self._rounded, self._decay_bits = rounded, decay_bits
-        self._begin(1.0 if full_scale is None else 1.0 / full_scale, full_scale is None)
+        self._decay_bits = decay_bits
+        self._offset, self._digits = scaling.offset, scaling.digits
 
     def add(self, source: str, module: nn.Module) -> None:
         """Take in the next layer, by its qualified name.
@@ -137,69 +120,6 @@ class Builder:
             or _method_of(module) is not None
         )
 
-    # ---------------------------------------------------------------- where the signal is
-    def _begin(self, gain: float, spikes: bool) -> None:
-        self._gain, self._offset = np.full(self.shape[0], gain), np.zeros(self.shape[0])
-        self._spikes = spikes
-        self._currents = False  # of both signs, by weights since the last neurons
-        self._weights: _Read | None = None  # that the signal comes from, since the last neurons
-        self._notes, self._passed_over = list[str](), False
-        self._exact, self._digits = True, digits(self._gain)
-
-    def pass_over(self, layer: nn.Module, shape: Shape) -> None:
-        """Go on behind a refused layer that gives `shape`, to see what else is to be said."""
-        weighted = self._currents or hasattr(layer, "weight")
-        self.shape = shape
-        self._begin(1.0, spikes=True)
-        self._passed_over = True
-        self._currents = weighted and not isinstance(layer, snn.SpikingNeuron)
-
-    def _put(self, name: str, node: Node) -> None:
-        self.shape = node.output_shape(self.shape)
-        self.nodes[name] = node
-        self._go(name)
-
-    def _go(self, name: str) -> None:
-        self.edges.append((self.last, name))
-        self.last = name
-
-    def _name(self, source: str, suffix: str = "") -> str:
-        """Return a node's name: the module's own, if that can be.
-
-        It cannot where the name is a number, as in nn.Sequential, or taken.
-        """
-        return node_name(source + suffix, {*self.nodes, *self.neurons})
-
-    def _turn(self, factors: npt.NDArray[np.integer], why: str) -> None:
-        """Turn the sign of what arrives in some channels (-1), or drop it (0).
-
-        That goes by way of the weights that it comes from.
-
-        Of what is dropped the gain stays.
-        """
-        if np.all(factors == 1) or self._passed_over:
-            return
-        before = self._weights
-        node: Any = before and self.nodes[before.node]
-        rows = (
-            factors.reshape(len(node.weight), -1)
-            if node and factors.size % len(node.weight) == 0
-            else None
-        )
-        if before is None or rows is None or np.any(rows != rows[:, :1]):
-            raise NotMappable(
-                f"{why}, and there are no weights before it of as many outputs that could take "
-                "that up; add a layer with weights"
-            )
-        factor = rows[:, 0].reshape(-1, *[1] * (node.weight.ndim - 1))
-        self._set_levels(before, (node.weight * factor).astype(np.int8))
-        self._weights = replace(before, real=before.real * factor)
-        self._gain = self._gain / np.where(factors == 0, 1, factors)
-
-    def _set_levels(self, read: _Read, levels: npt.NDArray[np.int8]) -> None:
-        node: Any = self.nodes[read.node]
-        self.nodes[read.node] = replace(node, weight=levels, kind=kind_of(levels))
-
     # ---------------------------------------------------------------- one method a kind of layer
     def _pass(self, source: str, module: nn.Module) -> None:
         """Pass over dropout, which does nothing in evaluation."""
@@ -218,11 +138,10 @@ class Builder:
                 f"it flattens axes {module.start_dim} to {module.end_dim}; use nn.Flatten()"
             )
         if len(self.shape) > 1:
-            before = self.shape[0]
+            before, taken = self.shape[0], self.shape
             self._put(self._name(source), Flatten())
-            self._gain, self._offset = (
-                np.repeat(value, self.shape[0] // before) for value in (self._gain, self._offset)
-            )
+            self._gain = np.repeat(self._gain, self.shape[0] // before)
+            self._offset = by_value(self._offset, taken).ravel()
 
     def _computed(self, source: str, module: nn.Module) -> None:
         if problem := quantizer_problem(module):
@@ -242,21 +161,29 @@ class Builder:
         self._spikes = bool((self._gain == 1).all())
 
     def _weighted(self, source: str, module: Any, levels: Levels | None = None) -> None:
-        if np.ptp(self._gain) > 0 or self._offset.any():
-            raise NotMappable(
-                "what it takes is biased or normalized, but not by spiking neurons; put neurons "
-                "before it"
-            )
-        read = levels or read_levels(module.weight.detach().numpy(), self._rounded)
+        weight, taken = module.weight.detach().numpy(), self.shape
+        node_of(module, np.zeros(weight.shape, np.int8), "ternary").output_shape(taken)
+        if np.ptp(self._gain) == 0:
+            worth = float(self._gain[0])
+        else:
+            # a step is found for the products, which the model computes one after another
+            self._digits = max(self._digits, digits(self._gain), digits(weight))
+            weight = columns(weight, self._gain, getattr(module, "groups", 1))
+            levels, worth = None, 1.0
+        read = levels or read_levels(weight, self._rounded)
         self._tell_moved()
         name = self._name(source)
         self._put(name, node_of(module, read.levels, read.kind))
-        real = module.weight.detach().numpy() / read.step.reshape(-1, *[1] * (read.levels.ndim - 1))
-        self._weights = _Read(name, source, real, read.moved)
-        self._gain = self._gain[0] * read.step
+        real = weight / read.step.reshape(-1, *[1] * (read.levels.ndim - 1))
+        self._weights = Read(name, source, real, read.moved)
+        self._gain = worth * read.step
         self._offset = (
-            np.zeros(len(read.step)) if module.bias is None else module.bias.detach().numpy().copy()
+            through_weights(module, self._offset, taken)
+            if self._offset.any()
+            else np.zeros(len(read.step))
         )
+        if module.bias is not None:
+            self._add(module.bias.detach().numpy())
         self._spikes, self._currents = False, True
 
     def _norm(self, _: str, module: Any) -> None:
@@ -264,21 +191,24 @@ class Builder:
         self._digits = max(
             self._digits, digits(module.running_mean.numpy(), norm.gain, norm.offset)
         )
-        self._gain, self._offset = norm.gain * self._gain, norm.gain * self._offset + norm.offset
+        self._gain = norm.gain * self._gain
+        self._offset = changed(self._offset, norm.gain, norm.offset, self.shape)
         self._spikes = False
 
     def _average(self, source: str, module: Any) -> None:
         pool = pool_of(module, self.shape)
-        if any(pool.padding) and (not module.count_include_pad or self._offset.any()):
+        if any(pool.padding) and not module.count_include_pad:
             raise NotMappable(
-                "its padding counts neither as spikes nor as currents (count_include_pad=False, or "
-                "a bias before it); use padding=0"
+                "its padding counts neither as spikes nor as currents (count_include_pad=False); "
+                "use padding=0"
             )
-        area = pool.kernel[0] * pool.kernel[1]
-        divisor = module.divisor_override or area
+        divisor = module.divisor_override or pool.kernel[0] * pool.kernel[1]
+        taken = self.shape
         self._put(self._name(source), pool)
+        if self._offset.any():
+            self._offset = through_average(pool, divisor, self._offset, taken)
         self._digits = max(self._digits, digits(1 / divisor))
-        self._gain, self._offset = self._gain / divisor, self._offset * (area / divisor)
+        self._gain = self._gain / divisor
         self._spikes = False
 
     def _adaptive_average(self, source: str, module: nn.Module) -> None:
@@ -326,7 +256,8 @@ class Builder:
         if source == self.membranes_of and dynamics.arithmetic.reset == "none":
             never = replace(dynamics.arithmetic, fires="never")
             dynamics = replace(dynamics, arithmetic=never)
-        self._gain, self._offset = self._gain * read.gain, self._offset * read.gain
+        self._gain = self._gain * read.gain
+        self._offset = changed(self._offset, read.gain, np.zeros(1), self.shape)
         self._turn(np.where(self._gain < 0, -1, 1), "its input's gain is negative")
         if source == self.membranes_of:
             self._share_unit()
@@ -348,26 +279,17 @@ class Builder:
             if d.moved
         ]
         self._notes += moved
-        affine = Affine(self._gain, self._offset)
+        gain, offset = self._gain, self._offset
+        if offset.ndim > 1:
+            dynamics = dynamics.by_neuron(self.shape)
+        if dynamics.shape is not None:
+            gain = np.repeat(gain, math.prod(self.shape[1:]))
+            offset = by_value(offset, self.shape).ravel()
+        affine = Affine(gain, offset)
         self.neurons[name] = Waiting(
             source, affine, dynamics, tuple(self._notes), self._exact, back, digits=self._digits
         )
         self._begin(1.0, spikes=True)
-
-    def _share_unit(self) -> None:
-        """Give all channels one unit, by way of the weights: their membranes are compared."""
-        if np.ptp(self._gain) == 0 or self._passed_over:
-            return
-        before = self._weights
-        if before is None:
-            raise NotMappable(
-                "its membranes are read out, its channels differ in what one input is worth, and "
-                "there are no weights before it that could take that up; read out its spikes"
-            )
-        shared = one_unit(before.real, self._gain, self._rounded)
-        self._set_levels(before, shared.levels)
-        self._weights = replace(before, real=shared.real, moved=shared.moved)
-        self._gain = np.full(len(self._gain), shared.step)
 
     def _recurrent(self, name: str, source: str, module: Any) -> None:
         """Add the spikes of the step before, through weights of their own.
@@ -402,7 +324,7 @@ class Builder:
                 f"{self.shape}; make them equal"
             )
         self.edges += [(name, node), (node, name)]
-        self._offset = self._offset + back.bias
+        self._add(np.atleast_1d(back.bias))
         if (
             self.membranes_of is not None
             and self.sources[name] == self.membranes_of
@@ -412,14 +334,6 @@ class Builder:
                 "its membranes are read out, and the step that its recurrent weights share with "
                 "the others is not the same in all channels; read out its spikes"
             )
-
-    def _tell_moved(self) -> None:
-        """Say how far weights were rounded, which none will change any more."""
-        if self._weights is None:
-            return
-        self._exact &= self._weights.moved == 0
-        if self._weights.moved:
-            self._notes.append(f"{self._weights.sources}: {rounding_note(self._weights.moved)}")
 
 
 def _method_of(module: nn.Module) -> Callable[[Builder, str, nn.Module], None] | None:

@@ -16,6 +16,7 @@ from lehr.export.coarsen import check_error
 from lehr.export.nirgraph.semantics import ReadWhat
 from lehr.export.pending import LayerReport, report
 from lehr.export.precision import chosen_bits, completed, placeholder, rooms
+from lehr.export.scaling import Numbers, scaling
 from lehr.export.torch_calls import all_problems, unwrapped
 from lehr.export.torch_chain import Chain
 from lehr.export.torch_classes import neuron_class
@@ -77,6 +78,8 @@ def from_torch(
     *,
     steps: int | None = None,
     full_scale: float | None = None,
+    mean: Numbers | None = None,
+    std: Numbers | None = None,
     weights: WeightKind | None = None,
     decay_bits: int | None = None,
     fraction_bits: int | None = None,
@@ -98,6 +101,8 @@ def from_torch(
         steps: how many steps a sample is held for; None where it has an axis of time.
         full_scale: what the model's inputs are divided by, 255 for pixels, 1 for counts; None where
             they are spikes 0 and 1.
+        mean: what is taken from them after that, one number or one a channel.
+        std: what they are divided by then, likewise, as `torchvision.transforms.Normalize` does it.
         weights: `int2` to `int8`: round weights that are no levels of a step to it; None refuses
             them.
         decay_bits: n, 1 to 16: round decays that are no k/2**16 to k/2**n; None refuses them.
@@ -117,7 +122,7 @@ def from_torch(
         NotMappable: naming all layers that are no integer layers, as far as they can be known, with
             the way out for each.
     """
-    _check_options(weights, decay_bits, fraction_bits, full_scale)
+    _check_options(weights, decay_bits, fraction_bits)
     if error is not None:
         check_error(error)
         if fraction_bits is not None:
@@ -138,9 +143,10 @@ def from_torch(
             f"sample holds {int(sample.max())}, but no full scale is given; give --full-scale 255 "
             "for pixels, 1 for counts"
         )
-    builder = Builder(shape, full_scale, weights, decay_bits)
+    takes = scaling(shape, full_scale, mean, std)
+    builder = Builder(shape, takes, full_scale is None, weights, decay_bits)
     model, chain, read = _read(module, builder, readout)
-    stepper = Stepper(model, chain, builder.sources, full_scale or 1.0, read != "count")
+    stepper = Stepper(model, chain, builder.sources, takes, read != "count")
     kind = "count_argmax_lowest" if read == "count" else f"membrane_{read}_argmax_lowest"
     entry = Input(shape, kind_divided(full_scale))
     placeholders = {name: placeholder(wait) for name, wait in builder.neurons.items()}
@@ -216,12 +222,10 @@ def _read(
     return model, chain, read
 
 
-def _check_options(weights: Any, decay_bits: Any, fraction_bits: Any, full_scale: Any) -> None:
+def _check_options(weights: Any, decay_bits: Any, fraction_bits: Any) -> None:
     if weights is not None and weights not in KINDS[2:]:
         raise UsageError(f"--weights is {weights!r}; {one_of(str(weights), KINDS[2:])}")
     if decay_bits is not None and not 1 <= decay_bits <= 16:
         raise UsageError(f"--decay-bits is {decay_bits}; use 1 to 16")
     if fraction_bits is not None and not 0 <= fraction_bits <= MAX_FRACTION_BITS:
         raise UsageError(f"--fraction-bits is {fraction_bits}; use 0 to {MAX_FRACTION_BITS}")
-    if full_scale is not None and not 0 < full_scale < np.inf:
-        raise UsageError(f"--full-scale is {full_scale:g}; use a number above 0, 255 for pixels")

@@ -18,7 +18,7 @@ the next step whatever reset_delay is, and raises an error where it keeps its st
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,8 +29,16 @@ from torch import Tensor, nn
 
 from lehr.arithmetic import MAX_SHIFT, Arithmetic, Fires, Synapse
 from lehr.errors import NotMappable
-from lehr.export.decays import Decay, exact_decay, require_leak, rounded_decay
+from lehr.export.decays import (
+    Decay,
+    exact_decay,
+    exact_decays,
+    own_decays,
+    require_leak,
+    rounded_decay,
+)
 from lehr.export.fold import Float
+from lehr.export.offsets import by_value, narrowed
 from lehr.export.pending import Dynamics
 from lehr.export.torch_classes import neuron_class
 from lehr.nodes import Shape
@@ -48,12 +56,12 @@ class NeuronModule:
 
     Attributes:
         dynamics: what its neurons compute.
-        gain: what its input is multiplied with.
+        gain: what its input is multiplied with, one number or one a channel.
         recurrent: the module through which the neurons' spikes come back a step later.
     """
 
     dynamics: Dynamics
-    gain: float
+    gain: Float
     recurrent: nn.Module | None
 
 
@@ -69,30 +77,28 @@ def read_neuron(neuron: Any, shape: Shape, decay_bits: int | None) -> NeuronModu
         NotMappable: when the integer neuron does not compute it. The caller names the module.
     """
     kind = neuron_class(neuron)
-    for said, why in (
-        (neuron.inhibition, "inhibition=True, which lets one neuron of a layer fire"),
-        (neuron.state_quant, "state_quant, which rounds its membrane by rules of its own"),
-        (
-            bool((neuron.graded_spikes_factor != 1).any()),
-            "graded_spikes_factor, so that its spikes are not 0 and 1",
-        ),
-    ):
-        if said:
-            raise NotMappable(f"it has {why}; build it without")
+    _require_usual(neuron)
     if problem := _wrong_reset(neuron):
         raise NotMappable(problem)
+    given, gain = {"threshold": neuron.threshold, "beta": neuron.beta.clamp(0, 1)}, np.ones(1)
     if kind is snn.Lapicque:  # whose beta is not what it leaks by
-        decay = read_decay(
-            1 - neuron.time_step / (neuron.R * neuron.C), "1 - time_step / (R C)", shape, decay_bits
-        )
-        gain = _single(
-            neuron.R * (1 / (neuron.R * neuron.C)) * neuron.time_step, "time_step / C", shape
-        )
-    else:
-        decay, gain = read_decay(neuron.beta.clamp(0, 1), "beta", shape, decay_bits), 1.0
-    threshold = by_channel(neuron.threshold, "threshold", shape)
+        given["beta"] = 1 - neuron.time_step / (neuron.R * neuron.C)
+        took = neuron.R * (1 / (neuron.R * neuron.C)) * neuron.time_step
+        gain = by_channel(took, "time_step / C", shape)
+    beta = "1 - time_step / (R C)" if kind is snn.Lapicque else "beta"
+    if kind in (snn.Synaptic, snn.RSynaptic):
+        given["alpha"] = neuron.alpha.clamp(0, 1)
+    values = {
+        name: _numbers(value, beta if name == "beta" else name, shape)
+        for name, value in given.items()
+    }
+    by_neuron = any(value.ndim > 1 for value in values.values())
+    if by_neuron:
+        values = {name: by_value(value, shape).ravel() for name, value in values.items()}
+    threshold = values["threshold"]
     if not (threshold > 0).all():
         raise NotMappable(f"its threshold is {float(threshold.min()):g}; use one above 0")
+    decay = read_decay(values["beta"], beta, decay_bits)
     arithmetic = Arithmetic(
         decay_numerator=decay.common(1)[0],
         decay_shift=decay.common(1)[1],
@@ -104,11 +110,12 @@ def read_neuron(neuron: Any, shape: Shape, decay_bits: int | None) -> NeuronModu
     )
     _require_known_reset(neuron, kind, arithmetic)
     recurrent = getattr(neuron, "recurrent", None)
-    if kind not in (snn.Synaptic, snn.RSynaptic):
-        return NeuronModule(Dynamics(arithmetic, (decay,), threshold, None), gain, recurrent)
-    alpha = read_decay(neuron.alpha.clamp(0, 1), "alpha", shape, decay_bits)
+    dynamics = Dynamics(arithmetic, (decay,), threshold, None, shape if by_neuron else None)
+    if "alpha" not in values:
+        return NeuronModule(dynamics, gain, recurrent)
+    alpha = read_decay(values["alpha"], "alpha", decay_bits)
     for name, each in (("alpha", alpha), ("beta", decay)):
-        if each.numerator == 1 << each.shift:
+        if not each.own and each.numerator == 1 << each.shift:
             raise NotMappable(
                 f"its {name} is 1, and a neuron with a synapse leaks in both its states; use one "
                 "below 1"
@@ -116,7 +123,21 @@ def read_neuron(neuron: Any, shape: Shape, decay_bits: int | None) -> NeuronModu
     synapse = Synapse(
         decay_numerator=alpha.common(0)[0], decay_shift=alpha.common(0)[1], bias_to="synapse"
     )
-    return NeuronModule(Dynamics(arithmetic, (decay, alpha), threshold, synapse), gain, recurrent)
+    return NeuronModule(replace(dynamics, decays=(decay, alpha), synapse=synapse), gain, recurrent)
+
+
+def _require_usual(neuron: Any) -> None:
+    """Refuse options of snnTorch's neurons that no integer neuron has."""
+    for said, why in (
+        (neuron.inhibition, "inhibition=True, which lets one neuron of a layer fire"),
+        (neuron.state_quant, "state_quant, which rounds its membrane by rules of its own"),
+        (
+            bool((neuron.graded_spikes_factor != 1).any()),
+            "graded_spikes_factor, so that its spikes are not 0 and 1",
+        ),
+    ):
+        if said:
+            raise NotMappable(f"it has {why}; build it without")
 
 
 def _require_known_reset(neuron: Any, kind: type[nn.Module] | None, arithmetic: Arithmetic) -> None:
@@ -142,27 +163,33 @@ def _require_known_reset(neuron: Any, kind: type[nn.Module] | None, arithmetic: 
         )
 
 
-def read_decay(value: Tensor, name: str, shape: Shape, bits: int | None) -> Decay:
-    """Return a decay as a binary fraction.
+def read_decay(values: Float, name: str, bits: int | None) -> Decay:
+    """Return decays as binary fractions: one for all, or one for each where they differ.
+
+    Args:
+        values: by channel, or by neuron in one axis.
+        name: what errors call them.
+        bits: n, to which decays that are no k/2**n are rounded; None refuses them.
 
     Raises:
-        NotMappable: when it is none and `bits` is None, when it is not within 0..1, or when neurons
-            of a layer differ in it.
+        NotMappable: when they are none and `bits` is None, or when they are not within 0..1.
     """
-    beta = _single(value, name, shape)
-    if not 0 <= beta <= 1:
-        raise NotMappable(f"its {name} is {beta:g}; use 0 to 1")
-    exact = exact_decay(beta)
+    low, high = float(values.min()), float(values.max())
+    if not (low >= 0 and high <= 1):
+        raise NotMappable(f"its {name} is {low if low < 0 else high:g}; use 0 to 1")
+    alike = low == high
+    exact = exact_decay(low) if alike else exact_decays(values)
     if exact is not None:
         return exact
     if bits is None:
+        shown = f"{low:.7g}" if alike else f"{low:.7g} to {high:.7g}"
+        way = f"train it with {round(low * 256)}/256, or " if alike else ""
         raise NotMappable(
-            f"its {name} is {beta:.7g}, no k/2**n with n up to {MAX_SHIFT};"
-            f" train it with {round(beta * 256)}/256, or have it rounded with --decay-bits 8 (in "
-            "Python: decay_bits=8)"
+            f"its {name} is {shown}, no k/2**n with n up to {MAX_SHIFT}; {way}have it rounded "
+            "with --decay-bits 8 (in Python: decay_bits=8)"
         )
-    decay = rounded_decay(beta, bits)
-    require_leak(decay, name, beta, bits, "give a higher --decay-bits")
+    decay = rounded_decay(low, bits) if alike else own_decays(values, bits)
+    require_leak(decay, name, float(values[values < 1].max()), bits, "give a higher --decay-bits")
     return decay
 
 
@@ -215,35 +242,37 @@ def _fires(neuron: Any) -> Fires:
     )
 
 
-def by_channel(value: Tensor, name: str, shape: Shape) -> Float:
-    """Return a scalar or tensor that the neurons have, by channel."""
+def _numbers(value: Tensor, name: str, shape: Shape) -> Float:
+    """Return a scalar or tensor that the neurons have, by channel, or by neuron in their shape.
+
+    The latter is where it differs within a channel.
+    """
     given: npt.NDArray[Any] = value.detach().double().numpy()
     while given.ndim > len(shape) and len(given) == 1:  # the batch's axis
         given = given[0]
-    one_each = [shape[0], *[1] * (len(shape) - 1)]
     try:
-        spread = np.broadcast_to(given, shape).reshape(shape[0], -1)
+        spread = np.broadcast_to(given, shape)
     except ValueError:
+        one_each = [shape[0], *[1] * (len(shape) - 1)]
         raise NotMappable(
             f"its {name} has shape {list(value.shape)} where its neurons have {list(shape)}; give "
             f"one per channel, shape {one_each}"
         ) from None
-    if (
-        not np.array_equal(spread, np.broadcast_to(spread[:, :1], spread.shape), equal_nan=True)
-        or not np.isfinite(spread).all()
-    ):
-        raise NotMappable(
-            f"its {name} is not one finite number per channel; give one per channel, shape "
-            f"{one_each}"
-        )
-    return spread[:, 0].astype(np.float64)
+    if not np.isfinite(spread).all():
+        raise NotMappable(f"its {name} is not finite; train it again")
+    return narrowed(spread.astype(np.float64))
 
 
-def _single(value: Tensor, name: str, shape: Shape) -> float:
-    values = by_channel(value, name, shape)
-    if np.ptp(values) > 0:
+def by_channel(value: Tensor, name: str, shape: Shape) -> Float:
+    """Return a scalar or tensor that the neurons have, by channel.
+
+    Raises:
+        NotMappable: when it differs within a channel. The caller names the module.
+    """
+    values = _numbers(value, name, shape)
+    if values.ndim > 1:
         raise NotMappable(
-            f"its {name} is {values.min():g} to {values.max():g} by neuron, an integer layer has "
-            "one; use one for the layer"
+            f"its {name} differs within a channel; give one per channel, shape "
+            f"{[shape[0], *[1] * (len(shape) - 1)]}"
         )
-    return float(values[0])
+    return values

@@ -16,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from lehr.errors import NotMappable
+from lehr.export.scaling import Scaling
 from lehr.export.torch_chain import Chain
 from lehr.export.torch_classes import HoldsBack, name_of
 from lehr.export.torch_trace import uncompiled
@@ -48,14 +49,14 @@ class Stepper:
         model: in double precision and evaluation mode, the run's own.
         chain: its layers and states.
         sources: qualified names of the modules that spike, by node name.
-        full_scale: what inputs are divided by.
+        scaling: what the model takes for the integers of its input.
         reads_membranes: whether the last layer's membranes, or values, are read out.
     """
 
     model: nn.Module
     chain: Chain
     sources: Mapping[str, str]
-    full_scale: float
+    scaling: Scaling
     reads_membranes: bool
 
     def run(self, x: npt.NDArray[np.uint8], network: Network) -> Recorded:
@@ -89,8 +90,7 @@ class Stepper:
     def _run(self, x: npt.NDArray[np.uint8], network: Network, steps: int) -> Recorded:
         held = x.shape[1:] == network.input.shape
         frames = [
-            torch.from_numpy((x if held else x[:, t]).astype(np.float64)) / self.full_scale
-            for t in range(steps)
+            torch.from_numpy(self.scaling.floats(x if held else x[:, t])) for t in range(steps)
         ]
         membranes: list[Tensor] = []
         self._reset()

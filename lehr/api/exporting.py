@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -41,6 +41,8 @@ def export(
     *,
     steps: int | None = None,
     full_scale: float | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
     weights: Kind | None = None,
     decay_bits: int | None = None,
     fraction_bits: int | None = None,
@@ -56,6 +58,8 @@ def export(
     *,
     steps: int | None = None,
     full_scale: float | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
     weights: Kind | None = None,
     decay_bits: int | None = None,
     fraction_bits: int | None = None,
@@ -74,6 +78,8 @@ def export(
         x: of a model: samples, `[N, T, *shape]`, or `[N, *shape]` with `steps`.
         steps: of a model: for how many steps a sample without an axis of time is held.
         full_scale: of a model: what it takes inputs divided by, 255 for pixels; None for spikes.
+        mean: of a model: what is taken from them after that, one number or one a channel.
+        std: of a model: what they are divided by then, likewise.
         weights: of a model: the kind that real weights are rounded to; None refuses them.
         decay_bits: of a model: n of the k/2^n that decays are rounded to; None refuses them.
         fraction_bits: of a model: of all layers.
@@ -103,6 +109,8 @@ def export(
     options: dict[str, Any] = {
         "steps": steps,
         "full_scale": full_scale,
+        "mean": mean,
+        "std": std,
         "weights": weights,
         "decay_bits": decay_bits,
         "fraction_bits": fraction_bits,

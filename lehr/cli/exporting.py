@@ -47,6 +47,17 @@ def export(
         float | None,
         typer.Option(help="Of a model: what it takes inputs divided by, 255 for pixels."),
     ] = None,
+    mean: Annotated[
+        str | None,
+        typer.Option(
+            metavar="M,...",
+            help="Of a model: what it takes from inputs after that, one number or one a channel.",
+        ),
+    ] = None,
+    std: Annotated[
+        str | None,
+        typer.Option(metavar="S,...", help="Of a model: and what it divides them by then."),
+    ] = None,
     weights: Annotated[
         str | None,
         typer.Option(
@@ -107,6 +118,8 @@ def export(
                 "-i": None if network else sample,
                 "--steps": steps,
                 "--full-scale": full_scale,
+                "--mean": mean,
+                "--std": std,
                 "--readout": readout,
                 "--strict": strict,
                 **asked,
@@ -146,6 +159,8 @@ def export(
             read_samples(sample, HIGHEST[kind_divided(full_scale)])[0],
             steps=steps,
             full_scale=full_scale,
+            mean=_numbers("--mean", mean),
+            std=_numbers("--std", std),
             weights=weights,  # type: ignore[arg-type]  # from_torch refuses what is no kind
             decay_bits=decay_bits,
             fraction_bits=fraction_bits,
@@ -153,6 +168,19 @@ def export(
             readout=readout,  # type: ignore[arg-type]  # and what is no readout
         )
         _from_model(out, source, converted, output, strict, reader)
+
+
+def _numbers(name: str, text: str | None) -> list[float] | None:
+    """Return the numbers that an option lists, as 0.49,0.48,0.45."""
+    if text is None:
+        return None
+    try:
+        return [float(number) for number in text.split(",")]
+    except ValueError:
+        raise UsageError(
+            f"{name} is {text!r}; give one number, or one a channel with commas between, as "
+            "0.49,0.48,0.45"
+        ) from None
 
 
 def _from_run(out: Output, run: Path, output: Path, reader: str | None) -> None:

@@ -62,6 +62,14 @@ def broken():
     net.module[2].bias.data[1] = float("nan")
     return net
 
+class Membrane(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc, self.lif1, self.out, self.lif2 = layers(0.5, 0.25)
+        self.lif2 = snn.Leaky(beta=0.5, reset_mechanism="none", init_hidden=True, output=True)
+    def forward(self, x):
+        return self.lif2(self.out(self.lif1(self.fc(x))))[1]
+
 def fails():
     raise RuntimeError("no weights here\\nsecond line")
 
@@ -289,6 +297,36 @@ def test_options_of_a_model_are_not_a_runs(lehr: Lehr, folder: Path) -> None:
     ran = lehr("export", f"{folder / 'model.py'}:exact", "-o", folder / "m.nir")
     assert ran.code == 2
     assert "no samples to compare on; give them with -i IN.npz" in ran.err
+
+
+def test_membranes_are_read_out_and_compared(lehr: Lehr, folder: Path) -> None:
+    asked = export(lehr, folder, ":Membrane")
+    assert asked.code == 2
+    assert "say which of its membranes counts: --readout last, sum or max" in asked.err
+    ran = export(lehr, folder, ":Membrane", "--readout", "sum", "--json")
+    assert ran.code == 0, ran.err
+    assert "0 of 640 membranes of lif2 differ, by at most 0 of the largest; 0 of 20 decisions" in (
+        export(lehr, folder, ":Membrane", "--readout", "sum").out
+    )
+    assert (ran.facts["membranes_differ"], ran.facts["decisions_differ"]) == (0, 0)
+    assert ran.facts["proven"] == {"lif1": "equal", "lif2": "equal"}
+    assert nirfile.read(folder / "m.nir").readout == "membrane_sum_argmax_lowest"
+
+
+def test_inputs_with_a_mean_and_a_deviation(lehr: Lehr, folder: Path) -> None:
+    ran = export(lehr, folder, ":exact", "--mean", "0.5", "--std", "0.25", "--json")
+    assert ran.code == 0, ran.err
+    assert (ran.facts["exact"], ran.facts["spikes_differ"]) == (True, 0)
+    assert 0 < ran.facts["rates"]["layer1"] < 1
+    mean = ",".join(["0.5"] * 6 + ["0.25"] * 6)
+    assert export(lehr, folder, ":exact", "--mean", mean).code == 0
+    bias = nirfile.read(folder / "m.nir").neurons["layer1"].bias
+    plain = export(lehr, folder, ":exact")
+    assert plain.code == 0
+    assert np.any(bias != nirfile.read(folder / "m.nir").neurons["layer1"].bias)
+    wrong = export(lehr, folder, ":exact", "--std", "0.5;0.5")
+    assert wrong.code == 2
+    assert "--std is '0.5;0.5'; give one number, or one a channel with commas between" in wrong.err
 
 
 def test_help_says_that_the_file_is_run(lehr: Lehr) -> None:
