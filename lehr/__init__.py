@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lehr.api import build as build
     from lehr.api import check as check
     from lehr.api import compare as compare
+    from lehr.api import convert as convert
     from lehr.api import export as export
     from lehr.api import quantize as quantize
     from lehr.api import read as read
@@ -38,6 +39,7 @@ __all__ = [
     "build",
     "check",
     "compare",
+    "convert",
     "export",
     "quantize",
     "read",

@@ -23,6 +23,14 @@ def build():
     return torch.nn.Sequential(linear, snntorch.Leaky(beta=0.5, threshold=0.5, init_hidden=True))
 """
 """A model of somebody's own whose integers are exact."""
+ANN = """
+import torch
+
+def trained():
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Linear(12, 6), torch.nn.ReLU(), torch.nn.Linear(6, 3))
+"""
+"""An artificial neural network of somebody's own."""
 
 
 def fill(folder: Path, line: Path) -> None:
@@ -43,6 +51,9 @@ def fill(folder: Path, line: Path) -> None:
     nir.write(folder / "graph.nir", chain({"fc": nir.Linear(weights), "lif": neurons}, (12,), (3,)))
     np.savez(folder / "spikes.npz", input=(rng.random((20, 8, 12)) < 0.5).astype(np.uint8))
     (folder / "mine.py").write_text(MINE)
+    (folder / "ann.py").write_text(ANN)
+    pixels = rng.integers(0, 17, (20, 12)).astype(np.uint8)
+    np.savez(folder / "digits.npz", input=pixels, labels=np.arange(20) % 3)
     (folder / "memristor.toml").write_text(
         "seeds = 3\ng_min = 2e-6\ng_max = 1e-4\nvariation = { deviation = 0.3 }\n"
     )

@@ -1,6 +1,7 @@
 """The functions of `import lehr`: each command of the command line as a function of Python."""
 
 from lehr.api.artifacts import build, check, targets, verify
+from lehr.api.converting import convert
 from lehr.api.exporting import export, quantize
 from lehr.api.models import read, recipes, write
 from lehr.api.reporting import report
@@ -11,6 +12,7 @@ __all__ = [
     "build",
     "check",
     "compare",
+    "convert",
     "export",
     "quantize",
     "read",

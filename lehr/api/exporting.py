@@ -117,7 +117,7 @@ def export(
         "error": error,
         "readout": readout,
     }
-    with _written(output) as path:
+    with written(output) as path:
         if isinstance(source, (str, os.PathLike)):
             for name, value in {"x": x, "strict": strict, **options}.items():
                 if value is not None:
@@ -223,12 +223,12 @@ def quantize(
         steps=steps,
         full_scale=full_scale,
     )
-    with _written(output) as path:
+    with written(output) as path:
         return export_graph(quantized, sample, path, Path(graph) if is_file else "graph")
 
 
 @contextmanager
-def _written(output: Place | None) -> Iterator[Path]:
+def written(output: Place | None) -> Iterator[Path]:
     """Yield the path to write to: a file that is removed afterwards if none is asked for."""
     if output is not None:
         yield Path(output)

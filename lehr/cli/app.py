@@ -11,6 +11,7 @@ from lehr.cli import recipes, targets, zoo
 from lehr.cli.artifacts import build, verify
 from lehr.cli.checking import check
 from lehr.cli.conformance import conformance
+from lehr.cli.converting import convert
 from lehr.cli.demo import demo
 from lehr.cli.exporting import export
 from lehr.cli.inspecting import inspect
@@ -37,6 +38,7 @@ for command in (
     train,
     export,
     quantize,
+    convert,
     simulate,
     inspect,
     widths,

@@ -36,6 +36,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "lehr quantize graph.nir --calibrate spikes.npz \\",
         "    --dt 1e-3 -o integer.nir",
     ),
+    "convert": (
+        "lehr convert ann.py:trained -i digits.npz \\",
+        "    --full-scale 16 --steps 32 -o spiking.nir",
+    ),
     "simulate": (
         "lehr simulate model.nir -i in.npz",
         "lehr simulate model.nir -i in.npz --trace all -o out.npz",

@@ -22,6 +22,7 @@ MORE = (
     "export run -o m.nir",
     "export model.nir --for norse -i in.npz -o f.nir",
     "quantize graph.nir --calibrate labelled.npz --dt 1e-3 -o q.nir",
+    "convert ann.py:trained -i digits.npz --full-scale 16 --steps 2 -o c.nir",
     "inspect graph.nir",
     "widths model.nir -i in.npz -o w.nir",
     "build model.nir --target c --measure -n 2 -o measured",
