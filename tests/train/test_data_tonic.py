@@ -31,23 +31,23 @@ REFRACTORY = {"name": "RefractoryPeriod", "delta": 3_000}
 HOT = {"name": "DropPixel", "hot_pixel_frequency": 50}
 
 
+def records(events: CameraEvents) -> npt.NDArray[np.void]:
+    """Return events as tonic takes them."""
+    table = np.zeros(len(events.time), [(name, np.int64) for name in "xytp"])
+    columns = (events.x, events.y, events.time, events.polarity)
+    for name, column in zip("xytp", columns, strict=True):
+        table[name] = column
+    return table
+
+
 def tonic_frames(
     events: CameraEvents, size: int, steps: int, step_us: int
 ) -> npt.NDArray[np.int64]:
     """tonic's counts of events, `[steps, 2, size, size]`."""
     from tonic.transforms import ToFrame
 
-    table = np.zeros(len(events.time), [(name, np.int64) for name in "xytp"])
-    table["x"], table["y"], table["t"], table["p"] = (
-        events.x,
-        events.y,
-        events.time,
-        events.polarity,
-    )
-    frames = ToFrame((size, size, 2), time_window=step_us, start_time=0, end_time=steps * step_us)(
-        table
-    )
-    return np.asarray(frames, np.int64)
+    cut = ToFrame((size, size, 2), time_window=step_us, start_time=0, end_time=steps * step_us)
+    return np.asarray(cut(records(events)), np.int64)
 
 
 def random_events(seed: int, count: int = 400, size: int = 12, until: int = 60_000) -> CameraEvents:
@@ -75,15 +75,8 @@ def test_counts_and_the_first_event_as_time_0_are_tonic_s(seed: int) -> None:
 
     late = random_events(seed)
     events = CameraEvents(late.time + 7_301, late.x, late.y, late.polarity)
-    table = np.zeros(len(events.time), [(name, np.int64) for name in "xytp"])
-    table["x"], table["y"], table["t"], table["p"] = (
-        events.x,
-        events.y,
-        events.time,
-        events.polarity,
-    )
     recipe = DataRecipe(name="nmnist", steps=10, step_ms=5, frames="count", origin="first-event")
-    expected = np.asarray(ToFrame((12, 12, 2), time_window=5_000)(table), np.int64)[:10]
+    expected = np.asarray(ToFrame((12, 12, 2), time_window=5_000)(records(events)), np.int64)[:10]
     assert expected.max() > 1
     assert np.array_equal(camera_frames(events, recipe, 12), expected)
     for key, other in (("frames", "binary"), ("origin", "recording")):

@@ -207,8 +207,8 @@ def test_delays_that_do_not_learn_are_whole_from_the_start() -> None:
     assert not delays.learns
     assert Learning([delays], 8).held
     assert delays.metrics() == {
-        "mean": round(float(np.mean(delays.whole())), 4),
-        "spread": round(float(np.std(delays.whole())), 4),
+        "mean": round(float(np.mean(delays.whole())), 6),
+        "spread": round(float(np.std(delays.whole())), 6),
     }
 
 

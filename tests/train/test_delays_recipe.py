@@ -159,8 +159,8 @@ def test_rounded_delays_of_phase_a_are_those_of_the_integer_network() -> None:
     entries = [entry["delays"] for entry in trained.metrics[:6]]
     last = trained.model.delays[3].whole()
     assert entries[5]["layer 3"] == {
-        "mean": round(float(last.mean()), 4),
-        "spread": round(float(last.std()), 4),
+        "mean": round(float(last.mean()), 6),
+        "spread": round(float(last.std()), 6),
     }
     assert entries[0]["layer 3"] != entries[4]["layer 3"] == entries[5]["layer 3"]
 

@@ -88,6 +88,24 @@ def test_it_learns_decays_and_thresholds_and_more_than_chance() -> None:
     assert all(0 < rate < 1 for entry in outcome.metrics for rate in entry["rates"])
 
 
+def test_the_metrics_have_the_decays_that_are_learned() -> None:
+    """In phase A: they stay what they are in the integers, in phases B and C."""
+    outcome = trained()
+    entries = [entry["decays"] for entry in outcome.metrics if entry["phase"] == "A"]
+    assert ["decays" in entry for entry in outcome.metrics] == [True] * 3 + [False] * 2
+    for number, block in enumerate(outcome.model.layers, start=1):
+        learned = entries[-1][f"layer {number}"]
+        assert set(learned) == ({"beta", "alpha"} if number == 1 else {"beta"})
+        for key, stated in learned.items():
+            factors = 1 / (1 + np.exp(-block.neurons.decays[key].detach().double().numpy()))
+            assert stated == pytest.approx(
+                {"mean": factors.mean(), "spread": factors.std()}, abs=1e-6
+            )
+    first, last = (entry["layer 1"]["beta"] for entry in (entries[0], entries[-1]))
+    assert 0 < first["spread"] < last["spread"]
+    assert entries[0]["layer 2"]["beta"] != entries[-1]["layer 2"]["beta"]
+
+
 def test_the_integers_have_the_decays_that_were_learned() -> None:
     outcome = trained()
     assert outcome.network is not None

@@ -59,6 +59,28 @@ def test_events_hold_the_metrics(line: Path, lehr: Lehr, tmp_path: Path) -> None
     assert [point.step for point in curves["integer threshold/lif3"]] == [4, 5]
 
 
+def test_what_is_learned_beside_weights_has_curves(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard", reason="TensorBoard is not installed")
+    from lehr.train.runs.tensorboard import Events
+
+    entry = {
+        "phase": "A",
+        "loss": 1.0,
+        "train_accuracy": 0.0,
+        "validation_accuracy": 0.0,
+        "thresholds": [],
+        "rates": [],
+        "delays": {"layer 2": {"mean": 3.5, "spread": 0.5}},
+        "decays": {"layer 1": {"beta": {"mean": 0.75, "spread": 0.0}}},
+    }
+    events = Events(tmp_path, 0)
+    events.add(entry)
+    events.close()
+    curves = {name: points[0].value for name, points in _curves(tmp_path).items()}
+    assert curves["delay/layer 2"] == 3.5
+    assert curves["beta/layer 1"] == 0.75
+
+
 def test_points_after_the_resumed_epoch_are_dropped(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard", reason="TensorBoard is not installed")
     from lehr.train.runs.tensorboard import Events

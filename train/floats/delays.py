@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from lehr.nodes import Int32Array
 from lehr.train.floats import delay_kernels, delays_torch
 from lehr.train.floats.lif import over_samples, room
+from lehr.train.floats.spread import mean_and_spread
 from lehr.train.keys.delay import LR, UNTIL, DelayRecipe
 
 SHORTEST = 1
@@ -159,11 +160,7 @@ class Delays(nn.Module):
 
     def metrics(self) -> dict[str, float]:
         """Return their mean and their standard deviation, in steps."""
-        steps = self.steps.detach().double()
-        return {
-            "mean": round(float(steps.mean()), 4),
-            "spread": round(float(steps.std(correction=0)), 4),
-        }
+        return mean_and_spread(self.steps.numpy(force=True))
 
     def whole(self) -> Int32Array:
         """Return the steps that the integer network holds back by."""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from lehr.nodes import Shape
 from lehr.programs import CURRENT
 from lehr.train.floats import lif
+from lehr.train.floats.spread import mean_and_spread
 from lehr.train.keys.adaptation import JUMP
 from lehr.train.keys.layer import Integrator
 from lehr.train.keys.network import NetworkRecipe
@@ -90,6 +91,10 @@ class FloatNeurons(nn.Module):
             x: self.decays[NAMES[x]].detach().sigmoid().double().flatten().numpy(force=True)
             for x in self.update.learned
         }
+
+    def metrics(self) -> dict[str, dict[str, float]]:
+        """Return mean and standard deviation of each decay that is learned, by its key."""
+        return {NAMES[x]: mean_and_spread(factors) for x, factors in self.factors.items()}
 
     def clamp(self) -> None:
         """Keep a threshold that is learned above LEAST_THRESHOLD."""

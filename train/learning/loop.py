@@ -187,7 +187,7 @@ class _Run:
         """Train the epochs of a phase that do not lie behind, and return the model that goes on."""
         if self.progress.passed(phase.name):
             return phase.model
-        for epoch in range(1 + self._gotensors(phase), phase.epochs + 1):
+        for epoch in range(1 + self._epochs_behind(phase), phase.epochs + 1):
             if stalled(self.metrics, phase.name, phase.patience):
                 break
             entry, rates_of_epoch = self._epoch(phase, epoch)
@@ -205,7 +205,7 @@ class _Run:
             phase.best = None  # the model itself is the best one
         return phase.chosen
 
-    def _gotensors(self, phase: Phase[Model]) -> int:
+    def _epochs_behind(self, phase: Phase[Model]) -> int:
         """Put back what was kept within a phase, and return how many of its epochs lie behind."""
         if self.progress.phase != phase.name or not self.progress.epoch:
             return 0
@@ -251,8 +251,6 @@ class _Run:
             **fired.metrics(),
             **phase.metrics(),
         }
-        if isinstance(model, FloatNet) and model.delays:
-            entry["delays"] = {f"layer {n}": each.metrics() for n, each in model.delays.items()}
         return entry, fired
 
     def _batches(self, augment: Augment | None = None) -> Iterator[tuple[Tensor, Tensor]]:

@@ -12,7 +12,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -116,7 +116,7 @@ class Phase(ABC, Generic[Model]):
     def after_loss(self, loss: float) -> None:
         """Go on by a batch of this loss, the penalty included."""
 
-    def metrics(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, Any]:
         """Return what the metrics of an epoch get beside what all phases measure."""
         return {}
 
@@ -183,11 +183,22 @@ class PhaseA(Phase[FloatNet]):
         if self._constraint is not None:
             self._constraint.after_batch(loss)
 
-    def metrics(self) -> dict[str, float]:
-        """Return the share of the weights at levels, where they are drawn to them."""
-        if self._constraint is None:
-            return {}
-        return {"at_levels": round(self._constraint.at_levels(), 6)}
+    def metrics(self) -> dict[str, Any]:
+        """Return delays, learned decays, and the share of the weights at levels they are drawn to.
+
+        There is no entry for what the recipe does not ask for.
+        """
+        metrics: dict[str, Any] = {
+            "delays": {f"layer {n}": each.metrics() for n, each in self.model.delays.items()},
+            "decays": {
+                f"layer {n}": block.neurons.metrics()
+                for n, block in enumerate(self.model.layers, start=1)
+                if block.neurons.decays
+            },
+        }
+        if self._constraint is not None:
+            metrics["at_levels"] = round(self._constraint.at_levels(), 6)
+        return {name: values for name, values in metrics.items() if values != {}}
 
     def after_batch(self, rates: Sequence[float]) -> None:
         """Move the thresholds, bound or round the delays, and prune."""

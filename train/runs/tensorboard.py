@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 class Events:
     """Writes one point for every epoch: loss, accuracies, each layer's threshold and firing rate.
 
-    The step is the epoch's number over all phases. Thresholds of phase A are in the membrane units
-    of training, those of phases B and C are integers, and so they are two curves.
+    Of delays and of decays that are learned there is the mean over the layer. The step is the
+    epoch's number over all phases. Thresholds of phase A are in the membrane units of training,
+    those of phases B and C are integers, and so they are two curves.
     """
 
     def __init__(self, folder: Path, epochs: int) -> None:
@@ -55,6 +56,10 @@ class Events:
             zip(entry["thresholds"], entry["rates"], strict=True), start=1
         ):
             curves |= {f"{threshold}/lif{number}": theta, f"rate/lif{number}": rate}
+        for layer, steps in entry.get("delays", {}).items():
+            curves[f"delay/{layer}"] = steps["mean"]
+        for layer, decays in entry.get("decays", {}).items():
+            curves |= {f"{key}/{layer}": factor["mean"] for key, factor in decays.items()}
         for name, value in curves.items():
             self._writer.add_scalar(name, value, self._step)
         self._writer.flush()
