@@ -76,11 +76,12 @@ def _sentences(error: ErrorDetails, table: type[BaseModel], whole: str) -> list[
 
 
 def _sentence(error: ErrorDetails, table: type[BaseModel], whole: str) -> str:
-    models, parts = _walk(error["loc"], table)
+    models, others, parts = _walk(error["loc"], table)
     where, given, context = ".".join(parts), error["input"], error.get("ctx", {})
     match error["type"]:
         case "extra_forbidden":
-            return f"unknown key '{where}' (value {given!r}); {_other_key(parts, models, table)}"
+            way_out = _other_key(parts, models, others, table)
+            return f"unknown key '{where}' (value {given!r}); {way_out}"
         case "missing":
             return f"'{where}' is missing; add it"
         case "union_tag_invalid":
@@ -113,26 +114,32 @@ def _plain(value: Any) -> Any:
 
 def _walk(
     location: tuple[int | str, ...], table: type[BaseModel]
-) -> tuple[list[type[BaseModel]], list[str]]:
-    """Follow pydantic's location: the classes the last key is in, and the keys as one writes them.
+) -> tuple[list[type[BaseModel]], list[type[BaseModel]], list[str]]:
+    """Follow pydantic's location.
 
-    Between them pydantic names the member of a union that it took, which is no key.
+    Between keys pydantic names the member of a union that it took, which is no key.
+
+    Returns:
+        The classes that the last key is in, the other members of their union, and the keys as one
+        writes them.
     """
     models: list[type[BaseModel]] = [table]
-    inside, parts = list(models), list[str]()
+    inside, others, parts = list(models), list[type[BaseModel]](), list[str]()
+    beside: list[type[BaseModel]] = []
     for part in location:
         if part in (WORD, TABLE):
             continue
         chosen = [model for model in inside if part in _tags(model)]
         if chosen:
-            inside = chosen
+            inside, beside = chosen, [model for model in inside if model not in chosen]
             continue
         parts.append(str(part))
-        models = inside
+        models, others = inside, beside
         if not isinstance(part, int):
+            beside = []
             fields = [model.model_fields[part] for model in inside if part in model.model_fields]
             inside = [each for field in fields for each in _models(field.annotation)]
-    return models, parts
+    return models, others, parts
 
 
 def _tags(model: type[BaseModel]) -> set[str]:
@@ -158,18 +165,32 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models(argument)
 
 
-def _other_key(parts: list[str], models: list[type[BaseModel]], table: type[BaseModel]) -> str:
-    """Return the key that was probably meant: a similar one beside it, or the same elsewhere."""
+def _other_key(
+    parts: list[str],
+    models: list[type[BaseModel]],
+    others: list[type[BaseModel]],
+    table: type[BaseModel],
+) -> str:
+    """Return what was probably meant.
+
+    A similar key beside it, a table of another type that has the key, or the same key elsewhere.
+    """
     prefix = "".join(f"{part}." for part in parts[:-1])
-    similar = nearest(
-        parts[-1],
-        [field.alias or name for model in models for name, field in model.model_fields.items()],
-        prefix,
-    )
+    similar = nearest(parts[-1], [name for model in models for name in _names(model)], prefix)
+    owners = [tag for model in others if parts[-1] in _names(model) for tag in sorted(_tags(model))]
+    if owners and not similar:
+        listed = " and ".join(map(repr, owners))
+        has = "has it: use that" if len(owners) == 1 else "have it: use one of them"
+        return f"{listed} alone {has}, or remove it"
     elsewhere = [path for path in keys(table) if path.rpartition(".")[2] == parts[-1]]
     if similar or not elsewhere:
         return similar or "remove it or correct its spelling"
     return f"did you mean {elsewhere[0]!r}?"
+
+
+def _names(model: type[BaseModel]) -> list[str]:
+    """Return the keys of a table as one writes them."""
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:

@@ -56,6 +56,16 @@ def test_overrides() -> None:
             "recipe tiny: unknown key 'train.epoch' (value 1); did you mean 'train.epochs'?",
         ),
         ("epochs=3", "recipe tiny: unknown key 'epochs' (value 3); did you mean 'train.epochs'?"),
+        (
+            "network.layers.0.recurrent=true",
+            "recipe tiny: unknown key 'network.layers.0.recurrent' (value True); 'linear' alone has "
+            "it: use that, or remove it",
+        ),
+        (
+            "network.layers.2.kernel=3",
+            "recipe tiny: unknown key 'network.layers.2.kernel' (value 3); 'conv' and 'conv1d' alone "
+            "have it: use one of them, or remove it",
+        ),
         ("train.epochs=one", "recipe tiny: 'train.epochs' is 'one'; give a whole number"),
         ("train.epochs=1.5", "recipe tiny: 'train.epochs' is 1.5; give a whole number"),
         ("train.rates=[1]", "recipe tiny: 'train.rates.1' is missing; add it"),

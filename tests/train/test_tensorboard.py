@@ -13,6 +13,15 @@ from typing import Any
 import pytest
 from commands import Lehr
 
+ENTRY = {
+    "phase": "A",
+    "loss": 1.0,
+    "train_accuracy": 0.0,
+    "validation_accuracy": 0.0,
+    "thresholds": [],
+    "rates": [],
+}
+
 
 def _curves(folder: Path) -> dict[str, list[Any]]:
     accumulator = pytest.importorskip(
@@ -63,18 +72,12 @@ def test_what_is_learned_beside_weights_has_curves(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard", reason="TensorBoard is not installed")
     from lehr.train.runs.tensorboard import Events
 
-    entry = {
-        "phase": "A",
-        "loss": 1.0,
-        "train_accuracy": 0.0,
-        "validation_accuracy": 0.0,
-        "thresholds": [],
-        "rates": [],
+    learned = {
         "delays": {"layer 2": {"mean": 3.5, "spread": 0.5}},
         "decays": {"layer 1": {"beta": {"mean": 0.75, "spread": 0.0}}},
     }
     events = Events(tmp_path, 0)
-    events.add(entry)
+    events.add({**ENTRY, **learned})
     events.close()
     curves = {name: points[0].value for name, points in _curves(tmp_path).items()}
     assert curves["delay/layer 2"] == 3.5
@@ -85,17 +88,10 @@ def test_points_after_the_resumed_epoch_are_dropped(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard", reason="TensorBoard is not installed")
     from lehr.train.runs.tensorboard import Events
 
-    entry = {
-        "phase": "A",
-        "train_accuracy": 0.0,
-        "validation_accuracy": 0.0,
-        "thresholds": [],
-        "rates": [],
-    }
     for start, losses in ((0, [5.0, 4.0, 3.0]), (2, [2.0])):
         events = Events(tmp_path, start)
         for loss in losses:
-            events.add({**entry, "loss": loss})
+            events.add({**ENTRY, "loss": loss})
         events.close()
     assert [(point.step, point.value) for point in _curves(tmp_path)["loss"]] == [
         (1, 5.0),

@@ -34,7 +34,8 @@ class FloatNet(nn.Module):
 
     Attributes:
         shape: of the input, without time and batch.
-        sources: of each layer, the numbers of those whose spikes it takes (`layer_graph.Graph`).
+        sources: of each layer, the numbers of those whose spikes it takes
+            (`lehr.train.keys.graph`).
         full_scale: what the input's integers are divided by: FULL_SCALE for pixels, 1 for spikes
             and counts.
     """

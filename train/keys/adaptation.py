@@ -22,7 +22,12 @@ from __future__ import annotations
 from fractions import Fraction
 
 from lehr.arithmetic import Arithmetic
-from lehr.train.keys.dynamics import Adaptation, CurrentAdaptation, ThresholdAdaptation
+from lehr.train.keys.dynamics import (
+    Adaptation,
+    CurrentAdaptation,
+    ThresholdAdaptation,
+    binary_digits,
+)
 from lehr.update import (
     FIRED,
     MEMBRANE,
@@ -91,7 +96,7 @@ def _current(
     return (
         *taken,
         Put(_SHARE, MEMBRANE),
-        Leak(_SHARE, Decay("multiply", share.numerator, _shift(share), fields.rounding)),
+        Leak(_SHARE, Decay("multiply", share.numerator, binary_digits(share), fields.rounding)),
         Leak(_CURRENT, _decay(adaptation.beta, fields)),
         Add(_CURRENT, _SHARE),
         Add(_CURRENT, JUMP, times=FIRED),
@@ -101,8 +106,4 @@ def _current(
 
 def _decay(beta: str, fields: Arithmetic) -> Decay:
     factor = Fraction(beta)
-    return Decay(fields.decay_form, factor.numerator, _shift(factor), fields.rounding)
-
-
-def _shift(factor: Fraction) -> int:
-    return factor.denominator.bit_length() - 1
+    return Decay(fields.decay_form, factor.numerator, binary_digits(factor), fields.rounding)

@@ -29,6 +29,11 @@ def nearest_dyadic(beta: Fraction | float, shift: int = 8) -> Fraction:
     return Fraction(min(1 << shift, max(0, round(beta * (1 << shift)))), 1 << shift)
 
 
+def binary_digits(factor: Fraction) -> int:
+    """Return n of a fraction k/2**n in lowest terms."""
+    return factor.denominator.bit_length() - 1
+
+
 def dyadic(value: Any) -> str:
     """Return a decay as the text that it was given as.
 

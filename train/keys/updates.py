@@ -19,7 +19,7 @@ from lehr.machines import MACHINES
 from lehr.nodes import Int32Array
 from lehr.programs import CURRENT, input_shift, program_of, with_decays, with_input_shift
 from lehr.train.keys.adaptation import JUMP, adapting
-from lehr.train.keys.dynamics import Adaptation
+from lehr.train.keys.dynamics import Adaptation, binary_digits
 from lehr.train.keys.dynamics import Decay as DecayRecipe
 from lehr.train.keys.layer import Integrator, Weighted
 from lehr.train.keys.network import NetworkRecipe
@@ -194,7 +194,7 @@ def _of_fields(net: NetworkRecipe, layer: Weighted) -> LayerUpdate:
         fields.pop("decay_form", None)  # without a leak there is no form of one
     arithmetic = Arithmetic(
         decay_numerator=factor.numerator,
-        decay_shift=_digits(factor),
+        decay_shift=binary_digits(factor),
         fraction_bits=layer.fraction_bits or 0,
         **fields,  # type: ignore[arg-type]
     )
@@ -227,7 +227,7 @@ def _synapse(fields: Arithmetic, alpha: Fraction, offset: bool) -> Synapse:
     return Synapse(
         fields.decay_form,
         alpha.numerator,
-        _digits(alpha),
+        binary_digits(alpha),
         fields.rounding,
         fields.state_bits,
         fields.overflow,
@@ -236,11 +236,7 @@ def _synapse(fields: Arithmetic, alpha: Fraction, offset: bool) -> Synapse:
 
 
 def _decaying(state: State, factor: Fraction) -> State:
-    return replace(state, decay_numerator=factor.numerator, decay_shift=_digits(factor))
-
-
-def _digits(factor: Fraction) -> int:
-    return factor.denominator.bit_length() - 1
+    return replace(state, decay_numerator=factor.numerator, decay_shift=binary_digits(factor))
 
 
 def _decay(program: Program, beta: Fraction) -> tuple[str, Decay] | None:
@@ -251,7 +247,7 @@ def _decay(program: Program, beta: Fraction) -> tuple[str, Decay] | None:
             f"its membrane has no factor that it leaks by, but network.beta is '{beta}'; leave "
             "beta out"
         )
-    form, shift = leak.decay.form, beta.denominator.bit_length() - 1
+    form, shift = leak.decay.form, binary_digits(beta)
     if form == "multiply":
         digits = leak.decay.shift if isinstance(leak.decay.shift, int) else shift
         numerator = beta * (1 << digits)

@@ -132,13 +132,8 @@ class _Run:
         report: Report,
         progress: Progress,
     ) -> None:
-        self.recipe, self.data, self.shuffle, self.report, self.progress = (
-            recipe,
-            data,
-            shuffle,
-            report,
-            progress,
-        )
+        self.recipe, self.data, self.shuffle = recipe, data, shuffle
+        self.report, self.progress = report, progress
         self.goal = objective(recipe, data)
         self.device = prepared(recipe.train.device)
         teaching = recipe.train.teacher

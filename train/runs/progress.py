@@ -112,7 +112,7 @@ class Progress:
                 )
             if schema != SCHEMA:
                 raise ValueError(f"schema is not {SCHEMA}")
-            check_sums(folder, STATE, progress.rest, (TENSORS, RECIPE), "remove it and train anew")
+            check_sums(folder, STATE, progress.rest, (TENSORS, RECIPE), _ANEW)
             del progress.rest["schema"]
             progress.phase = str(progress.rest.pop("phase"))
             progress.epoch = int(progress.rest.pop("epoch"))
@@ -209,8 +209,7 @@ class Progress:
                 torch.cuda.set_rng_state(self.tensors["random_cuda"])
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise FileRefused(
-                f"{self.folder} is damaged ({type(error).__name__}: {error}); remove it and train "
-                "anew"
+                f"{self.folder} is damaged ({type(error).__name__}: {error}); {_ANEW}"
             ) from None
 
     def keep(
