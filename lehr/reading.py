@@ -102,13 +102,13 @@ def read_bytes(path: Path, limit: int, way_out: str) -> bytes:
 
 
 def read_text(path: Path, limit: int, way_out: str) -> str:
-    """Read all of a regular file, as text in UTF-8.
+    """Read all of a regular file, as text in UTF-8; a byte order mark before it is left out.
 
     Raises:
         FileRefused: as `read_bytes`, and when it is no UTF-8.
     """
     try:
-        return read_bytes(path, limit, way_out).decode()
+        return read_bytes(path, limit, way_out).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise FileRefused(
             f"{path} cannot be read as UTF-8: byte {error.start:,} is none; {way_out}"

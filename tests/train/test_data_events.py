@@ -236,6 +236,17 @@ def test_gestures_start_with_their_label(gestures: Path) -> None:
     assert (data.test.y.tolist(), np.argwhere(data.test.x).tolist()) == ([0], [[0, 0, 1, 0, 0]])
 
 
+def test_byte_order_marks_of_lists_and_tables_are_left_out(gestures: Path) -> None:
+    whole = load_dataset(GESTURE, gestures)
+    for name in ("trials_to_train.txt", "user01_led_labels.csv", "user02_led_labels.csv"):
+        path = gestures / "DvsGesture" / name
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    marked = load_dataset(GESTURE, gestures)
+    for first, second in ((whole.train, marked.train), (whole.test, marked.test)):
+        assert np.array_equal(first.x, second.x)
+        assert np.array_equal(first.y, second.y)
+
+
 def test_gestures_are_counted(gestures: Path) -> None:
     counted = GESTURE.model_copy(update={"frames": "count", "step_ms": 2})
     data = load_dataset(counted, gestures)

@@ -78,9 +78,9 @@ def test_counts_and_the_first_event_as_time_0_are_tonic_s(seed: int) -> None:
     recipe = DataRecipe(name="nmnist", steps=10, step_ms=5, frames="count", origin="first-event")
     expected = np.asarray(ToFrame((12, 12, 2), time_window=5_000)(records(events)), np.int64)[:10]
     assert expected.max() > 1
-    assert np.array_equal(camera_frames(events, recipe, 12), expected)
+    assert np.array_equal(camera_frames(events, recipe, (12, 12)), expected)
     for key, other in (("frames", "binary"), ("origin", "recording")):
-        ours = camera_frames(events, recipe.model_copy(update={key: other}), 12)
+        ours = camera_frames(events, recipe.model_copy(update={key: other}), (12, 12))
         assert ours.any()
         assert not np.array_equal(ours, expected)
 

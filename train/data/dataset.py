@@ -13,6 +13,7 @@ from lehr.errors import UsageError
 from lehr.nodes import InputKind, Shape
 from lehr.train.data.digits import load_digits
 from lehr.train.data.encode import encode
+from lehr.train.data.eventfiles import load_event_files
 from lehr.train.data.gesture import load_gestures
 from lehr.train.data.idx import load_idx_folder
 from lehr.train.data.nmnist import load_nmnist
@@ -204,6 +205,7 @@ _READERS = {
     "fsdd": _Reader(load_speech, ("fsdd", "fsdd-spikes")),
     "japanese-vowels": _Reader(load_vowels, None),
     "temporal": _Reader(load_temporal, None),
+    "events": _Reader(load_event_files, None),
     "npz": _Reader(load_npz, None),
 }
 """By the names of `lehr.train.keys.data.DATA_SETS`, which has their keys."""

@@ -121,6 +121,7 @@ OFFICIAL = {
 _WITHOUT = {
     "digits": "is embedded",
     "temporal": "is drawn from data.seed",
+    "events": "is your own folder",
     "npz": "is your own file",
     "fsdd": "is a stand-in that is published nowhere",
 }

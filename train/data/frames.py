@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from lehr.cameras import Events
+from lehr.cameras import Events, Size
 from lehr.errors import ToolMissing
 from lehr.network import HIGHEST
 from lehr.nodes import InputKind, Shape
@@ -79,10 +79,10 @@ class CameraEvents(Events):
         return CameraEvents(self.time, self.x // factor, self.y // factor, self.polarity)
 
 
-def camera_frames(events: CameraEvents, recipe: DataRecipe, size: int) -> Values:
+def camera_frames(events: CameraEvents, recipe: DataRecipe, size: Size) -> Values:
     """Return one sample's frames `[steps, 2, rows, columns]` as a recipe says.
 
-    The camera is square, of `size` pixels.
+    The camera has the rows and columns `size`.
     """
     assert recipe.steps is not None
     assert recipe.step_ms is not None
@@ -93,12 +93,12 @@ def camera_frames(events: CameraEvents, recipe: DataRecipe, size: int) -> Values
     )
 
 
-def camera_shape(size: int, factor: int) -> Shape:
-    """Return the shape of a frame of a square camera of `size` pixels.
+def camera_shape(size: Size, factor: int) -> Shape:
+    """Return the shape of a frame of a camera of some rows and columns.
 
     Its pixels are each `factor` times as wide and high.
     """
-    return (2, -(-size // factor), -(-size // factor))
+    return (2, -(-size[0] // factor), -(-size[1] // factor))
 
 
 def frames(

@@ -57,7 +57,8 @@ def _part(recipe: DataRecipe, folder: Path, part: str) -> Source:
 
     def read(indices: Indices) -> Values:
         frames = np.zeros(
-            (len(indices), recipe.steps or 0, *camera_shape(SIZE, recipe.downsample)), np.uint8
+            (len(indices), recipe.steps or 0, *camera_shape((SIZE, SIZE), recipe.downsample)),
+            np.uint8,
         )
         for number in np.unique(recording[indices]):
             events = read_aedat(recordings[number])  # once, for all of its gestures
@@ -69,7 +70,7 @@ def _part(recipe: DataRecipe, folder: Path, part: str) -> Source:
                         f"{recordings[number]} has no event from {start:,} to {end:,} us, where a "
                         f"gesture should be; {_AGAIN}"
                     )
-                frames[place] = camera_frames(inside, recipe, SIZE)
+                frames[place] = camera_frames(inside, recipe, (SIZE, SIZE))
         return frames
 
     return Source(gestures[:, 0] - 1, read)

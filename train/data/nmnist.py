@@ -69,10 +69,11 @@ def read_events(path: Path) -> CameraEvents:
 def _source(paths: list[Path], labels: Labels, recipe: DataRecipe) -> Source:
     def read(indices: Indices) -> Values:
         frames = np.zeros(
-            (len(indices), recipe.steps or 0, *camera_shape(SIZE, recipe.downsample)), np.uint8
+            (len(indices), recipe.steps or 0, *camera_shape((SIZE, SIZE), recipe.downsample)),
+            np.uint8,
         )
         for place, index in enumerate(indices):
-            frames[place] = camera_frames(read_events(paths[index]), recipe, SIZE)
+            frames[place] = camera_frames(read_events(paths[index]), recipe, (SIZE, SIZE))
         return frames
 
     return Source(labels, read)

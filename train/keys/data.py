@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from lehr.cameras.records import Unit
 from lehr.spelling import one_of
 from lehr.strict import LIST, Count, Strict
 from lehr.train.keys.threshold import Positive
@@ -44,6 +45,7 @@ DATA_SETS: Mapping[str, Keys] = {
     "fsdd": _SPEECH,
     "japanese-vowels": Keys(("steps",)),
     "temporal": Keys(("steps",)),
+    "events": Keys((*_CAMERA.needs, "path", "sensor"), (*_CAMERA.takes, "unit")),
     "npz": Keys(("path",), ("encoding", "steps")),
 }
 """The data sets that can be read, by name; `lehr.train.data.dataset` has what reads them."""
@@ -53,10 +55,12 @@ class DataRecipe(Strict):
     """Data set of a recipe: its name, how much of it, and how it becomes input.
 
     Attributes:
-        name: of a data set that there is, or `npz` for a file of one's own.
+        name: of a data set that there is, or `npz` or `events` for files of one's own.
         train_samples: how many are trained on, the first ones; all if None.
         test_samples: how many are measured on, the first ones; all if None.
-        path: of the file of a user's own data.
+        path: of the file, or the folder of event files, of a user's own data.
+        sensor: rows and columns of the camera that wrote event files of one's own.
+        unit: of the times of `.npy` event files; the others have one of their own.
         seed: of the validation split, and of rate coding; not the run's, so that runs of several
             seeds train on the same samples.
         encoding: how pixels become spikes; `current` leaves them as they are.
@@ -82,6 +86,8 @@ class DataRecipe(Strict):
 
     name: Annotated[str, Field(json_schema_extra={"enum": [*DATA_SETS]})]
     path: str | None = None
+    sensor: Annotated[tuple[Count, Count], LIST] | None = None
+    unit: Unit = "us"
     train_samples: Count | None = None
     test_samples: Count | None = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
