@@ -14,6 +14,7 @@ import os
 import resource
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -136,7 +137,7 @@ def _hdf5() -> Reader:
     import h5py
 
     with suppress(ImportError):
-        import hdf5plugin  # noqa: F401
+        import_module("hdf5plugin")  # it brings filters along
 
     def read(file: int) -> Iterator[Size | Columns | None]:
         with h5py.File(_place(file), "r") as tree:

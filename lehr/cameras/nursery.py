@@ -34,7 +34,7 @@ def main() -> None:
     """
     package, block = sys.argv[1], int(sys.argv[2])
     asked = socket.socket(fileno=0)
-    reason = ""
+    reader, reason = None, ""
     try:
         reader = kept.READERS[package]()
     except Exception as error:  # whatever a broken installation raises
@@ -47,7 +47,7 @@ def main() -> None:
         file, out = handles
         if os.fork() == 0:
             asked.close()
-            if reason:
+            if reader is None:
                 why = f"needs {package}, which does not import ({reason}); install it again"
                 os.write(out, _line({"kind": "refused", "message": why}))
             else:

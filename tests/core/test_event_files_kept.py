@@ -118,6 +118,15 @@ def test_a_package_that_is_missing_is_one_sentence(
     )
 
 
+def test_a_package_that_does_not_import_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "r.x").write_bytes(b"")
+    with pytest.raises(FileRefused) as caught:
+        next(apart.decoded("nothing", tmp_path / "r.x"))
+    assert str(caught.value) == (
+        f"{tmp_path / 'r.x'} needs nothing, which does not import ('nothing'); install it again"
+    )
+
+
 def message(path: Path) -> str:
     with pytest.raises(FileRefused) as caught:
         read(path)
