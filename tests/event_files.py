@@ -192,7 +192,7 @@ def write_bag(path: Path, events: Sequence[Event], topics: int = 1) -> None:
             name = f"/dvs{topic}/events"
             link = bag.add_connection(name, many.__msgtype__, typestore=store)
             for number, first in enumerate(range(0, len(events), 100)):
-                part = [
+                part: Any = [
                     one(
                         x=x,
                         y=y,
