@@ -1,4 +1,4 @@
-"""The record of one call of a model by torch.fx, read as a chain of layers.
+"""The record of one call of a model by torch.fx, read as layers that take what others give.
 
 It says where states come in and go out, and what is no layer.
 """
@@ -6,6 +6,7 @@ It says where states come in and go out, and what is no layer.
 from __future__ import annotations
 
 import operator
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ from torch.utils._pytree import tree_leaves
 from lehr.errors import NotMappable
 from lehr.export.torch_classes import STATES, name_of, neuron_class
 from lehr.export.torch_functions import called, layer_of
+from lehr.export.torch_joins import join_of
+from lehr.network import INPUT
 
 ONE_STEP = (
     "write forward for one time step, as forward(x, mem1, mem2) that returns the output's spikes "
@@ -44,13 +47,22 @@ class Chain:
         layers: modules by qualified name, from the input to the output.
         states: by name of the argument of forward; neurons that keep their state themselves have
             none.
-        answer: which of the values that forward returns, counted flat, the last layer gives: its
-            spikes, where that are neurons; None where forward returns their membrane alone.
+        inputs: by layer, the layers whose values it takes; of the first it is the model's input,
+            "input".
+        heads: the layers whose values forward returns and no other layer takes, each with whether
+            forward returns its spikes, where that are neurons, and not their membrane alone.
     """
 
     layers: Mapping[str, nn.Module]
     states: Mapping[str, State]
-    answer: int | None
+    inputs: Mapping[str, tuple[str, ...]]
+    heads: Mapping[str, bool]
+
+    @property
+    def forks(self) -> frozenset[str]:
+        """Layers whose values several others take."""
+        taken = Counter(name for names in self.inputs.values() for name in names)
+        return frozenset(name for name, times in taken.items() if times > 1)
 
 
 class Walk:
@@ -63,7 +75,8 @@ class Walk:
         self.model = model
         self.layers: dict[str, nn.Module] = {}
         self.states: dict[str, State] = {}
-        self.answer: int | None = None  # as in Chain
+        self.inputs: dict[str, tuple[str, ...]] = {}  # as in Chain
+        self.heads: dict[str, bool] = {}
         self.arguments: list[fx.Node] = []
         # arguments of forward: the state, as a neuron and its place, that they hold
         self.given: dict[fx.Node, tuple[str, int]] = {}
@@ -71,6 +84,7 @@ class Walk:
         self.returned: dict[fx.Node, tuple[str, int]] = {}
         self.tuples: dict[fx.Node, str] = {}  # calls of neurons that return several values
         self.signal: fx.Node | None = None
+        self.gives: dict[fx.Node, str] = {}  # values: the layer that gives them
         self.problems: list[str] = []
         self.operations: list[str] = []  # that are no layers
         self.unknown: set[fx.Node] = set()  # what these and unknown neurons give
@@ -79,7 +93,7 @@ class Walk:
 
     def chain(self) -> Chain:
         """Return the layers and what forward returns of them."""
-        return Chain(self.layers, self.states, self.answer)
+        return Chain(self.layers, self.states, self.inputs, self.heads)
 
     def all_problems(self) -> list[str]:
         """Return all that keeps the calls from being a chain of layers, in sentences."""
@@ -88,7 +102,7 @@ class Walk:
     def placeholder(self, node: fx.Node) -> None:
         """Take in an argument of forward: the first is the input."""
         if self.signal is None:
-            self.signal = node
+            self.signal, self.gives[node] = node, INPUT
         else:
             self.arguments.append(node)
         if str(node.target).startswith("*"):
@@ -104,8 +118,7 @@ class Walk:
         name = str(node.target)
         module: Any = self.model.get_submodule(name)
         why_not = self._why_not_next(name, node)
-        self.layers[name] = module
-        self._go_on(node)
+        self._go_on(name, module, node)
         kind = neuron_class(module)
         if kind is None and isinstance(module, snn.SpikingNeuron):
             self.unknown.add(node)  # and refused where it is read
@@ -150,8 +163,10 @@ class Walk:
                 )
             place %= self._returns(name)
             self.returned[node] = (name, place)
-            if place == 0 and source is self.signal:
-                self.signal = node
+            if place == 0:
+                self.gives[node] = name
+                if source is self.signal:
+                    self.signal = node
         elif node.target is operator.getitem and node.args[0] in self.unknown:
             self._pass_over(node)
         else:
@@ -193,21 +208,25 @@ class Walk:
         It is the neuron and the place among what that returns. The answer is found among them.
         """
         returned: list[tuple[str, int] | None] = []
+        spikes: set[str] = set()
         for leaf in tree_leaves(node.args[0]):
-            if leaf is self.signal and self.answer is None:
-                self.answer = len(returned)
+            spikes |= {self.gives[leaf]} if leaf in self.gives else set()
             if leaf in self.tuples:
                 name = self.tuples[leaf]
                 returned += [(name, place) for place in range(self._returns(name))]
             else:
                 returned.append(self.returned.get(leaf))
-        last = next(reversed(self.layers), "none")
-        fires = last in self.layers and neuron_class(self.layers[last]) is not None
-        membrane = (last, self._returns(last) - 1) if fires else None
-        if self.answer is None and (membrane is None or membrane not in returned):
-            raise NotMappable(
-                f"model: its forward does not return what its last layer, {last}, gives"
-            )
+        taken = {name for names in self.inputs.values() for name in names}
+        for name in [name for name in self.layers if name not in taken]:
+            fires = neuron_class(self.layers[name]) is not None
+            if name not in spikes and not (fires and (name, self._returns(name) - 1) in returned):
+                raise NotMappable(
+                    f"model: its forward does not return what {name} gives, which no other layer "
+                    "takes"
+                )
+            self.heads[name] = name in spikes
+        if not self.heads:
+            raise NotMappable("model: its forward runs no layer; give a model with neurons")
         return returned
 
     def _returns(self, name: str) -> int:
@@ -219,37 +238,46 @@ class Walk:
     def _function(self, node: fx.Node) -> None:
         """Take in the layer that a function or method is, and refuse one that is none."""
         try:
-            layer = layer_of(node)
+            layer, taken = join_of(node) or (layer_of(node), None)
         except NotMappable:
             self._pass_over(node)
             raise
         if layer is None:
             self._refuse(called(node), node)
             return
-        why_not = self._why_not_next(node.name, node)
-        self.layers[node.name] = layer.eval()
-        self._go_on(node)
+        why_not = self._why_not_next(node.name, node, taken)
+        self._go_on(node.name, layer.eval(), node, taken)
         if why_not:
             raise NotMappable(why_not)
 
-    def _why_not_next(self, name: str, node: fx.Node) -> str | None:
-        """Say why a layer does not take what the one before it gives."""
-        taken = node.args[0] if node.args else next(iter(node.kwargs.values()), None)
-        if taken in self.tuples and taken is self.signal:
-            return (
-                f"{name}: it takes all that {self.tuples[taken]} returns, its state too; give that "
-                "init_hidden=True"
-            )
-        if taken is not self.signal and taken not in self.behind:
-            return (
-                f"{name}: it takes {taken}, not what the layer before it gives; a model is one "
-                "chain of layers"
-            )
+    def _why_not_next(
+        self, name: str, node: fx.Node, several: tuple[Any, ...] | None = None
+    ) -> str | None:
+        """Say why a layer does not take what layers before it give."""
+        for taken in several or (_taken(node),):
+            if taken in self.tuples and (taken is self.signal or several or taken in self.gives):
+                return (
+                    f"{name}: it takes all that {self.tuples[taken]} returns, its state too; give "
+                    "that init_hidden=True"
+                )
+            if taken not in self.gives and taken not in self.behind:
+                return f"{name}: it takes {taken}, which is not what a layer before it gives"
         return None
 
-    def _go_on(self, node: fx.Node) -> None:
-        """Take what a layer gives for what the next one takes."""
-        self.signal = node
+    def _go_on(
+        self,
+        name: str,
+        layer: nn.Module,
+        node: fx.Node,
+        several: tuple[Any, ...] | None = None,
+    ) -> None:
+        """Take in a layer; what it gives, others may take."""
+        last = next(reversed(self.layers), INPUT)
+        self.layers[name] = layer
+        self.inputs[name] = tuple(
+            self.gives.get(taken, last) for taken in several or (_taken(node),)
+        )
+        self.signal, self.gives[node] = node, name
         self.behind.clear()
 
     def _refuse(self, what: str, node: fx.Node) -> None:
@@ -274,3 +302,8 @@ class Walk:
             f"model: its forward calls {calls} that can be read; use modules such as nn.AvgPool2d "
             f"and nn.Flatten, and {ONE_STEP}"
         )
+
+
+def _taken(node: fx.Node) -> Any:
+    """Return what an operation takes first."""
+    return node.args[0] if node.args else next(iter(node.kwargs.values()), None)

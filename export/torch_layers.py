@@ -10,7 +10,7 @@ both, and the next neurons take them into their thresholds and biases.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from torch import nn
 
 from lehr.arithmetic import Arithmetic
 from lehr.errors import NotMappable
+from lehr.export.decays import Decay
 from lehr.export.digits import digits
 from lehr.export.fold import Affine
 from lehr.export.levels import Levels, kind_of, read_levels
@@ -41,12 +42,15 @@ from lehr.export.torch_classes import (
     why_unknown,
 )
 from lehr.export.torch_folded import folded
+from lehr.export.torch_joins import Concatenation, Sum
+from lehr.export.torch_meeting import Meeting, Place
 from lehr.export.torch_neurons import read_neuron
 from lehr.export.torch_nodes import SILENT, adaptive_pool, node_of, norm_of, pool_of
 from lehr.export.torch_readout import values
 from lehr.export.torch_recurrent import recurrent_weights, share_step
-from lehr.export.torch_signal import Read, Signal
+from lehr.export.torch_signal import Read
 from lehr.export.torch_values import value_problem
+from lehr.network import INPUT
 from lehr.nodes import Delay, Flatten, Neuron, Shape, ShapeMismatch, pair
 from lehr.weights import WeightKind
 
@@ -57,12 +61,13 @@ It takes twice the sum, and its threshold is 1.
 """
 
 
-class Builder(Signal):
+class Builder(Meeting):
     """Builder of a network, which takes in layers from the input to the output.
 
     Attributes:
         sources: qualified name of the module that each layer of spikes comes from, by node name.
         membranes_of: qualified name of the neurons whose membranes are read out; None for none.
+        places: by layer, where the signal is behind it.
     """
 
     def __init__(
@@ -79,9 +84,18 @@ class Builder(Signal):
         self.sources: dict[str, str] = {}
         self._decay_bits = decay_bits
         self._offset, self._digits = scaling.offset, scaling.digits
+        self.places: dict[str, Place] = {INPUT: self.here()}
 
-    def add(self, source: str, module: nn.Module) -> None:
-        """Take in the next layer, by its qualified name.
+    def add(
+        self, source: str, module: nn.Module, inputs: Sequence[str], *, forks: bool = False
+    ) -> None:
+        """Take in a layer, by its qualified name.
+
+        Args:
+            source: the name.
+            module: the layer.
+            inputs: the layers whose values it takes.
+            forks: whether several others take its own.
 
         Raises:
             NotMappable: naming the layer, when the integer network does not compute it.
@@ -94,9 +108,28 @@ class Builder(Signal):
                 raise NotMappable(why_unknown(module, [each.__name__ for each in _METHODS]))
             if problem := value_problem(module):
                 raise NotMappable(problem)
-            method(self, source, module)
+            self.go_to(self.place(inputs[0]))
+            if isinstance(module, (Sum, Concatenation)):
+                self._meet(source, module, [self.place(name) for name in inputs])
+            else:
+                if self.parts and method not in _BESIDE:
+                    self._merge(f"{source}.joined")
+                method(self, source, module)
+            if forks:
+                self.fix()
         except (NotMappable, ShapeMismatch) as error:
             raise NotMappable(f"{source} ({name_of(module)}): {error}") from None
+        self.places[source] = self.here()
+
+    def place(self, name: str) -> Place:
+        """Return where the signal is behind a layer, or, where that was not taken in, here."""
+        return self.places.get(name, self.here())
+
+    def _meet(self, source: str, module: nn.Module, places: Sequence[Place]) -> None:
+        if isinstance(module, Sum):
+            self._sum(source, places)
+        else:
+            self._concatenate(places)
 
     def end_in_values(self, source: str) -> None:
         """End in what the layer `source`, which is no neurons, gives: it is what is read out.
@@ -105,6 +138,8 @@ class Builder(Signal):
             NotMappable: naming the layer, when its channels have no one unit.
         """
         try:
+            if self.parts:
+                self._merge(f"{source}.joined")
             self._turn(np.where(self._gain < 0, -1, 1), "its gain is negative")
             self._share_unit()
             self._wait(source, self._name(source, ".readout"), values(len(self._gain)), False)
@@ -161,6 +196,8 @@ class Builder(Signal):
         self._spikes = bool((self._gain == 1).all())
 
     def _weighted(self, source: str, module: Any, levels: Levels | None = None) -> None:
+        if self.parts and getattr(module, "groups", 1) > 1:
+            self._merge(f"{source}.joined")
         weight, taken = module.weight.detach().numpy(), self.shape
         node_of(module, np.zeros(weight.shape, np.int8), "ternary").output_shape(taken)
         if np.ptp(self._gain) == 0:
@@ -173,9 +210,11 @@ class Builder(Signal):
         read = levels or read_levels(weight, self._rounded)
         self._tell_moved()
         name = self._name(source)
-        self._put(name, node_of(module, read.levels, read.kind))
+        nodes = self._put_weights(name, module, read)
         real = weight / read.step.reshape(-1, *[1] * (read.levels.ndim - 1))
-        self._weights = Read(name, source, real, read.moved)
+        if len(nodes) > 1:
+            real = np.concatenate([part.reshape(len(real), -1) for part in self._split(real)], 1)
+        self._weights, self.parts = Read(nodes, source, real, read.moved), ()
         self._gain = worth * read.step
         self._offset = (
             through_weights(module, self._offset, taken)
@@ -274,7 +313,7 @@ class Builder(Signal):
         self._go(name)
         self._tell_moved()
         moved = [
-            f"{source}: decay moved by {d.moved:.2g} to {d.numerator}/{1 << d.shift}"
+            f"{source}: decay moved by {d.moved:.2g} to {_fractions(d)}"
             for d in dynamics.decays
             if d.moved
         ]
@@ -338,9 +377,18 @@ class Builder(Signal):
 
 def _method_of(module: nn.Module) -> Callable[[Builder, str, nn.Module], None] | None:
     """Return what takes in a layer of another class than torch's, if anything does."""
+    if isinstance(module, (Sum, Concatenation)):
+        return Builder._pass  # where they meet is found before
     if is_activation(module):
         return Builder._activation
     return Builder._computed if computes_weights(module) else None
+
+
+def _fractions(decay: Decay) -> str:
+    """Return a decay, or the least and the greatest of a layer, as a note has it."""
+    low, high = int(np.min(decay.numerator)), int(np.max(decay.numerator))
+    whole = 1 << decay.shift
+    return f"{low}/{whole} to {high}/{whole}" if decay.own else f"{low}/{whole}"
 
 
 _METHODS: Mapping[type[nn.Module], Callable[[Builder, str, Any], None]] = {
@@ -357,3 +405,17 @@ _METHODS: Mapping[type[nn.Module], Callable[[Builder, str, Any], None]] = {
     **dict.fromkeys(SILENT, Builder._pass),
     HoldsBack: Builder._held_back,
 }
+
+_BESIDE = frozenset(
+    {
+        Builder._weighted,
+        Builder._computed,
+        Builder._norm,
+        Builder._average,
+        Builder._adaptive_average,
+        Builder._flatten,
+        Builder._relu,
+        Builder._pass,
+    }
+)
+"""Methods that take signals that lie beside each other as they are."""

@@ -21,7 +21,7 @@ from lehr.export.torch_calls import all_problems, unwrapped
 from lehr.export.torch_chain import Chain
 from lehr.export.torch_classes import neuron_class
 from lehr.export.torch_layers import Builder
-from lehr.export.torch_readout import settled_read
+from lehr.export.torch_readout import deciding, settled_read
 from lehr.export.torch_run import Recorded, Spikes, Stepper, given_shape
 from lehr.export.torch_trace import trace
 from lehr.export.torch_values import NotCopied, settled_copy
@@ -85,6 +85,7 @@ def from_torch(
     fraction_bits: int | None = None,
     error: float | None = None,
     readout: ReadWhat | None = None,
+    read_from: str | None = None,
 ) -> FromTorch:
     """Convert a model of snnTorch's neurons and torch's layers.
 
@@ -92,7 +93,7 @@ def from_torch(
     running statistics.
 
     Args:
-        module: one time step of a network, a chain of layers: nn.Sequential, or a module whose
+        module: one time step of a network of layers: nn.Sequential, or a module whose
             forward takes the input and, unless its neurons keep them (init_hidden=True), the
             neurons' states, and returns the last spikes, or another answer that `readout` names,
             and the new states. It is not touched.
@@ -116,6 +117,7 @@ def from_torch(
             what it gives where it is no neurons, the `last`, the `sum` over all steps or the `max`.
             Membranes are compared with each other, and so have one step of weights. None for the
             count, where forward returns spikes.
+        read_from: qualified name of the layer that decides, where forward returns several.
 
     Raises:
         UsageError: when an option or the sample is out of range.
@@ -145,12 +147,12 @@ def from_torch(
         )
     takes = scaling(shape, full_scale, mean, std)
     builder = Builder(shape, takes, full_scale is None, weights, decay_bits)
-    model, chain, read = _read(module, builder, readout)
-    stepper = Stepper(model, chain, builder.sources, takes, read != "count")
+    model, chain, last, read = _read(module, builder, readout, read_from)
+    stepper = Stepper(model, chain, builder.sources, takes, last, read != "count")
     kind = "count_argmax_lowest" if read == "count" else f"membrane_{read}_argmax_lowest"
     entry = Input(shape, kind_divided(full_scale))
     placeholders = {name: placeholder(wait) for name, wait in builder.neurons.items()}
-    edges = (*builder.edges, (builder.last, OUTPUT))
+    edges = (*builder.edges, (builder.last[0], OUTPUT))
     drawn, layers = rooms(
         Network({**builder.nodes, **placeholders}, edges, entry, length, kind),  # type: ignore[arg-type]  # checked by Network
         builder.neurons,
@@ -173,11 +175,12 @@ def from_torch(
 
 
 def _read(
-    module: nn.Module, builder: Builder, asked: ReadWhat | None
-) -> tuple[nn.Module, Chain, ReadWhat]:
+    module: nn.Module, builder: Builder, asked: ReadWhat | None, read_from: str | None
+) -> tuple[nn.Module, Chain, str, ReadWhat]:
     """Have the builder take in all layers of a model.
 
-    Returns the copy that they were read of, the chain of them, and what is read of the last one.
+    Returns the copy that they were read of, the chain of them, the one that decides, at which the
+    builder stands then, and what is read of it.
 
     Raises:
         NotMappable: with all that stands in the way, as far as it can be known.
@@ -196,30 +199,52 @@ def _read(
             problems.append(str(error))
         raise NotMappable(*together(problems)) from error
     problems += faults
-    last = next(reversed([*chain.layers]), "model")
+    last = next(reversed([*chain.layers]), "model") if problems else deciding(chain, read_from)
     fires = last in chain.layers and neuron_class(chain.layers[last]) is not None
     if fires and asked not in (None, "count"):
         builder.membranes_of = last
+    problems += _take_in(chain, builder)
+    if problems:
+        raise NotMappable(*together(problems))
+    _require_spikes(chain, last)
+    builder.go_to(builder.places[last])
+    spiking = set(builder.last) <= builder.sources.keys() and not builder.parts
+    read = settled_read(chain, last, spiking and len(builder.last) == 1, asked)
+    if not spiking or len(builder.last) > 1:
+        builder.end_in_values(last)
+    return model, chain, last, read
+
+
+def _take_in(chain: Chain, builder: Builder) -> list[str]:
+    """Have the builder take in all layers; return what keeps it from that, in sentences."""
+    problems = []
     # the shape is lost behind a layer that does not run here: only kinds of layers can be judged
     lost = False
     for name, layer in chain.layers.items():
         if lost and builder.knows(layer):
             continue
-        before = builder.shape
+        inputs = chain.inputs[name]
+        before = builder.place(inputs[0])["shape"]
         try:
-            builder.add(name, layer)
+            builder.add(name, layer, inputs, forks=name in chain.forks)
         except NotMappable as error:
             problems.append(str(error))
             shape = None if lost else given_shape(layer, before)
             lost = shape is None
             if shape is not None:
                 builder.pass_over(layer, shape)
-    if problems:
-        raise NotMappable(*together(problems))
-    read = settled_read(chain, last, builder.last in builder.sources, asked)
-    if builder.last not in builder.sources:
-        builder.end_in_values(last)
-    return model, chain, read
+            builder.places[name] = builder.here()
+    return problems
+
+
+def _require_spikes(chain: Chain, last: str) -> None:
+    """Refuse answers beside the one that decides, `last`, which nothing of the network would be."""
+    for name in chain.heads:
+        if name != last and neuron_class(chain.layers[name]) is None:
+            raise NotMappable(
+                f"{name}: it is no neurons, forward returns what it gives, and {last} decides; "
+                "return what decides, and spikes"
+            )
 
 
 def _check_options(weights: Any, decay_bits: Any, fraction_bits: Any) -> None:

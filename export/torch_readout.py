@@ -61,12 +61,34 @@ def settled_read(chain: Chain, last: str, fires: bool, asked: ReadWhat | None) -
             f"{last}: it is the last layer, and no neurons follow it; end in neurons, or say which "
             f"of its values counts: {_WAYS}"
         )
-    if chain.answer is None:
+    if not chain.heads.get(last, True):
         raise UsageError(
             f"{last}: forward returns its membrane and not its spikes; say which of its membranes "
             f"counts: {_WAYS}"
         )
     return "count"
+
+
+def deciding(chain: Chain, asked: str | None) -> str:
+    """Return the layer that decides: that which forward returns, or which of them is asked for.
+
+    Args:
+        chain: the model's layers, and what its forward returns of them.
+        asked: its qualified name; None where there is one.
+
+    Raises:
+        UsageError: when there are several, and it is not said which.
+    """
+    ways = " or ".join(f"--read-from {name}" for name in chain.heads)
+    if asked is not None and asked not in chain.heads:
+        raise UsageError(f"--read-from is {asked!r}, which forward does not end in; use {ways}")
+    if asked is None and len(chain.heads) > 1:
+        first = next(iter(chain.heads))
+        raise UsageError(
+            f"forward returns what {len(chain.heads)} layers give; say which of them decides: "
+            f"{ways} (in Python: read_from={first!r})"
+        )
+    return asked or next(iter(chain.heads), next(reversed([*chain.layers]), "model"))
 
 
 def values(channels: int) -> Dynamics:

@@ -21,7 +21,7 @@ from lehr.export.torch_chain import Chain
 from lehr.export.torch_classes import HoldsBack, name_of
 from lehr.export.torch_trace import uncompiled
 from lehr.export.torch_values import differing, read_tensors
-from lehr.network import Network
+from lehr.network import INPUT, Network
 from lehr.nodes import Shape
 
 Spikes = npt.NDArray[np.uint8]
@@ -50,6 +50,7 @@ class Stepper:
         chain: its layers and states.
         sources: qualified names of the modules that spike, by node name.
         scaling: what the model takes for the integers of its input.
+        last: qualified name of the layer that is read out.
         reads_membranes: whether the last layer's membranes, or values, are read out.
     """
 
@@ -57,6 +58,7 @@ class Stepper:
     chain: Chain
     sources: Mapping[str, str]
     scaling: Scaling
+    last: str
     reads_membranes: bool
 
     def run(self, x: npt.NDArray[np.uint8], network: Network) -> Recorded:
@@ -112,7 +114,7 @@ class Stepper:
                     if not network.neurons[name].integrates
                 }
                 if self.reads_membranes and not membranes:
-                    membranes = self._given_by(self._last, recorded, frames)
+                    membranes = self._given_by(self.last, recorded, frames)
         except Exception as error:  # whatever the user's forward raises
             raise NotMappable(
                 f"model: it does not run on the sample ({type(error).__name__}: {error}); check "
@@ -122,11 +124,6 @@ class Stepper:
             {name: torch.stack(kept, 1).numpy().astype(np.uint8) for name, kept in given.items()},
             torch.stack(membranes, 1).numpy() if membranes else None,
         )
-
-    @property
-    def _last(self) -> str:
-        """Name of the last layer."""
-        return next(reversed([*self.chain.layers]))
 
     def _reset(self) -> None:
         for layer in self.chain.layers.values():
@@ -141,20 +138,18 @@ class Stepper:
         """
         recorded: dict[str, list[Tensor]] = {}
         hooks = []
-        for source in {*self.sources.values(), self._last}:
-            name: str | None = source
-            while name is not None and not self._is_own(name):
-                name = self._before(name)
-            if name is not None and name not in recorded:
-                kept = recorded[name] = []
-                hooks.append(
-                    self.chain.layers[name].register_forward_hook(
-                        lambda _m, _i, out, kept=kept: kept.append(_first(out))
+        for source in {*self.sources.values(), self.last}:
+            for name in self._own_before(source):
+                if name not in recorded:
+                    kept = recorded[name] = []
+                    hooks.append(
+                        self.chain.layers[name].register_forward_hook(
+                            lambda _m, _i, out, kept=kept: kept.append(_first(out))
+                        )
                     )
-                )
-        if self.reads_membranes and isinstance(self.chain.layers[self._last], snn.SpikingNeuron):
+        if self.reads_membranes and isinstance(self.chain.layers[self.last], snn.SpikingNeuron):
             hooks.append(
-                self.chain.layers[self._last].register_forward_hook(
+                self.chain.layers[self.last].register_forward_hook(
                     lambda m, _i, _out: membranes.append(m.get_buffer("mem"))
                 )
             )
@@ -170,17 +165,21 @@ class Stepper:
         """Return what a layer gave in each step: as recorded, or what its function makes of it."""
         if name in recorded:
             return recorded[name]
-        before = self._before(name)
-        taken = frames if before is None else self._given_by(before, recorded, frames)
-        return [self.chain.layers[name](each) for each in taken]
+        taken = [
+            frames if before == INPUT else self._given_by(before, recorded, frames)
+            for before in self.chain.inputs[name]
+        ]
+        return [self.chain.layers[name](*each) for each in zip(*taken, strict=True)]
 
     def _is_own(self, name: str) -> bool:
         """Return whether a layer is a module of the model, and not made for a function."""
         return any(self.chain.layers[name] is module for module in self.model.modules())
 
-    def _before(self, name: str) -> str | None:
-        names = list(self.chain.layers)
-        return names[names.index(name) - 1] if name != names[0] else None
+    def _own_before(self, name: str) -> set[str]:
+        """Return a layer that is the model's own, or those of whose values its function is."""
+        if name == INPUT or self._is_own(name):
+            return {name} - {INPUT}
+        return set().union(*map(self._own_before, self.chain.inputs[name]))
 
 
 class _InDouble(TorchFunctionMode):

@@ -5,6 +5,7 @@ What the model has there is `gain * integer + offset` per channel.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,16 +32,34 @@ class Read:
     """Weights that stand in the network, and may yet have to take another step.
 
     Attributes:
-        node: their name.
+        nodes: their names; what these give is added.
         sources: qualified names of the modules that they are of.
-        real: in steps, not rounded, `[outputs, ...]`.
+        real: in steps, not rounded, outputs first; of several nodes side by side, `[outputs, all]`.
         moved: how far the farthest is from its level, in steps.
     """
 
-    node: str
+    nodes: tuple[str, ...]
     sources: str
     real: Float
     moved: float
+
+
+Part = tuple[tuple[str, ...], int]
+
+_PLACE = (
+    "shape",
+    "last",
+    "parts",
+    "_gain",
+    "_offset",
+    "_spikes",
+    "_currents",
+    "_weights",
+    "_notes",
+    "_passed_over",
+    "_exact",
+    "_digits",
+)
 
 
 class Signal:
@@ -51,23 +70,43 @@ class Signal:
         neurons: what waits, by node name.
         edges: all but the one to the output.
         shape: of what the last layer gives, without batch.
-        last: name of the last node.
+        last: names of the last nodes, whose values are added.
+        parts: where signals lie beside each other, along the channels: the last nodes of each, and
+            how many values it has on the first axis; `last` is then empty.
     """
+
+    last: tuple[str, ...]
+    _weights: Read | None
 
     def __init__(self, shape: Shape, gain: Float, spikes: bool, rounded: WeightKind | None) -> None:
         self.nodes: dict[str, Node] = {}
         self.neurons: dict[str, Waiting] = {}
         self.edges: list[Edge] = []
-        self.shape, self.last = shape, INPUT
+        self.shape, self.last = shape, (INPUT,)
+        self.parts: tuple[Part, ...] = ()
         self._rounded = rounded
         self._begin(gain, spikes)
+
+    def here(self) -> dict[str, Any]:
+        """Return where the signal is, to come back to."""
+        return {name: getattr(self, name) for name in _PLACE}
+
+    def go_to(self, place: Mapping[str, Any]) -> None:
+        """Go on from where a signal was."""
+        for name, value in place.items():
+            setattr(self, name, list(value) if isinstance(value, list) else value)
+
+    def fix(self) -> None:
+        """Keep the weights that the signal comes from as they are: they lead elsewhere, too."""
+        self._tell_moved()
+        self._weights = None
 
     def _begin(self, gain: Float | float, spikes: bool) -> None:
         self._gain = np.broadcast_to(np.asarray(gain), self.shape[:1]).copy()
         self._offset = np.zeros(self.shape[0])
         self._spikes = spikes
         self._currents = False  # of both signs, by weights since the last neurons
-        self._weights: Read | None = None  # that the signal comes from, since the last neurons
+        self._weights = None  # that the signal comes from, since the last neurons
         self._notes, self._passed_over = list[str](), False
         self._exact, self._digits = True, digits(self._gain)
 
@@ -80,17 +119,31 @@ class Signal:
         self._currents = weighted and not isinstance(layer, snn.SpikingNeuron)
 
     def _put(self, name: str, node: Node) -> None:
+        if self.parts:
+            self._put_each(name, node)
+            return
         self.shape = node.output_shape(self.shape)
         self.nodes[name] = node
         self._go(name)
+
+    def _put_each(self, name: str, node: Node) -> None:
+        """Let each of the signals beside each other go through a node of its own."""
+        parts = []
+        for number, (sources, size) in enumerate(self.parts):
+            taken = (size, *self.shape[1:])
+            own = self._name(f"{name}.{number}")
+            self.nodes[own] = node
+            self.edges += [(source, own) for source in sources]
+            parts.append(((own,), node.output_shape(taken)[0]))
+        self.shape, self.parts = node.output_shape(self.shape), tuple(parts)
 
     def _add(self, bias: Float) -> None:
         """Add a bias, one number a channel."""
         self._offset = changed(self._offset, np.ones(1), bias, self.shape)
 
     def _go(self, name: str) -> None:
-        self.edges.append((self.last, name))
-        self.last = name
+        self.edges += [(source, name) for source in self.last]
+        self.last = (name,)
 
     def _name(self, source: str, suffix: str = "") -> str:
         """Return a node's name: the module's own, if that can be.
@@ -109,10 +162,9 @@ class Signal:
         if np.all(factors == 1) or self._passed_over:
             return
         before = self._weights
-        node: Any = before and self.nodes[before.node]
         rows = (
-            factors.reshape(len(node.weight), -1)
-            if node and factors.size % len(node.weight) == 0
+            factors.reshape(len(before.real), -1)
+            if before and factors.size % len(before.real) == 0
             else None
         )
         if before is None or rows is None or np.any(rows != rows[:, :1]):
@@ -120,14 +172,24 @@ class Signal:
                 f"{why}, and there are no weights before it of as many outputs that could take "
                 "that up; add a layer with weights"
             )
-        factor = rows[:, 0].reshape(-1, *[1] * (node.weight.ndim - 1))
-        self._set_levels(before, (node.weight * factor).astype(np.int8))
+        levels = self._levels(before)
+        self._set_levels(before, (levels * rows[:, :1]).astype(np.int8))
+        factor = rows[:, 0].reshape(-1, *[1] * (before.real.ndim - 1))
         self._weights = replace(before, real=before.real * factor)
         self._gain = self._gain / np.where(factors == 0, 1, factors)
 
+    def _levels(self, read: Read) -> npt.NDArray[np.int8]:
+        """Return the levels of all nodes of weights side by side, `[outputs, all]`."""
+        nodes: list[Any] = [self.nodes[name] for name in read.nodes]
+        return np.concatenate([node.weight.reshape(len(node.weight), -1) for node in nodes], 1)
+
     def _set_levels(self, read: Read, levels: npt.NDArray[np.int8]) -> None:
-        node: Any = self.nodes[read.node]
-        self.nodes[read.node] = replace(node, weight=levels, kind=kind_of(levels))
+        rows, at = levels.reshape(len(levels), -1), 0
+        for name in read.nodes:
+            node: Any = self.nodes[name]
+            own = rows[:, at : at + node.weight[0].size].reshape(node.weight.shape)
+            at += node.weight[0].size
+            self.nodes[name] = replace(node, weight=own, kind=kind_of(own))
 
     def _share_unit(self) -> None:
         """Give all channels one unit, by way of the weights: their membranes are compared."""

@@ -48,6 +48,7 @@ def export(
     fraction_bits: int | None = None,
     error: float | None = None,
     readout: ReadWhat | None = None,
+    read_from: str | None = None,
     strict: bool | None = None,
     reader: str | None = None,
 ) -> VerifiedModel: ...
@@ -65,6 +66,7 @@ def export(
     fraction_bits: int | None = None,
     error: float | None = None,
     readout: ReadWhat | None = None,
+    read_from: str | None = None,
     strict: bool | None = None,
     reader: str | None = None,
 ) -> VerifiedRun | VerifiedModel:
@@ -86,6 +88,7 @@ def export(
         error: of a model: in their place, the share of a threshold that rounding may come to.
         readout: of a model: what decides: the "count" of the last layer's spikes, or the "last",
             the "sum" or the "max" of its membranes or values; None for spikes.
+        read_from: of a model: the layer that decides, where forward returns several answers.
         strict: of a model: whether a spike that differs is refused; if None, one that no rounding
             leads to that was asked for.
         reader: the NIR importer of another tool, as "snntorch", that the file is written for.
@@ -116,6 +119,7 @@ def export(
         "fraction_bits": fraction_bits,
         "error": error,
         "readout": readout,
+        "read_from": read_from,
     }
     with written(output) as path:
         if isinstance(source, (str, os.PathLike)):

@@ -89,6 +89,12 @@ def export(
             autocompletion=completing.words("count", "last", "sum", "max"),
         ),
     ] = None,
+    read_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LAYER", help="Of a model whose forward returns several answers: which decides."
+        ),
+    ] = None,
     strict: Annotated[
         bool | None,
         typer.Option(
@@ -121,6 +127,7 @@ def export(
                 "--mean": mean,
                 "--std": std,
                 "--readout": readout,
+                "--read-from": read_from,
                 "--strict": strict,
                 **asked,
             }
@@ -166,6 +173,7 @@ def export(
             fraction_bits=fraction_bits,
             error=error,
             readout=readout,  # type: ignore[arg-type]  # and what is no readout
+            read_from=read_from,
         )
         _from_model(out, source, converted, output, strict, reader)
 

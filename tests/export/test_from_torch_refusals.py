@@ -97,11 +97,11 @@ class View(Net):
 
 
 class Skip(Net):
-    """Two ways from the input."""
+    """Two ways from the input, one of them a gate of the other."""
 
     def forward(self, x: Tensor) -> Any:
         """Spikes and membranes."""
-        return self.lif(self.fc(x) + x)
+        return self.lif(self.fc(x) * x)
 
 
 class Branch(Net):
@@ -151,10 +151,10 @@ class Mixed(Net):
             "view: .view() makes [2N, 2] of [N, 4]; flatten each sample wholly, as x.flatten(1) "
             "does, or leave its shape as it is",
         ),
-        (Skip(), "model: its forward calls add after fc, which is no layer that can be read"),
+        (Skip(), "model: its forward calls mul after fc, which is no layer that can be read"),
         (
             Branch(),
-            "lif: it takes x, not what the layer before it gives; a model is one chain of layers",
+            "model: its forward does not return what pool gives, which no other layer takes",
         ),
         (Mixed(), "fc: it runs 2 times in one call of forward, in several places; write forward"),
         (
