@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from lehr.network import Conv2d, Delay, Flatten, Linear, Network, SumPool2d
+from lehr.network import Conv2d, Flatten, Linear, Network
+from lehr.nodes import Node
 
 Channels = npt.NDArray[np.bool_]
 
@@ -41,7 +42,7 @@ def without_weights(net: Network, name: str, channels: Channels) -> Network | No
                     levels[silent] = 0
                     kind = "ternary" if node.kind == "binary" else node.kind
                     nodes[source] = replace(node, weight=levels, kind=kind)
-                case SumPool2d() | Delay():
+                case Node() if node.by_channel:
                     pending.append((source, silent))
                 case Flatten():
                     rows = silent.reshape(net.shapes[net.sources(source)[0]][0], -1)

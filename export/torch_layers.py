@@ -4,7 +4,9 @@ Their neurons still wait for their thresholds.
 
 What flows between two nodes is an integer; what the model has in that place is `gain * integer +
 offset` per channel. Weights give the gain, biases the offset, batch norm and average pooling change
-both, and the next neurons take them into their thresholds and biases.
+both, and the next neurons take them into their thresholds and biases. The greatest of several
+values is that of their integers where the gain is above 0; where it is below, the sign is turned
+before.
 """
 
 from __future__ import annotations
@@ -17,7 +19,6 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from lehr.arithmetic import Arithmetic
 from lehr.errors import NotMappable
 from lehr.export.decays import Decay
 from lehr.export.digits import digits
@@ -45,20 +46,23 @@ from lehr.export.torch_folded import folded
 from lehr.export.torch_joins import Concatenation, Sum
 from lehr.export.torch_meeting import Meeting, Place
 from lehr.export.torch_neurons import read_neuron
-from lehr.export.torch_nodes import SILENT, adaptive_pool, node_of, norm_of, pool_of
+from lehr.export.torch_nodes import (
+    SILENT,
+    adaptive_pool,
+    any_of,
+    has_sums,
+    maximum_of,
+    node_of,
+    norm_of,
+    pool_of,
+)
 from lehr.export.torch_readout import values
 from lehr.export.torch_recurrent import recurrent_weights, share_step
 from lehr.export.torch_signal import Read
 from lehr.export.torch_values import value_problem
 from lehr.network import INPUT
-from lehr.nodes import Delay, Flatten, Neuron, Shape, ShapeMismatch, pair
+from lehr.nodes import Delay, Flatten, Shape, ShapeMismatch
 from lehr.weights import WeightKind
-
-OR = Arithmetic(decay_numerator=0, reset="none", fraction_bits=1)
-"""A neuron that keeps nothing and fires where the sum of its inputs is above 0.
-
-It takes twice the sum, and its threshold is 1.
-"""
 
 
 class Builder(Meeting):
@@ -140,7 +144,7 @@ class Builder(Meeting):
         try:
             if self.parts:
                 self._merge(f"{source}.joined")
-            self._turn(np.where(self._gain < 0, -1, 1), "its gain is negative")
+            self._make_positive(source, "its gain is negative")
             self._share_unit()
             self._wait(source, self._name(source, ".readout"), values(len(self._gain)), False)
         except NotMappable as error:
@@ -215,6 +219,7 @@ class Builder(Meeting):
         if len(nodes) > 1:
             real = np.concatenate([part.reshape(len(real), -1) for part in self._split(real)], 1)
         self._weights, self.parts = Read(nodes, source, real, read.moved), ()
+        self._behind_maxima = False
         self._gain = worth * read.step
         self._offset = (
             through_weights(module, self._offset, taken)
@@ -254,21 +259,14 @@ class Builder(Meeting):
         self._average(source, adaptive_pool(module, self.shape))
 
     def _maximum(self, source: str, module: Any) -> None:
-        if not self._spikes:
-            raise NotMappable(
-                "the greatest of several currents is no sum; put it after the neurons, where it is "
-                "an OR of spikes"
-            )
-        if module.return_indices or pair(module.dilation, "dilation", 1) != (1, 1):
-            raise NotMappable(
-                "it returns indices or is dilated; use nn.MaxPool2d(kernel, stride, padding)"
-            )
+        pool = maximum_of(module)
+        if not (self._spikes and has_sums(pool, self.shape)):
+            self._greatest(source, pool)
+            return
         self._put(self._name(source, ".sum"), pool_of(module, self.shape))
         name = self._name(source)
         self.sources[name] = source
-        self._put(
-            name, Neuron(np.ones(self.shape[0], np.int32), np.zeros(self.shape[0], np.int32), OR)
-        )
+        self._put(name, any_of(self.shape[0]))
         self._begin(1.0, spikes=True)
 
     def _held_back(self, source: str, module: HoldsBack) -> None:
@@ -297,7 +295,7 @@ class Builder(Meeting):
             dynamics = replace(dynamics, arithmetic=never)
         self._gain = self._gain * read.gain
         self._offset = changed(self._offset, read.gain, np.zeros(1), self.shape)
-        self._turn(np.where(self._gain < 0, -1, 1), "its input's gain is negative")
+        self._make_positive(source, "its input's gain is negative")
         if source == self.membranes_of:
             self._share_unit()
         name = self._name(source)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from torch import nn
 
+from lehr.arithmetic import Arithmetic
 from lehr.errors import NotMappable
 from lehr.export.fold import Affine
 from lehr.export.torch_recurrent import ONE_TO_ONE
-from lehr.nodes import Conv2d, Linear, Shape, ShapeMismatch, SumPool2d
+from lehr.nodes import Conv2d, Linear, MaxPool2d, Neuron, Shape, ShapeMismatch, SumPool2d
 from lehr.weights import WeightKind
 
 SILENT: tuple[type[nn.Module], ...] = (
@@ -24,6 +26,11 @@ SILENT: tuple[type[nn.Module], ...] = (
     nn.Identity,
 )
 """Layers that give what they take in evaluation."""
+_OR = Arithmetic(decay_numerator=0, reset="none", fraction_bits=1)
+"""A neuron that keeps nothing and fires where the sum of its inputs is above 0.
+
+It takes twice the sum, and its threshold is 1.
+"""
 
 
 def node_of(module: Any, levels: npt.NDArray[np.int8], kind: WeightKind) -> Conv2d | Linear:
@@ -79,6 +86,34 @@ def adaptive_pool(module: Any, shape: Shape) -> nn.AvgPool2d:
             "them; use an output size that divides"
         )
     return nn.AvgPool2d((height // rows, width // columns))
+
+
+def maximum_of(module: Any) -> MaxPool2d:
+    """Return the maxima of a layer.
+
+    Raises:
+        NotMappable: when it gives their places as well. The caller names it.
+    """
+    if module.return_indices:
+        raise NotMappable("it returns indices; use return_indices=False")
+    return MaxPool2d(
+        module.kernel_size,
+        module.stride,
+        module.padding,
+        module.dilation,
+        bool(module.ceil_mode),
+    )
+
+
+def has_sums(pool: MaxPool2d, shape: Shape) -> bool:
+    """Return whether sums over the very windows of maxima can be had: none is dilated or cut."""
+    plain = replace(pool, dilation=(1, 1), ceil_mode=False)
+    return pool.dilation == (1, 1) and plain.output_shape(shape) == pool.output_shape(shape)
+
+
+def any_of(channels: int) -> Neuron:
+    """Return neurons that are the OR of the spikes that they take the sum of."""
+    return Neuron(np.ones(channels, np.int32), np.zeros(channels, np.int32), _OR)
 
 
 def norm_of(module: Any, shape: Shape) -> Affine:

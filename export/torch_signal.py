@@ -19,11 +19,11 @@ from lehr.export.digits import digits
 from lehr.export.fold import Float
 from lehr.export.levels import kind_of, rounding_note
 from lehr.export.naming import node_name
-from lehr.export.offsets import changed
+from lehr.export.offsets import changed, narrowed
 from lehr.export.pending import Waiting
 from lehr.export.torch_readout import one_unit
 from lehr.network import INPUT, Edge
-from lehr.nodes import Node, Shape
+from lehr.nodes import MaxPool2d, Node, Scale, Shape
 from lehr.weights import WeightKind
 
 
@@ -55,6 +55,7 @@ _PLACE = (
     "_spikes",
     "_currents",
     "_weights",
+    "_behind_maxima",
     "_notes",
     "_passed_over",
     "_exact",
@@ -107,6 +108,7 @@ class Signal:
         self._spikes = spikes
         self._currents = False  # of both signs, by weights since the last neurons
         self._weights = None  # that the signal comes from, since the last neurons
+        self._behind_maxima = False  # since then, and since the last weights
         self._notes, self._passed_over = list[str](), False
         self._exact, self._digits = True, digits(self._gain)
 
@@ -177,6 +179,33 @@ class Signal:
         factor = rows[:, 0].reshape(-1, *[1] * (before.real.ndim - 1))
         self._weights = replace(before, real=before.real * factor)
         self._gain = self._gain / np.where(factors == 0, 1, factors)
+
+    def _make_positive(self, source: str, why: str) -> None:
+        """Turn the sign of channels whose gain is negative.
+
+        Weights do, but behind maxima factors: the greatest turned is not the greatest of what is
+        turned.
+        """
+        signs = np.where(self._gain < 0, -1, 1)
+        if not self._behind_maxima or np.all(signs == 1) or self._passed_over:
+            self._turn(signs, why)
+            return
+        self._put(self._name(source, ".sign"), Scale(np.sign(self._gain).astype(np.int32)))
+        self._gain = np.abs(self._gain)
+
+    def _greatest(self, source: str, pool: MaxPool2d) -> None:
+        """Add maxima of integers: what is behind changes nothing in weights before them."""
+        self._make_positive(source, "its input's gain is negative")
+        self._offset = narrowed(self._offset)
+        if self._offset.ndim > 1 and not self._passed_over:
+            raise NotMappable(
+                "what is added to its input differs from value to value, so that the greatest is "
+                "not that of the integers; let the weights before pad with nothing, or put the "
+                "batch norm before them behind them"
+            )
+        self.fix()
+        self._put(self._name(source), pool)
+        self._behind_maxima = True
 
     def _levels(self, read: Read) -> npt.NDArray[np.int8]:
         """Return the levels of all nodes of weights side by side, `[outputs, all]`."""

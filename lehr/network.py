@@ -331,6 +331,13 @@ class Network(Shown):
         for name, neuron in self.neurons.items():
             if not neuron.by_event:
                 continue
+            for passed in sorted(self._upstream(name)):
+                if not self.nodes[passed].additive:
+                    raise FileRefused(
+                        f"{passed} ({type(self.nodes[passed]).__name__}) makes no sum of what "
+                        f"events bring, but {name} updates by event, one at a time; let {name} "
+                        "update by step"
+                    )
             for delay in (n for n in self._upstream(name) if isinstance(self.nodes.get(n), Delay)):
                 if any(
                     not (s == INPUT or isinstance(self.nodes[s], Neuron))

@@ -7,9 +7,10 @@ disagree, or whose network has not the digest that it states. `read` gives back 
 given; equal networks give equal bytes. A file of another tool may state no digest: `open_model`
 says so.
 
-`nir.read` opens what `write` made. With its type check on it refuses two things that NIR has but
-whose shapes it does not infer: convolutions in groups, and kernels that are not square. Read those
-with `type_check=False`.
+`nir.read` opens what `write` made, and refuses a file with a type of node that NIR does not have,
+MaxPool2d. With its type check on it refuses two things that NIR has but whose shapes it does not
+infer, too: convolutions in groups, and kernels that are not square. Read those with
+`type_check=False`.
 """
 
 from __future__ import annotations
@@ -123,10 +124,17 @@ def open_model(path: str | os.PathLike[str]) -> Model:
 def to_nir(net: Network, approximate: Iterable[str] = ()) -> nir.NIRGraph:
     """Return the network as a graph of the `nir` package.
 
-    Its arrays are copies; raises as `to_bytes`.
+    Its arrays are copies; raises as `to_bytes`, and NotMappable for a type of node that the package
+    does not have.
     """
     import nir
 
+    for name, node in net.nodes.items():
+        if others := [kind for kind in node.nir_types if not hasattr(nir, kind)]:
+            raise NotMappable(
+                f"{name}: the package nir has no {others[0]}; write the network to a file, which "
+                "lehr reads"
+            )
     _approximated(net, approximate)
     return nir.NIRGraph.from_dict({**copy.deepcopy(gathered(_tree(net))), "type_check": False})
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from lehr.hdf5 import GRAPH, Declared, read_tree
 from lehr.network import Edge
 from lehr.nirfile import ORIGIN, about, edges_of
 from lehr.nirnodes import BLOCK
+from lehr.nodes.registry import NODES
 from lehr.refusals import Refusals
 from lehr.text import printable
 
@@ -82,7 +83,8 @@ def outline(path: Path) -> Outline:
     Raises:
         UsageError: when there is no such file.
         FileRefused: when it is no bounded tree of numbers and text, or holds no NIR graph; and
-            naming all nodes of a type that NIR does not have and all edges that name no node.
+            naming all nodes of a type that NIR does not have, nor lehr where the file states an
+            integer network, and all edges that name no node.
     """
     graph = read_tree(path, GRAPH._replace(array_bytes=READ_BYTES)).get("node")
     with about(f"{path}: "):
@@ -97,7 +99,8 @@ def outline(path: Path) -> Outline:
             for key, value in (origin if isinstance(origin, Mapping) else {}).items()
         }
         exact = isinstance(stated.get(BLOCK), (str, Mapping))
-        nodes = dict(_nodes(graph, "", refusals))
+        kinds = TYPES | {kind for node in NODES for kind in node.nir_types} if exact else TYPES
+        nodes = dict(_nodes(graph, "", kinds, refusals))
         refusals.raise_all()
         return Outline(
             nodes, exact, {key: value for key, value in plain.items() if value is not None}
@@ -105,7 +108,7 @@ def outline(path: Path) -> Outline:
 
 
 def _nodes(
-    graph: Mapping[str, Any], prefix: str, refusals: Refusals
+    graph: Mapping[str, Any], prefix: str, kinds: Collection[str], refusals: Refusals
 ) -> Iterator[tuple[str, DeclaredNode]]:
     nodes = graph.get("nodes")
     nodes = nodes if isinstance(nodes, Mapping) else {}
@@ -122,11 +125,11 @@ def _nodes(
             )
     for name, fields in nodes.items():
         kind = fields.get("type") if isinstance(fields, Mapping) else None
-        if not isinstance(fields, Mapping) or not isinstance(kind, str) or kind not in TYPES:
+        if not isinstance(fields, Mapping) or not isinstance(kind, str) or kind not in kinds:
             refusals.add(
                 FileRefused(
                     f"{prefix}{name}: is of type {printable(str(kind))[:80]}, which NIR does not "
-                    f"have; use {', '.join(sorted(TYPES))}"
+                    f"have; use {', '.join(sorted(kinds))}"
                 )
             )
             continue
@@ -142,7 +145,7 @@ def _nodes(
             ),
         )
         if kind == "NIRGraph":
-            yield from _nodes(fields, f"{prefix}{name}/", refusals)
+            yield from _nodes(fields, f"{prefix}{name}/", kinds, refusals)
 
 
 def _array(value: Any) -> Declared | None:

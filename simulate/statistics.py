@@ -32,10 +32,10 @@ def operations(net: Network, result: Result) -> dict[str, Operations]:
     """Count the synaptic operations of each node with weights, those of a Scale among them.
 
     An event is a spike (as many as a neuron fired in a step), or an element of the input that is
-    not 0. Pooling passes events on; what comes out of weights with no neurons behind them is a
-    number in every step, and counts as an event of each element. A Scale multiplies each event
-    once, and passes it on unless its factor is 0. Events are counted where they arise, those that a
-    delay still holds after the last step included.
+    not 0. Sums over windows pass events on; what comes out of weights with no neurons behind them,
+    or of maxima, is a number in every step, and counts as an event of each element. A Scale
+    multiplies each event once, and passes it on unless its factor is 0. Events are counted where
+    they arise, those that a delay still holds after the last step included.
     """
     instants = next(iter(result.layers.values())).instants
     events: dict[str, Int64] = {
@@ -46,6 +46,9 @@ def operations(net: Network, result: Result) -> dict[str, Operations]:
     for name in [name for name in net.flow if name not in net.neurons]:
         node = net.nodes[name]
         arriving: Int64 = np.sum([events[source] for source in net.sources(name)], axis=0)
+        if not node.additive:
+            events[name] = np.full(net.shapes[name], instants, np.int64)
+            continue
         if (present := node.present) is None:
             events[name] = arriving if isinstance(node, Delay) else node.sums(arriving[None])[0]
             continue

@@ -8,6 +8,7 @@ those of `lehr.simulate.reference`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
@@ -21,7 +22,7 @@ from lehr.errors import NotMappable
 from lehr.interval import BEYOND
 from lehr.intervals import arriving, intervals
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
-from lehr.nodes import Int32Array, Scale
+from lehr.nodes import Int32Array, MaxPool2d, Scale
 from lehr.paths import synapses
 from lehr.simulate import Result, torch_update
 from lehr.simulate.result import Recorder, check_input, feeder, input_events
@@ -229,6 +230,14 @@ def _pool(m: _Machine, name: str, node: SumPool2d, a: Tensor) -> Tensor:
     del m, name
     padded = functional.pad(a, (node.padding[1], node.padding[1], node.padding[0], node.padding[0]))
     return functional.avg_pool2d(padded, node.kernel, node.stride, divisor_override=1)
+
+
+@NODES.rule(MaxPool2d)
+def _maximum(m: _Machine, name: str, node: MaxPool2d, a: Tensor) -> Tensor:
+    del m, name
+    (top, left), (bottom, right) = node.padding, node.ends(tuple(a.shape[1:]))
+    padded = functional.pad(a, (left, right, top, bottom), value=-math.inf)
+    return functional.max_pool2d(padded, node.kernel, node.stride, 0, node.dilation)
 
 
 @NODES.rule(Flatten)

@@ -39,7 +39,7 @@ from lehr.network import (
     Readout,
     SumPool2d,
 )
-from lehr.nodes import Node, Scale, Shape
+from lehr.nodes import MaxPool2d, Node, Scale, Shape
 from lehr.targets.contract import Target
 from lehr.targets.probe_forms import PARAMETERS, PLAIN, ProbeForm, deeper, forms_of
 from lehr.weights import KINDS
@@ -143,6 +143,7 @@ def probes(form: ProbeForm = PLAIN) -> dict[str, Network]:
         "SumPool2d, overlapping, padding 1": chain(
             image, conv=Conv2d(_ones(3, 2, 3, 3)), pool=SumPool2d((3, 3), (2, 2), (1, 1))
         ),
+        **_maxima(form, image),
         "Flatten": chain(image, flatten=Flatten(), fc=Linear(_ones(3, 72))),
         "Scale": chain(image, gain=Scale(np.array((3, -2))), conv=Conv2d(_ones(3, 2, 3, 3))),
         "Scale by value, before Linear": chain(
@@ -163,6 +164,19 @@ def probes(form: ProbeForm = PLAIN) -> dict[str, Network]:
         f"readout {readout}": replace(plain, readout=readout) for readout in get_args(Readout)
     }
     return networks | _by_neuron(form) | {f"update of {name}": _machine(name) for name in MACHINES}
+
+
+def _maxima(form: ProbeForm, image: Shape) -> dict[str, Network]:
+    """Return networks with maxima, which no neurons that update by event may follow."""
+    if form.neuron(1).by_event:
+        return {}
+    chain = partial(_chain, form, image)
+    return {
+        "MaxPool2d": chain(conv=Conv2d(_ones(3, 2, 3, 3)), pool=MaxPool2d((2, 2), (2, 2))),
+        "MaxPool2d, overlapping, dilated, padding 1": chain(
+            conv=Conv2d(_ones(3, 2, 3, 3)), pool=MaxPool2d((2, 2), (1, 1), (1, 1), (2, 2))
+        ),
+    }
 
 
 def _fields(form: ProbeForm, base: Arithmetic) -> dict[str, Network]:

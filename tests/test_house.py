@@ -182,29 +182,51 @@ def test_no_file_is_longer_than_can_be_read() -> None:
     assert not long, long
 
 
-def names_scale(file: Path) -> bool:
-    """Return whether a module takes Scale from the nodes, or defines it."""
+def names(node_type: str, file: Path) -> bool:
+    """Return whether a module takes a type of node from the nodes, or defines it."""
     for node in ast.walk(ast.parse(file.read_text("utf-8"))):
         if (
             isinstance(node, ast.ImportFrom)
             and str(node.module).startswith("lehr.nodes")
-            and "Scale" in {name.name for name in node.names}
+            and node_type in {name.name for name in node.names}
         ):
             return True
         if (
             isinstance(node, ast.ClassDef)
-            and node.name == "Scale"
+            and node.name == node_type
             and file.parent == ROOT / "lehr/nodes"
         ):
             return True
     return False
 
 
-def test_a_node_costs_the_files_that_are_listed() -> None:
-    """Compare the files of the node Scale, which came last, with those that are listed.
+@pytest.mark.parametrize(
+    ("node_type", "own", "others"),
+    [
+        (
+            "Scale",
+            "scale",
+            {
+                "export/torch_nodes.py",
+                "targets/conformance/maxima.py",
+                "targets/conformance/strategies.py",
+            },
+        ),
+        (
+            "MaxPool2d",
+            "max_pool2d",
+            {
+                "targets/conformance/scaled.py",
+                "targets/fpga/projections.py",
+            },
+        ),
+    ],
+)
+def test_a_node_costs_the_files_that_are_listed(node_type: str, own: str, others: set[str]) -> None:
+    """Compare the files of the nodes that came last with those that are listed.
 
-    There are eight, beside `__init__` with the registry, and what shows the node in documents and
-    checks it.
+    There are eight, beside `__init__` with the registry, and what shows the node in documents,
+    reads it of torch, draws it and checks it.
     """
     section = (
         (ROOT / "CONTRIBUTING.md")
@@ -215,7 +237,7 @@ def test_a_node_costs_the_files_that_are_listed() -> None:
     table = [line for line in section.splitlines() if line.startswith("| `")]
     assert len(table) == 8
     listed = {
-        path.replace("NAME", "scale")
+        path.replace("NAME", own)
         for path in re.findall(r"`([a-z0-9_/]+/[A-Za-z0-9_]+\.py)`", section)
     }
     beside = {
@@ -223,15 +245,16 @@ def test_a_node_costs_the_files_that_are_listed() -> None:
         "tests/targets/test_closed_world.py",
         "tests/fixed_point_reader/nodes.py",
     }
-    by_form = {"targets/conformance/golden.py"}  # it takes networks, and names no node of theirs
-    assert listed >= beside | by_form
+    # which take nodes and networks, and name no node of theirs
+    by_form = {"lehr/nodes/base.py", "targets/conformance/golden.py"}
+    assert listed >= beside | by_form | others
     named = {
         file.relative_to(ROOT).as_posix()
         for folder in MAY_IMPORT
         for file in files(folder)
-        if names_scale(file)
+        if names(node_type, file)
     }
-    assert named == listed - beside - by_form
+    assert named == listed - beside - by_form - others
     assert all((ROOT / path).is_file() for path in listed)
 
 

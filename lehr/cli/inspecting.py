@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -369,7 +370,22 @@ def _contents(node: Node) -> str:
                 if name in ("bias", *node.program.parameters)
             )
         case _:
-            return ", ".join(f"{name} {low}..{high}" for name, (low, high) in _arrays(node).items())
+            return ", ".join(_fields(node))
+
+
+def _fields(node: Node) -> Iterator[str]:
+    """Yield each field of a node with what it holds, the ends of an array's numbers."""
+    from dataclasses import fields
+
+    arrays = _arrays(node)
+    for name in (each.name for each in fields(node)):  # type: ignore[arg-type]
+        value = getattr(node, name)
+        if name in arrays:
+            yield "{} {}..{}".format(name, *arrays[name])
+        elif isinstance(value, tuple):
+            yield f"{name} {shape_text(value)}"
+        elif value:
+            yield name if value is True else f"{name} {value}"
 
 
 def _arrays(node: Node) -> dict[str, tuple[int, int]]:

@@ -22,6 +22,7 @@ from lehr.nodes.conv2d import Conv2d
 from lehr.nodes.delay import MAX_DELAY, Delay
 from lehr.nodes.flatten import Flatten
 from lehr.nodes.linear import Linear
+from lehr.nodes.max_pool2d import MaxPool2d
 from lehr.nodes.neuron import Neuron
 from lehr.nodes.scale import Scale
 from lehr.nodes.sum_pool2d import SumPool2d
@@ -37,6 +38,7 @@ __all__ = [
     "InputKind",
     "Int32Array",
     "Linear",
+    "MaxPool2d",
     "Neuron",
     "Node",
     "Pair",

@@ -78,11 +78,17 @@ class Node(ABC):
             the node's input.
         one_to_one: whether each value that it puts out comes of one value alone, so that an event
             makes no more than one.
+        additive: whether what it makes of a sum is the sum of what it makes of the parts, so that
+            events can be taken in one by one, in any order.
+        by_channel: whether what it makes of a channel comes of that channel alone, and is 0 where
+            all of it is.
     """
 
     nir_types: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
     nir_taken: ClassVar[frozenset[str]] = frozenset()
     one_to_one: ClassVar[bool] = False
+    additive: ClassVar[bool] = True
+    by_channel: ClassVar[bool] = False
 
     @abstractmethod
     def output_shape(self, shape: Shape) -> Shape:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -32,6 +32,7 @@ class Delay(Node):
     """
 
     nir_types = MappingProxyType({"Delay": ("delay",)})
+    by_channel: ClassVar[bool] = True
 
     steps: int | Int32Array
 

@@ -11,11 +11,21 @@ from lehr.nodes.conv2d import Conv2d
 from lehr.nodes.delay import Delay
 from lehr.nodes.flatten import Flatten
 from lehr.nodes.linear import Linear
+from lehr.nodes.max_pool2d import MaxPool2d
 from lehr.nodes.neuron import Neuron
 from lehr.nodes.scale import Scale
 from lehr.nodes.sum_pool2d import SumPool2d
 
-NODES: tuple[type[Node], ...] = (Conv2d, Linear, SumPool2d, Flatten, Delay, Scale, Neuron)
+NODES: tuple[type[Node], ...] = (
+    Conv2d,
+    Linear,
+    SumPool2d,
+    MaxPool2d,
+    Flatten,
+    Delay,
+    Scale,
+    Neuron,
+)
 _BY_NIR_TYPE = {kind: node for node in NODES for kind in node.nir_types}
 
 

@@ -34,6 +34,7 @@ class Scale(Node):
 
     nir_types = MappingProxyType({"Scale": ("scale",)})
     one_to_one: ClassVar[bool] = True
+    by_channel: ClassVar[bool] = True
 
     factor: Int32Array
 

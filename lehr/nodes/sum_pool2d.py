@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -23,6 +23,7 @@ class SumPool2d(Node):
 
     nir_types = MappingProxyType({"SumPool2d": ("kernel_size", "stride", "padding")})
     nir_taken = frozenset({"kernel_size", "stride", "padding"})
+    by_channel: ClassVar[bool] = True
 
     kernel: Pair
     stride: Pair

@@ -1,4 +1,4 @@
-"""Additions that the generated code does in a step."""
+"""Additions and comparisons of values that the generated code does in a step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def synaptic_operations(net: Network, rates: Mapping[str, float]) -> float:
     """Return an upper bound of how many additions a mean step takes.
 
     A value is added to each output that it reaches, unless it is 0. The input counts as dense, and
-    a sum as 0 only where the rates leave nothing to be added.
+    a sum as 0 only where the rates leave nothing to be added. A maximum compares all values.
 
     Args:
         net: the network.
@@ -29,6 +29,10 @@ def synaptic_operations(net: Network, rates: Mapping[str, float]) -> float:
     for name in net.flow:
         if name not in active:  # how many of its outputs are not 0
             node = rules(net.nodes[name])
+            if node.role == "maxima":
+                active[name] = size[name]
+                total += node.pairs(net, name)
+                continue
             arriving = sum(active[source] for source in net.sources(name))
             reached = arriving * node.pairs(net, name) / size[net.sources(name)[0]]
             active[name] = min(size[name], reached)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lehr.network import Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
-from lehr.nodes import Scale
+from lehr.nodes import MaxPool2d, Scale
 from lehr.tables import Table
 from lehr.targets.c.memory import Field
 from lehr.targets.c.tables import Constants, number_table, weight_table
@@ -18,10 +18,11 @@ from lehr.update_text import lines_of
 if TYPE_CHECKING:
     from lehr.targets.c.layout import Layout
 
-Role = Literal["sums", "renames", "delays", "neurons"]
+Role = Literal["sums", "maxima", "renames", "delays", "neurons"]
 """What a node does with values.
 
-It adds them up, calls them otherwise, holds them back, or takes them into neurons.
+It adds them up, takes the greatest, calls them otherwise, holds them back, or takes them into
+neurons.
 """
 
 
@@ -142,6 +143,25 @@ class _SumPool2d(Rules):
             source[1:], target[1:], node.kernel, node.stride, node.padding, (1, 1), strict=True
         )
         return source[0] * math.prod(_met(*axis) for axis in axes)
+
+
+@NODES.rule(MaxPool2d)
+class _MaxPool2d(Rules):
+    role = "maxima"
+
+    def words(self, node: MaxPool2d) -> str:
+        return (
+            f"greatest of {node.kernel}, stride {node.stride}, padding {node.padding}, "
+            f"dilation {node.dilation}"
+        )
+
+    def pairs(self, net: Network, name: str) -> int:
+        node, source, target = net.nodes[name], net.shapes[net.sources(name)[0]], net.shapes[name]
+        assert isinstance(node, MaxPool2d)
+        axes = zip(source[1:], target[1:], strict=True)
+        return source[0] * math.prod(
+            sum(map(len, node.taps(axis, *sizes))) for axis, sizes in enumerate(axes)
+        )
 
 
 @NODES.rule(Scale)

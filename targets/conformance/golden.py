@@ -33,6 +33,7 @@ from lehr.targets.conformance.forms import (
     pooled,
 )
 from lehr.targets.conformance.in_fields import RAILS, InFields
+from lehr.targets.conformance.maxima import maxima
 from lehr.targets.conformance.networks import MEMBRANE_READOUTS
 from lehr.targets.conformance.one_sign import ONE_SIGN, MachineAtItsRails
 from lehr.targets.conformance.programs import PROGRAMS
@@ -166,6 +167,7 @@ def _nodes() -> Iterator[InFields]:
     yield InFields("dilated", convolved(dilation=(2, 3), padding=(0, 2)))
     yield InFields("grouped", convolved(groups=2))
     yield InFields("overlapping_windows", pooled((3, 2), (2, 1), (1, 0)))
+    yield InFields("maxima", maxima())
     yield InFields("scaled", scaled())
     yield InFields("scaled_by_value", scaled(by_value=True))
     yield InFields(

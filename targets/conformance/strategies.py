@@ -29,7 +29,7 @@ from lehr.arithmetic import (
 )
 from lehr.errors import NotMappable
 from lehr.network import OUTPUT, Conv2d, Delay, Input, Linear, Network, Neuron, Readout, SumPool2d
-from lehr.nodes import InputKind
+from lehr.nodes import InputKind, MaxPool2d, Pair
 from lehr.simulate import simulate
 from lehr.targets.conformance.building import (
     Builder,
@@ -50,6 +50,7 @@ WEIGHTS: tuple[tuple[WeightKind, ...], ...] = (
     KINDS,
 )
 """Kinds of weights that the nodes of a drawn network have: one for all, or any."""
+_SPATIAL = ("conv", "pool", "conv pool", "pool conv", "conv max", "max conv", "conv max pool")
 
 
 @st.composite
@@ -120,7 +121,7 @@ def networks(
             net.add(f"delay{depth}", Delay(draw(st.integers(1, 3))))
         start = net.here
         if len(net.shape) == 3 and draw(st.integers(0, 3)):
-            _spatial(draw, net, depth)
+            _spatial(draw, net, depth, maxima=fixed.get("update") != "event")
         else:
             net.linear(f"fc{depth}", draw(st.integers(2, 8)))
         end = net.here
@@ -142,15 +143,18 @@ def networks(
     return result
 
 
-def _spatial(draw: st.DrawFn, net: Builder, depth: int) -> None:
+def _spatial(draw: st.DrawFn, net: Builder, depth: int, maxima: bool) -> None:
     """Add a convolution, a pooling, or both in either order, where the map is large enough."""
-    for kind in draw(st.sampled_from(("conv", "pool", "conv pool", "pool conv"))).split():
+    for kind in draw(st.sampled_from(_SPATIAL if maxima else _SPATIAL[:4])).split():
         height, width = net.shape[1:]
         pad_y, pad_x = draw(st.integers(0, 2)), draw(st.integers(0, 2))
         size = (draw(st.integers(1, min(3, height))), draw(st.integers(1, min(3, width))))
         stride = (draw(st.integers(1, 2)), draw(st.integers(1, 2)))
         if kind == "pool":
             net.add(f"pool{depth}", SumPool2d(size, stride, (pad_y, pad_x)))
+            continue
+        if kind == "max":
+            _maxima(draw, net, depth, size, stride)
             continue
         fits = [
             (n + 2 * p - 1) // (k - 1) if k > 1 else 3
@@ -168,6 +172,17 @@ def _spatial(draw: st.DrawFn, net: Builder, depth: int) -> None:
             dilation=dilation,
             groups=groups,
         )
+
+
+def _maxima(draw: st.DrawFn, net: Builder, depth: int, size: Pair, stride: Pair) -> None:
+    """Add maxima whose windows all have a value of the map in them."""
+    height, width = net.shape[1:]
+    pads = draw(st.integers(0, size[0] // 2)), draw(st.integers(0, size[1] // 2))
+    steps = (
+        draw(st.integers(1, 2 if height > 3 else 1)),
+        draw(st.integers(1, 2 if width > 3 else 1)),
+    )
+    net.add(f"max{depth}", MaxPool2d(size, stride, pads, steps, draw(st.booleans())))
 
 
 def _second_path(draw: st.DrawFn, net: Builder, start: str, end: str, late: bool) -> None:

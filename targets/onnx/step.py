@@ -15,7 +15,7 @@ import numpy as np
 
 from lehr.interval import Interval
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
-from lehr.nodes import Scale, Shape
+from lehr.nodes import MaxPool2d, Scale, Shape
 from lehr.tables import Table
 from lehr.targets.onnx.graph import INT8, INT32, INT64, NUMPY, UINT8, Graph
 from lehr.targets.onnx.neuron import Layer
@@ -180,19 +180,39 @@ def _pool(step: Step, name: str, node: SumPool2d) -> None:
     if any(node.padding):
         pads = step.graph.constant([0, 0, *node.padding] * 2, INT64, name)
         total = step.graph.op("Pad", total, pads, at=name)
-    for axis, (size, stride, out) in enumerate(
-        zip(node.kernel, node.stride, step.net.shapes[name][1:], strict=True), start=2
-    ):
-        ranges = [
-            ([start], [start + (out - 1) * stride + 1], [axis], [stride]) for start in range(size)
-        ]
-        constants = [
-            [step.graph.constant(number, INT64, name) for number in part] for part in ranges
-        ]
-        total = step.graph.total(
-            [step.graph.op("Slice", total, *part, at=name) for part in constants], name
-        )
+    for axis in range(2):
+        total = step.graph.total(_shifted(step, name, node, total, axis), name)
     step.value[name] = total
+
+
+@NODES.rule(MaxPool2d)
+def _maximum(step: Step, name: str, node: MaxPool2d) -> None:
+    """Take the greatest over the rows of windows, then over their columns.
+
+    MaxPool itself takes no int32 in the usual runtimes.
+    """
+    value, ends = step.arriving(name, INT32), node.ends(step.net.shapes[step.net.sources(name)[0]])
+    if any((*node.padding, *ends)):
+        pads = step.graph.constant([0, 0, *node.padding, 0, 0, *ends], INT64, name)
+        least = step.graph.constant(np.iinfo(np.int32).min, INT32, name)
+        value = step.graph.op("Pad", value, pads, least, at=name)
+    for axis in range(2):
+        shifted = _shifted(step, name, node, value, axis, node.dilation[axis])
+        value = step.graph.op("Max", *shifted, at=name) if len(shifted) > 1 else shifted[0]
+    step.value[name] = value
+
+
+def _shifted(
+    step: Step, name: str, node: SumPool2d | MaxPool2d, value: str, axis: int, dilation: int = 1
+) -> list[str]:
+    """Return each row (axis 0), or column, of all windows."""
+    size, stride, out = node.kernel[axis], node.stride[axis], step.net.shapes[name][1 + axis]
+    ranges = [
+        ([start], [start + (out - 1) * stride + 1], [axis + 2], [stride])
+        for start in range(0, size * dilation, dilation)
+    ]
+    constants = [[step.graph.constant(number, INT64, name) for number in part] for part in ranges]
+    return [step.graph.op("Slice", value, *part, at=name) for part in constants]
 
 
 @NODES.rule(Scale)

@@ -291,17 +291,17 @@ def test_a_linear_leak_of_nothing_is_none() -> None:
 
 
 # -------------------------------------------------------------------- nodes without a form
-class MaxPool2d(Linear):
+class Unwritten(Linear):
     """A node that no file knows, though it inherits from one that it does."""
 
 
 def test_a_node_without_a_file_form_is_refused_by_name(tmp_path: Path) -> None:
-    nodes = {"pool": MaxPool2d(np.ones((2, 2), np.int8)), "n": Neuron([1, 1], [0, 0], Arithmetic())}  # type: ignore[arg-type]
+    nodes = {"pool": Unwritten(np.ones((2, 2), np.int8)), "n": Neuron([1, 1], [0, 0], Arithmetic())}  # type: ignore[arg-type]
     net = Network(nodes, ((INPUT, "pool"), ("pool", "n"), ("n", OUTPUT)), Input((2,), "spikes"), 2)
     with pytest.raises(NotMappable) as caught:
         write(net, tmp_path / "a.nir")
     assert str(caught.value) == (
-        "pool: the .nir file holds no MaxPool2d; use Conv2d, Linear, SumPool2d, Flatten, Delay, "
-        "Scale, Neuron,"
+        "pool: the .nir file holds no Unwritten; use Conv2d, Linear, SumPool2d, MaxPool2d, Flatten, "
+        "Delay, Scale, Neuron,"
         " or give it a file form in lehr.nodes.registry"
     )

@@ -181,8 +181,8 @@ def dyadic_loop(channels: int) -> Any:
     [
         (after(nn.ReLU()), "1 (ReLU): it clips currents at 0, which no integer layer does; leave it out"),
         (after(nn.GELU()), "1 (GELU): the integer network has no such layer; use Linear, Conv2d, BatchNorm1d, BatchNorm2d, SyncBatchNorm, AvgPool2d"),
-        (after(nn.MaxPool2d(2)), "1 (MaxPool2d): the greatest of several currents is no sum; put it after the neurons, where it is an OR"),
-        (after(neuron(), nn.MaxPool2d(2, dilation=2)), "2 (MaxPool2d): it returns indices or is dilated; use nn.MaxPool2d(kernel"),
+        (after(nn.MaxPool2d(2, return_indices=True)), "1 (MaxPool2d): it returns indices; use return_indices=False"),
+        (after(nn.MaxPool2d(5)), "1 (MaxPool2d): covers (5, 5) pixels but gets (4, 4) with padding (0, 0)"),
         (after(nn.AvgPool2d(3, ceil_mode=True)), "1 (AvgPool2d): its last windows are cut off (ceil_mode=True); use ceil_mode=False"),
         (after(nn.AvgPool2d(3, padding=1, count_include_pad=False)), "1 (AvgPool2d): its padding counts neither as spikes nor as currents"),
         (after(nn.Flatten(2)), "1 (Flatten): it flattens axes 2 to -1; use nn.Flatten()"),

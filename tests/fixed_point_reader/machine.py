@@ -13,7 +13,7 @@ import numpy as np
 
 from fixed_point_reader.graph import feedback_of, order_of, read_graph, text
 from fixed_point_reader.neurons import Layer, Values
-from fixed_point_reader.nodes import Shape, synapses_of
+from fixed_point_reader.nodes import Shape, synapses_of, windows_of_maxima
 
 
 class Machine:
@@ -32,6 +32,7 @@ class Machine:
             "input": tuple(int(n) for n in np.atleast_1d(self.fields["input"]["shape"]))
         }
         self.links: dict[str, list[list[tuple[int, int]]]] = {}
+        self.maxima: dict[str, list[list[int]]] = {}
         self.layers: dict[str, Layer] = {}
         self.lines: dict[str, list[Values]] = {}
         self.delays: dict[str, Values] = {}
@@ -49,6 +50,8 @@ class Machine:
                     steps,
                     [[0] * prod(shape) for _ in range(max(steps))],
                 )
+            elif kind == "MaxPool2d":
+                self.maxima[name], self.shapes[name] = windows_of_maxima(self.fields[name], shape)
             elif name in exact["nodes"] and "weights" not in exact["nodes"][name]:
                 self.layers[name] = Layer(self.fields[name], exact["nodes"][name], shape)
             else:
@@ -75,6 +78,8 @@ class Machine:
                 line = self.lines[name]
                 self.value[name] = [line[-steps][n] for n, steps in enumerate(self.delays[name])]
                 self.lines[name] = [*line[1:], a]
+            elif name in self.maxima:
+                self.value[name] = [max(a[i] for i in window) for window in self.maxima[name]]
             else:
                 out = [0] * prod(self.shapes[name])
                 for value, reached in zip(a, self.links[name], strict=True):

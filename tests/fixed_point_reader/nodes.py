@@ -56,7 +56,7 @@ def pair(value: Any) -> Shape:
 def synapses_of(fields: dict[str, Any], shape: Shape) -> tuple[list[list[tuple[int, int]]], Shape]:
     """For each input of a node its (output, factor), and the shape of the output.
 
-    All nodes without state are sums of factors.
+    All nodes without state but maxima are sums of factors.
     """
     kind = text(fields["type"])
     if kind == "Linear":
@@ -71,6 +71,31 @@ def synapses_of(fields: dict[str, Any], shape: Shape) -> tuple[list[list[tuple[i
     if kind in ("Conv2d", "SumPool2d"):
         return windows_of(fields, shape, pooled=kind == "SumPool2d")
     raise SystemExit(f"a node is of type {kind}, of which this reader knows nothing")
+
+
+def windows_of_maxima(fields: dict[str, Any], shape: Shape) -> tuple[list[list[int]], Shape]:
+    """For each output of a MaxPool2d the inputs in its window, and the shape of the output."""
+    channels, *size = shape
+    kernel, stride, padding, dilation = (
+        pair(fields[key]) for key in ("kernel_size", "stride", "padding", "dilation")
+    )
+    axes = []
+    for axis, n in enumerate(size):
+        k, t, p, d = kernel[axis], stride[axis], padding[axis], dilation[axis]
+        room = n + 2 * p - d * (k - 1) - 1
+        count = room // t + 1
+        if int(fields["ceil_mode"]) and room % t:
+            count += count * t < n + p  # not where the last window starts behind the map
+        axes.append(
+            [[i for i in (y * t - p + d * e for e in range(k)) if 0 <= i < n] for y in range(count)]
+        )
+    windows = [
+        [index(shape, (c, y, x)) for y in rows for x in columns]
+        for c in range(channels)
+        for rows in axes[0]
+        for columns in axes[1]
+    ]
+    return windows, (channels, len(axes[0]), len(axes[1]))
 
 
 def windows_of(

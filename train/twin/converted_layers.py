@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from lehr.export.latent import Latent
-from lehr.export.torch_layers import OR
-from lehr.network import INPUT, OUTPUT, Conv2d, Edge, Flatten, Linear, Neuron, SumPool2d
+from lehr.export.torch_nodes import any_of
+from lehr.network import INPUT, OUTPUT, Conv2d, Edge, Flatten, Linear, SumPool2d
 from lehr.nodes import Node, Pair, Shape
 from lehr.train.keys.graph import FROM_INPUT
 from lehr.train.keys.layer import Convolution, Weighted
@@ -119,8 +118,7 @@ class Layers:
         """Append what is behind the neurons of a layer, whose spikes others can take then."""
         if max_pool != (1, 1):
             self.put(f"sum{number + 1}", SumPool2d(max_pool, max_pool))
-            ones, zeros = np.ones(channels, np.int32), np.zeros(channels, np.int32)
-            self.maxima.append(self.put(f"max{number + 1}", Neuron(ones, zeros, OR)))
+            self.maxima.append(self.put(f"max{number + 1}", any_of(channels)))
         (self._ends[number],) = self._here
 
     @property

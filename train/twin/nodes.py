@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Neuron, SumPool2d
-from lehr.nodes import Pair, Scale
+from lehr.nodes import MaxPool2d, Pair, Scale
 from lehr.programs import input_shift
 from lehr.tables import Table
 from lehr.train.floats.delays import held_back
@@ -113,6 +114,23 @@ def _summed(node: SumPool2d, a: Tensor) -> Tensor:
         a,
         lambda x: functional.avg_pool2d(
             functional.pad(x, (wide, wide, high, high)), size, node.stride, divisor_override=1
+        ),
+    )
+
+
+@NODES.rule(MaxPool2d)
+def _maximum(run: Run, name: str, node: MaxPool2d, a: Tensor) -> Tensor:
+    """Give the gradient to the first of the greatest, as torch.nn.MaxPool2d does."""
+    del run, name
+    (top, left), (bottom, right) = node.padding, node.ends(tuple(a.shape[2:]))
+    return _each(
+        a,
+        lambda x: functional.max_pool2d(
+            functional.pad(x, (left, right, top, bottom), value=-math.inf),
+            node.kernel,
+            node.stride,
+            0,
+            node.dilation,
         ),
     )
 

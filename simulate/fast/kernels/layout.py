@@ -173,6 +173,21 @@ class ScatterSizes(NamedTuple):
     into: int
 
 
+class MaximumSizes(NamedTuple):
+    """Sizes for `maxima`.
+
+    They are samples, steps, elements or words in a row of values, elements in a row of the output,
+    its places, and channels.
+    """
+
+    samples: int
+    steps: int
+    row: int
+    into: int
+    outputs: int
+    channels: int
+
+
 class PackSizes(NamedTuple):
     """Samples, steps, channels and places of an input, and words in a row of bits."""
 

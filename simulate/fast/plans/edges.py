@@ -13,7 +13,14 @@ from lehr.network import Conv2d, Linear, SumPool2d
 from lehr.simulate.fast.kernels import layout
 from lehr.simulate.fast.kernels.layout import GROUP, LINE, OUTPUTS
 from lehr.simulate.fast.plans.buffers import WORD, Buffer, aligned, order_of, padded
-from lehr.simulate.fast.plans.flows import CountColumns, CountMatches, Edge, Gather, LookUp, Scatter
+from lehr.simulate.fast.plans.flows import (
+    CountColumns,
+    CountMatches,
+    Edge,
+    Gather,
+    LookUp,
+    Scatter,
+)
 from lehr.weights import LARGEST
 
 Array = npt.NDArray[Any]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -164,6 +165,31 @@ class Scatter(Edge):
         kernel = calls.scatter_bits if self.source.bits else calls.scatter
         source, into = worker.arrays[self.source].reshape(-1), worker.arrays[self.into].reshape(-1)
         return kernel, (source, self.weights, self.places, into, np.array(self.shape), sizes, rows)
+
+
+@dataclass(eq=False)
+class Maxima(Edge):
+    """The greatest of each window, see `maxima.maxima`."""
+
+    ends: Array
+    taps: Array
+
+    def call(self, worker: Worker, first: int, steps: int) -> Call:
+        """Return the call."""
+        samples, steps, rows = self.sizes(worker, first, steps)
+        channels, *out = self.into.shape
+        sizes = layout.MaximumSizes(
+            samples, steps, self.source.row, self.into.row, math.prod(out), channels
+        )
+        kernel = calls.maxima_of_bits if self.source.bits else calls.maxima
+        return kernel, (
+            worker.arrays[self.source].reshape(-1),
+            self.ends,
+            self.taps,
+            worker.arrays[self.into].reshape(-1),
+            np.array(sizes),
+            rows,
+        )
 
 
 @dataclass(eq=False)

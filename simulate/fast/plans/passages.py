@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from lehr.network import Conv2d, Delay, Flatten, Linear, Neuron, SumPool2d
-from lehr.nodes import Node, Scale
+from lehr.nodes import MaxPool2d, Node, Scale
 from lehr.simulate.fast.kernels.layout import Reached
 from lehr.simulate.fast.plans.buffers import Buffer, order_of
 from lehr.simulate.fast.plans.edges import convolution, linear, pooling, window_of
-from lehr.simulate.fast.plans.flows import Copy, Edge, Scatter
+from lehr.simulate.fast.plans.flows import Copy, Edge, Maxima, Scatter
 from lehr.tables import Table
 
 
@@ -66,6 +66,18 @@ def _sum_pool2d(node: SumPool2d, p: Passage) -> Edge:
     return convolution(window, p.source, p.into, p.lag)
 
 
+@EDGES.rule(MaxPool2d)
+def _max_pool2d(node: MaxPool2d, p: Passage) -> Edge:
+    height, width = p.source.shape[1:]
+    rows, columns = (
+        list(node.taps(axis, size, p.into.shape[1 + axis]))
+        for axis, size in enumerate((height, width))
+    )
+    windows = [[y * width + x for y in high for x in across] for high in rows for across in columns]
+    ends = np.cumsum([len(window) for window in windows], dtype=np.int32)
+    return Maxima(p.source, p.into, p.lag, ends, np.concatenate(windows).astype(np.int32))
+
+
 @EDGES.rule(Scale)
 def _scale(node: Scale, p: Passage) -> Edge:
     """Return a convolution of one pixel, in which each value is a group of its own."""
@@ -84,9 +96,14 @@ def _flatten(node: Flatten, p: Passage) -> Edge:
 
 
 @EDGES.rule(Delay, Neuron)
-def _as_it_is(node: Delay | Neuron, p: Passage) -> Edge:
+def _unchanged(node: Delay | Neuron, p: Passage) -> Edge:
     del node
-    return _copy(p, p.flat)
+    return as_it_is(p)
+
+
+def as_it_is(passage: Passage) -> Edge:
+    """Return the operation for values that are added to others, and nothing more."""
+    return _copy(passage, passage.flat)
 
 
 def _copy(p: Passage, flat: bool) -> Edge:

@@ -1,9 +1,10 @@
 """The way from a network to operations: its buffers, what fills them, and in which order.
 
 Layers that do not feed each other run one after another over all steps of a block; those of a cycle
-run together, step by step. Nodes without state are linear, so that what arrives along several edges
-is computed edge by edge and added; one that leads to a single layer of neurons adds to that layer's
-sums at once. A Flatten is an order of elements, and a convolution before a pooling is one with it.
+run together, step by step. Nodes without state are linear, but for those that say that they are not
+additive, so that what arrives along several edges is computed edge by edge and added; one that
+leads to a single layer of neurons adds to that layer's sums at once. A Flatten is an order of
+elements, and a convolution before a pooling is one with it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from lehr.simulate.fast.plans.edges import wide_row
 from lehr.simulate.fast.plans.flows import OVERWRITING, Edge
 from lehr.simulate.fast.plans.layers import Layer, spikes_type
 from lehr.simulate.fast.plans.ops import Clear, Op, Stage
-from lehr.simulate.fast.plans.passages import EDGES, Passage, edge
+from lehr.simulate.fast.plans.passages import EDGES, Passage, as_it_is, edge
 from lehr.simulate.fast.plans.rows import check_statements
 from lehr.simulate.fast.plans.structure import Source, Structure
 from lehr.simulate.fast.plans.wiring import synapses_of
@@ -162,12 +163,13 @@ class _Planner(Structure):
 
     def _wide(self, name: str) -> Any:
         """Return the integers that hold every partial sum of a node."""
-        reached = (
-            self.known[name]
-            if not isinstance(self.net.nodes[name], Delay)
-            else arriving(self.net, name, self.known)
-        )
-        return np.int32 if int(reached.magnitude.max()) <= INT32_MAX else np.int64
+        if isinstance(self.net.nodes[name], Delay):
+            return self._wide_in(name)
+        return _integers(self.known[name])
+
+    def _wide_in(self, name: str) -> Any:
+        """Return the integers that hold every partial sum of what arrives at a node."""
+        return _integers(arriving(self.net, name, self.known))
 
     # ---------------------------------------------------------------- operations
     def plan(self) -> Plan:
@@ -203,7 +205,23 @@ class _Planner(Structure):
             return self._by_event(name, node) if node.by_event else self._by_step(name)
         if isinstance(node, Delay):
             return self._delay(name, node)
-        return self._adding(into, [self._edge(name, source, into) for source in self.sources(name)])
+        sources = self.sources(name)
+        if node.additive or len(sources) == 1:
+            return self._adding(into, [self._edge(name, source, into) for source in sources])
+        return self._of_the_sum(name, sources)
+
+    def _of_the_sum(self, name: str, sources: list[Source]) -> list[Op]:
+        """Return the operations of a node that is not additive: it takes the sum, made before."""
+        into, taken = self.placed[name], self.net.shapes[self.net.sources(name)[0]]
+        held = self.is_held(name)
+        sums = Buffer(f"{name} sums", taken, self._wide_in(name), held, keeps=False)
+        self.extra.append(sums)
+        copies = [
+            as_it_is(Passage(self.placed[source.name], sums, int(source.late), source.flat))
+            for source in sources
+        ]
+        whole = edge(self.net.nodes[name], Passage(sums, into, 0, flat=False))
+        return [*self._adding(sums, copies), *self._adding(into, [whole])]
 
     def _delay(self, name: str, node: Delay) -> list[Op]:
         """Hold spikes as they are; of currents, make the sum at its place.
@@ -270,3 +288,7 @@ class _Planner(Structure):
         )
         self.states[name] = np.int64, 0, kept * self.placed[name].row
         return [update]
+
+
+def _integers(reached: Interval) -> Any:
+    return np.int32 if int(reached.magnitude.max()) <= INT32_MAX else np.int64
