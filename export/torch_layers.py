@@ -56,6 +56,7 @@ from lehr.export.torch_nodes import (
     norm_of,
     pool_of,
 )
+from lehr.export.torch_qat import fake_quantize_problem
 from lehr.export.torch_readout import values
 from lehr.export.torch_recurrent import recurrent_weights, share_step
 from lehr.export.torch_signal import Read
@@ -183,7 +184,7 @@ class Builder(Meeting):
             self._offset = by_value(self._offset, taken).ravel()
 
     def _computed(self, source: str, module: nn.Module) -> None:
-        if problem := quantizer_problem(module):
+        if problem := quantizer_problem(module) or fake_quantize_problem(module):
             raise NotMappable(problem)
         read = folded(module, self.shape)
         self._weighted(source, read.layer, read.levels)

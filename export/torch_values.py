@@ -17,6 +17,7 @@ from torch.nn.utils import parametrize
 
 from lehr.errors import NotMappable
 from lehr.export.torch_calls import compiled_forward, computed_tensor, is_wrapper, unwrapped
+from lehr.export.torch_qat import keep_scales
 
 _READ = frozenset(
     {
@@ -76,6 +77,7 @@ def settled_copy(model: nn.Module) -> nn.Module:
             f"model: it cannot be copied ({reason}); export it before it runs"
         ) from error
     for module in copied.modules():
+        keep_scales(module)
         module._forward_hooks.clear()
         for key, hook in list(module._forward_pre_hooks.items()):
             if computed_tensor(hook) is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -11,6 +12,10 @@ import numpy as np
 import pytest
 from commands import Lehr
 
+from lehr.targets.c.compiler import missing
+
+DATA = os.environ.get("LEHR_DATA")
+MISSING = missing("make")
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
@@ -69,6 +74,29 @@ def test_export_own_model(lehr: Lehr, tmp_path: Path) -> None:
     assert ran.facts["values"] == 300 * 8 * (128 + 10)
     assert all(0 < rate < 1 for rate in ran.facts["rates"].values())
     assert lehr("simulate", model, "-i", samples, "--json").facts["accuracy"] > 0.8
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(DATA is None, reason="LEHR_DATA names no folder with the official MNIST files")
+@pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
+def test_brevitas_mnist(tmp_path: Path) -> None:
+    """A few hundred images; the integer network and the C program agree on all of them."""
+    pytest.importorskip("brevitas", reason="Brevitas is not installed")
+    assert DATA is not None
+    words = ("-o", tmp_path / "out", "--train-count", "2000", "--test-count", "300")
+    command: list[str | Path] = [
+        sys.executable,
+        EXAMPLES / "brevitas_mnist.py",
+        Path(DATA) / "mnist",
+        *words,
+    ]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    shares = dict(re.findall(r"^(\w+).*?([0-9.]+)%", ran.stdout, re.MULTILINE))
+    assert list(shares) == ["float", "Brevitas", "integer", "C"]
+    assert all(float(share) > 75 for share in shares.values()), ran.stdout
+    assert shares["integer"] == shares["C"]
+    assert abs(float(shares["integer"]) - float(shares["Brevitas"])) <= 1
+    assert "0 of 3000 counts differ" in ran.stdout
 
 
 @pytest.mark.slow

@@ -32,7 +32,7 @@ MORE = (
 """Commands beside the examples, for fields that these do not show."""
 UNSEEN = {
     "lehr demo": {"accuracy", "spike_rates", "compared_with_reference", "skipped", "output"},
-    "lehr export": {"exact", "proven"},
+    "lehr export": {"exact", "proven", "decisions_differ"},
     "lehr simulate": {"interrupted"},
     "lehr conformance": {"output", "networks"},
     "lehr doctor": {"name", "folder", "commands", "version"},
