@@ -18,6 +18,7 @@ from lehr.errors import NotMappable, together
 from lehr.export.fold import Float
 from lehr.export.torch_brevitas import is_activation, is_quant_tensor, quantizer_problem
 from lehr.export.torch_calls import all_problems, unwrapped
+from lehr.export.torch_chain import Chain
 from lehr.export.torch_classes import computes_weights, layer_class, name_of
 from lehr.export.torch_folded import folded
 from lehr.export.torch_trace import trace
@@ -123,6 +124,7 @@ def read_ann(module: nn.Module, x: npt.NDArray[np.uint8], full_scale: float) -> 
     chain, problems = trace(model, x.shape[1:])
     if problems:
         raise NotMappable(*together(problems))
+    _require_chain(chain)
     ann = Ann(model, _without_softmax(chain.layers), full_scale)
     problems = [
         f"{name} ({name_of(layer)}): {problem}" for name, layer, problem in _problems(ann.layers)
@@ -137,6 +139,23 @@ def read_ann(module: nn.Module, x: npt.NDArray[np.uint8], full_scale: float) -> 
     plain = Ann(model, _plain(ann, x), full_scale)
     _require_same(plain, x)
     return plain
+
+
+def _require_chain(chain: Chain) -> None:
+    """Refuse networks whose layers are not one after another."""
+    before = "input"
+    for name in chain.layers:
+        if chain.inputs[name] != (before,):
+            raise NotMappable(
+                f"{name}: it takes what {' and '.join(chain.inputs[name])} give, and a network to "
+                "convert is one chain of layers; leave sums and skips out"
+            )
+        before = name
+    if list(chain.heads) != [before]:
+        raise NotMappable(
+            f"model: it returns what {' and '.join(chain.heads)} give, and a network to convert "
+            "has one answer; return that of its last layer"
+        )
 
 
 class _Rectifier(nn.Module):

@@ -210,6 +210,22 @@ def test_a_relu_that_runs_several_times_is_as_many_layers() -> None:
     assert result.by_steps[-1].agreement > 0.9
 
 
+class Skips(Reused):
+    """Layers that are not one after another."""
+
+    def forward(self, x: Tensor) -> Any:
+        """Return scores."""
+        x = functional.relu(self.first(x.flatten(1)))
+        return self.last(functional.relu(self.second(x)) + x)
+
+
+def test_a_network_that_is_no_chain_is_named() -> None:
+    with pytest.raises(
+        NotMappable, match=r"add: it takes what relu_1 and relu give, and a network"
+    ):
+        converted(Skips(), 2)
+
+
 class Signs(nn.Linear):
     """A binarized layer, which computes its weights."""
 
