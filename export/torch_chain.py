@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import operator
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import snntorch as snn
-from torch import fx, nn
+import torch
+from torch import Tensor, fx, nn
 from torch.utils._pytree import tree_leaves
 
 from lehr.errors import NotMappable
-from lehr.export.torch_classes import STATES, name_of, neuron_class
+from lehr.export.torch_classes import STATES, count_returned, name_of, neuron_class
 from lehr.export.torch_functions import called, layer_of
 from lehr.export.torch_joins import join_of
 from lehr.network import INPUT
@@ -40,6 +41,23 @@ class State:
 
 
 @dataclass(frozen=True)
+class Loop:
+    """A loop over time in forward.
+
+    Attributes:
+        steps: how many steps a call runs.
+        axis: of the input, along which time runs; None where every step takes all of it.
+    """
+
+    steps: int
+    axis: int | None
+
+    def input(self, frames: Sequence[Tensor]) -> Tensor:
+        """Return what a call takes of the inputs of its steps, each `[N, *shape]`."""
+        return frames[0] if self.axis is None else torch.stack([*frames], self.axis)
+
+
+@dataclass(frozen=True)
 class Chain:
     """Layers that one time step runs through.
 
@@ -51,12 +69,14 @@ class Chain:
             "input".
         heads: the layers whose values forward returns and no other layer takes, each with whether
             forward returns its spikes, where that are neurons, and not their membrane alone.
+        loop: over time, where a call runs all steps; None where it runs one.
     """
 
     layers: Mapping[str, nn.Module]
     states: Mapping[str, State]
     inputs: Mapping[str, tuple[str, ...]]
     heads: Mapping[str, bool]
+    loop: Loop | None = None
 
     @property
     def forks(self) -> frozenset[str]:
@@ -231,9 +251,7 @@ class Walk:
 
     def _returns(self, name: str) -> int:
         """Return how many values a neuron returns, its spikes first."""
-        kind = neuron_class(self.layers[name])
-        assert kind is not None
-        return 1 + max(place for _, place in STATES[kind])
+        return count_returned(self.layers[name])
 
     def _function(self, node: fx.Node) -> None:
         """Take in the layer that a function or method is, and refuse one that is none."""

@@ -25,6 +25,12 @@ With a state stands the place of the new one in what the neuron returns.
 """
 
 
+def count_returned(neuron: nn.Module) -> int:
+    """Return how many values a known neuron returns, its spikes first; 4 of one that is not."""
+    kind = neuron_class(neuron)
+    return 4 if kind is None else 1 + max(place for _, place in STATES[kind])
+
+
 class HoldsBack(nn.Module):
     """A layer that holds each channel back by steps of its own; `lehr.train.AxonalDelays` is one.
 

@@ -57,6 +57,11 @@ def called(node: fx.Node) -> str:
     return getattr(node.target, "__name__", str(node.target))
 
 
+def bare_name(node: fx.Node) -> str:
+    """Return the name of a function or method, and nothing for other operations."""
+    return called(node).strip(".()") if node.op in ("call_function", "call_method") else ""
+
+
 def drop_identities(graph: fx.Graph) -> None:
     """Take out of a record what gives the values that it takes."""
     for node in list(graph.nodes):
@@ -75,7 +80,7 @@ def _is_identity(node: fx.Node) -> bool:
         return all(each in _REAL for each in given if isinstance(each, torch.dtype))
     if node.target is getattr:
         return node.args[1] in _SAME
-    return node.op in ("call_method", "call_function") and called(node).strip(".()") in _SAME
+    return bare_name(node) in _SAME
 
 
 def _trains(node: fx.Node) -> bool:
@@ -85,7 +90,7 @@ def _trains(node: fx.Node) -> bool:
 
 def is_reshape(node: fx.Node) -> bool:
     """Return whether an operation only gives its values another shape."""
-    return node.op in ("call_method", "call_function") and called(node).strip(".()") in _RESHAPES
+    return bare_name(node) in _RESHAPES
 
 
 def merge_reshapes(graph: fx.Graph) -> None:

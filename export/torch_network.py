@@ -93,10 +93,12 @@ def from_torch(
     running statistics.
 
     Args:
-        module: one time step of a network of layers: nn.Sequential, or a module whose
-            forward takes the input and, unless its neurons keep them (init_hidden=True), the
-            neurons' states, and returns the last spikes, or another answer that `readout` names,
-            and the new states. It is not touched.
+        module: a network of layers, of which a call runs one time step or, in a loop, all of them.
+            One step: nn.Sequential, or a module whose forward takes the input and, unless
+            its neurons keep them (init_hidden=True), the neurons' states, and returns the last
+            spikes, or another answer that `readout` names, and the new states. A loop over time: in
+            forward, over an input with time in its first or second axis, or with one input for all
+            steps; it returns the answers of all steps. It is not touched.
         sample: inputs, uint8 `[N, T, *shape]`, or `[N, *shape]` where `steps` says for how long
             each is held.
         steps: how many steps a sample is held for; None where it has an axis of time.
@@ -147,7 +149,9 @@ def from_torch(
         )
     takes = scaling(shape, full_scale, mean, std)
     builder = Builder(shape, takes, full_scale is None, weights, decay_bits)
-    model, chain, last, read = _read(module, builder, readout, read_from)
+    model, chain, last, read = _read(
+        module, builder, readout, read_from, length, held=steps is not None
+    )
     stepper = Stepper(model, chain, builder.sources, takes, last, read != "count")
     kind = "count_argmax_lowest" if read == "count" else f"membrane_{read}_argmax_lowest"
     entry = Input(shape, kind_divided(full_scale))
@@ -175,7 +179,13 @@ def from_torch(
 
 
 def _read(
-    module: nn.Module, builder: Builder, asked: ReadWhat | None, read_from: str | None
+    module: nn.Module,
+    builder: Builder,
+    asked: ReadWhat | None,
+    read_from: str | None,
+    steps: int,
+    *,
+    held: bool,
 ) -> tuple[nn.Module, Chain, str, ReadWhat]:
     """Have the builder take in all layers of a model.
 
@@ -193,10 +203,10 @@ def _read(
     ]
     try:
         model = settled_copy(unwrapped(module))
-        chain, faults = trace(model, builder.shape)
+        chain, faults = trace(model, builder.shape, steps, held=held)
     except NotMappable as error:
         if not isinstance(error, NotCopied) or not problems:  # which is a consequence of them
-            problems.append(str(error))
+            problems += error.args
         raise NotMappable(*together(problems)) from error
     problems += faults
     last = next(reversed([*chain.layers]), "model") if problems else deciding(chain, read_from)

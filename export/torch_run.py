@@ -12,14 +12,14 @@ import numpy.typing as npt
 import snntorch as snn
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from lehr.errors import NotMappable
 from lehr.export.scaling import Scaling
 from lehr.export.torch_chain import Chain
-from lehr.export.torch_classes import HoldsBack, name_of
+from lehr.export.torch_classes import STATES, HoldsBack, name_of, neuron_class
 from lehr.export.torch_trace import uncompiled
+from lehr.export.torch_tracer import InDouble, own_instances
 from lehr.export.torch_values import differing, read_tensors
 from lehr.network import INPUT, Network
 from lehr.nodes import Shape
@@ -79,7 +79,8 @@ class Stepper:
                 the model raises an error.
         """
         before = {name: read_tensors(layer) for name, layer in self.chain.layers.items()}
-        self._run(x[:1], network, 1)
+        loop = self.chain.loop
+        own = self._run(x[:1], network, network.steps if loop else 1)
         for name, layer in self.chain.layers.items():
             if changed := differing(before[name], read_tensors(layer)):
                 raise NotMappable(
@@ -88,8 +89,21 @@ class Stepper:
                     " forward sets it; keep what it sets as the layer's own parameter, or use "
                     "torch.nn.utils.parametrize"
                 )
+        if loop is None:
+            return
+        chained = self._run(x[:1], network, network.steps, chained=True)
+        for name, spikes in own.spikes.items():
+            if not np.array_equal(spikes, chained.spikes[name]):
+                raise NotMappable(
+                    f"{name}: its spikes in the model's own call are not those of its layers run "
+                    "step by step, so that forward does more than can be seen; write forward for "
+                    "one time step"
+                )
 
-    def _run(self, x: npt.NDArray[np.uint8], network: Network, steps: int) -> Recorded:
+    def _run(
+        self, x: npt.NDArray[np.uint8], network: Network, steps: int, *, chained: bool = False
+    ) -> Recorded:
+        """Run the model, or only the layers that were read of it, one after another."""
         held = x.shape[1:] == network.input.shape
         frames = [
             torch.from_numpy(self.scaling.floats(x if held else x[:, t])) for t in range(steps)
@@ -101,13 +115,19 @@ class Stepper:
             node = next(name for name, source in self.sources.items() if source == state.neuron)
             states[argument] = torch.zeros(len(x), *network.shapes[node], dtype=torch.float64)
         try:
-            with self._recording(membranes) as recorded, torch.no_grad(), uncompiled(), _InDouble():
-                for now in frames:
-                    returned = tree_leaves(self.model(now, **states))
-                    states = {
-                        argument: returned[state.position]
-                        for argument, state in self.chain.states.items()
-                    }
+            with (
+                self._recording(membranes) as recorded,
+                torch.no_grad(),
+                uncompiled(),
+                InDouble(),
+                own_instances(self.model),
+            ):
+                if chained:
+                    self._step_layers(frames)
+                elif self.chain.loop is not None:
+                    self.model(self.chain.loop.input(frames))
+                else:
+                    self._step(frames, states)
                 given = {
                     name: self._given_by(source, recorded, frames)
                     for name, source in self.sources.items()
@@ -124,6 +144,26 @@ class Stepper:
             {name: torch.stack(kept, 1).numpy().astype(np.uint8) for name, kept in given.items()},
             torch.stack(membranes, 1).numpy() if membranes else None,
         )
+
+    def _step(self, frames: list[Tensor], states: dict[str, Tensor]) -> None:
+        """Call the model once a step, and hand on the states that it returns."""
+        for now in frames:
+            returned = tree_leaves(self.model(now, **states))
+            states = {
+                argument: returned[state.position] for argument, state in self.chain.states.items()
+            }
+
+    def _step_layers(self, frames: list[Tensor]) -> None:
+        """Run the layers alone, and hand on states to neurons that do not keep them."""
+        states: dict[str, tuple[Tensor, ...]] = {}
+        for frame in frames:
+            values = {INPUT: frame}
+            for name, layer in self.chain.layers.items():
+                taken = [values[before] for before in self.chain.inputs[name]]
+                returned = layer(*taken, *states.get(name, ()))
+                values[name], kind = _first(returned), neuron_class(layer)
+                if kind is not None and isinstance(returned, tuple) and not layer.init_hidden:
+                    states[name] = tuple(returned[place] for _, place in STATES[kind])
 
     def _reset(self) -> None:
         for layer in self.chain.layers.values():
@@ -180,28 +220,6 @@ class Stepper:
         if name == INPUT or self._is_own(name):
             return {name} - {INPUT}
         return set().union(*map(self._own_before, self.chain.inputs[name]))
-
-
-class _InDouble(TorchFunctionMode):
-    """Let code that says float32, or another device, run in float64 and on the CPU.
-
-    Models are run in double precision, and what forward makes or converts itself must fit.
-    """
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Call a function with the types and devices that models are run with."""
-        given = {
-            key: "cpu" if key == "device" else _doubled(v) for key, v in (kwargs or {}).items()
-        }
-        func = {Tensor.float: Tensor.double, Tensor.cuda: Tensor.cpu}.get(func, func)
-        return func(*map(_doubled, args if func is not Tensor.cpu else args[:1]), **given)
-
-
-def _doubled(value: Any) -> Any:
-    """Return what stands for a type or a device in a run in double precision on the CPU."""
-    if isinstance(value, torch.device):
-        return torch.device("cpu")
-    return torch.float64 if value is torch.float32 else value
 
 
 def _first(output: Any) -> Tensor:

@@ -11,42 +11,101 @@ import contextlib
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import snntorch as snn
 import torch
 from torch import fx, nn
 
 from lehr.errors import NotMappable
-from lehr.export.torch_chain import ONE_STEP, Chain, Walk
+from lehr.export.torch_chain import ONE_STEP, Chain, Loop, Walk
 from lehr.export.torch_classes import TORCHSCRIPT, name_of
 from lehr.export.torch_functions import drop_identities, merge_reshapes
-from lehr.export.torch_tracer import Tracer, failing_line, own_instances
+from lehr.export.torch_loop import Cut, most_calls
+from lehr.export.torch_tracer import InDouble, Tracer, failing_line, own_instances
 from lehr.nodes import Shape
 
 _PRIMES = (3, 5, 7, 11, 13, 17, 19, 23, 29)
 """Numbers of samples to follow a model with, one of which is no other size."""
 
 
-def trace(model: nn.Module, shape: Shape) -> tuple[Chain, list[str]]:
-    """Follow one time step through a model.
+def trace(model: nn.Module, shape: Shape, steps: int, *, held: bool) -> tuple[Chain, list[str]]:
+    """Follow a call of a model: one time step, or a loop over time, of which one step is read.
 
     Args:
         model: a settled copy.
-        shape: of what it takes, without batch.
+        shape: of what it takes in a step, without batch.
+        steps: how many steps samples have, or are held for.
+        held: whether samples are the same in every step.
 
     Returns:
         The chain, and all that keeps the model from being one, in sentences: behind such a thing
         the chain goes on as well as it can.
 
     Raises:
-        NotMappable: when the model cannot be followed, or a module runs several times.
+        NotMappable: when the model cannot be followed, its steps differ, or a module runs several
+            times in one.
     """
     if isinstance(model, torch.jit.ScriptModule):
         raise NotMappable(f"model ({name_of(model)}): {TORCHSCRIPT}")
-    batch = next(number for number in _PRIMES if number not in shape)
-    tracer = Tracer(torch.empty(batch, *shape, dtype=torch.float64, device="meta"))
+    fault: NotMappable | None = None
     try:
-        with uncompiled(), own_instances(model):
+        chain, problems = _read(model, *_followed(model, shape, steps, None), None)
+    except NotMappable as error:
+        fault, problems = error, list(error.args)
+    if problems and (found := _in_time(model, shape, steps)) is not None:
+        chain, problems = found
+    elif fault is not None:
+        raise fault
+    loop = chain.loop
+    if loop is not None and loop.axis is None and not held:
+        raise NotMappable(
+            f"model: its forward takes the same input in each of its {loop.steps} steps, and "
+            "samples have another in each; let it take x[step], or give samples [N, *shape] and "
+            f"--steps {loop.steps}"
+        )
+    if loop is not None and loop.steps != steps:
+        way = f"--steps {loop.steps}" if held else f"samples of {loop.steps} steps"
+        raise NotMappable(
+            f"model: its forward runs {loop.steps} steps, and the samples have {steps}; give {way}"
+        )
+    return chain, problems
+
+
+def _in_time(model: nn.Module, shape: Shape, steps: int) -> tuple[Chain, list[str]] | None:
+    """Read a model whose input has an axis of time, the first or the second.
+
+    It is None where forward does not take its input step by step.
+    """
+    for axis in (0, 1):
+        try:
+            graph, tracer = _followed(model, shape, steps, axis)
+            own = most_calls(graph, model)
+            if own == 0 or own < 2 <= steps:
+                continue
+            if own != steps:  # a number that forward says itself
+                graph, tracer = _followed(model, shape, own, axis)
+        except NotMappable:
+            continue
+        cut = Cut(graph, tracer, axis)
+        if cut.takes_steps:
+            return _read(model, graph, tracer, axis)
+    return None
+
+
+def _followed(
+    model: nn.Module, shape: Shape, steps: int, axis: int | None
+) -> tuple[fx.Graph, Tracer]:
+    """Record a call of a model, whose input has an axis of time or none."""
+    sizes = [next(number for number in _PRIMES if number not in (*shape, steps)), *shape]
+    if axis is not None:
+        sizes.insert(axis, steps)
+    for module in model.modules():
+        if isinstance(module, snn.SpikingNeuron):
+            module.reset_mem()
+    tracer = Tracer(model, torch.empty(sizes, dtype=torch.float64, device="meta"))
+    try:
+        with uncompiled(), own_instances(model), InDouble():
             graph: fx.Graph = tracer.trace(model)
     except NotMappable:
         raise
@@ -57,18 +116,44 @@ def trace(model: nn.Module, shape: Shape) -> tuple[Chain, list[str]]:
             f"{failing_line(error.__traceback__)}); {ONE_STEP}"
         ) from error
     drop_identities(graph)
+    return graph, tracer
+
+
+def _read(
+    model: nn.Module, graph: fx.Graph, tracer: Tracer, axis: int | None
+) -> tuple[Chain, list[str]]:
+    """Read the record of one step, or of a loop, as a chain, with all that keeps it from one."""
+    loop, problems = None, list[str]()
+    if axis is not None or most_calls(graph, model) > 1:
+        cut = Cut(graph, tracer, axis)
+        loop, graph = Loop(cut.steps, axis), cut.body()
+    else:
+        problems = [*_set_anew(graph)]
+        tracer.measure_reshapes(graph.nodes)
+    merge_reshapes(graph)
     _require_once(
         model, Counter(str(node.target) for node in graph.nodes if node.op == "call_module")
     )
-    tracer.measure_reshapes(graph.nodes)
-    merge_reshapes(graph)
     walk = Walk(model)
     for node in graph.nodes:
         try:
             getattr(walk, node.op)(node)
         except NotMappable as error:
             walk.problems.append(str(error))
-    return walk.chain(), walk.all_problems()
+    chain = walk.chain()
+    if loop is not None:
+        chain = replace(chain, loop=loop, states={})
+    return chain, [*problems, *walk.all_problems()]
+
+
+def _set_anew(graph: fx.Graph) -> Iterator[str]:
+    """Yield the neurons that forget their state in each call of one step."""
+    for node in graph.nodes:
+        if node.meta.get("anew") and len(node.args) + len(node.kwargs) == 1:
+            yield (
+                f"{node.target}: its state is set anew in each call of forward "
+                f"({node.meta['line']}); reset it where forward is called, or loop over time in it"
+            )
 
 
 @contextlib.contextmanager

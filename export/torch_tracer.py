@@ -14,9 +14,10 @@ import snntorch as snn
 import torch
 from nirtorch.torch_tracer import NIRTorchTracer
 from torch import Tensor, fx, nn
+from torch.overrides import TorchFunctionMode
 
 from lehr.errors import NotMappable
-from lehr.export.torch_classes import HoldsBack, is_layer
+from lehr.export.torch_classes import HoldsBack, count_returned, is_layer
 from lehr.export.torch_functions import called, is_reshape
 
 _OTHERS = frozenset({"torch", "snntorch", "nirtorch", "lehr", "contextlib"})
@@ -84,11 +85,15 @@ class Tracer(NIRTorchTracer):  # type: ignore[misc]  # nirtorch has no types
     their last call, and of neurons' first calls whether states are "nonzero".
     """
 
-    def __init__(self, given: Tensor) -> None:
+    def __init__(self, model: nn.Module, given: Tensor) -> None:
         super().__init__((snn.SpikingNeuron,))
         self._given = given
         self._on_meta: dict[str, nn.Module] = {}
-        self._held: dict[nn.Module, Any] = {}
+        self._held: dict[nn.Module, Any] = {
+            module: _held(module)
+            for module in model.modules()
+            if isinstance(module, snn.SpikingNeuron)
+        }
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Return whether a module is not looked into."""
@@ -128,9 +133,11 @@ class Tracer(NIRTorchTracer):  # type: ignore[misc]  # nirtorch has no types
         """Record the call of a layer, and of neurons what was done to their states before it."""
         returned = super().call_module(m, forward, args, kwargs)
         if isinstance(m, snn.SpikingNeuron) and isinstance(returned, fx.Proxy):
-            held = [(id(t), t._version) for t in _own_states(m)]
-            meta = returned.node.meta
-            meta["anew"] = self._held.get(m, held) != held
+            meta, held = returned.node.meta, _held(m)
+            meta["anew"] = any(
+                a is not b or was != now
+                for (a, was), (b, now) in zip(self._held[m], held, strict=True)
+            )
             states = (*args[1:], *kwargs.values(), *_own_states(m))
             meta["nonzero"] = any(isinstance(t, Tensor) and bool(t.any()) for t in states)
             self._held[m] = held
@@ -186,9 +193,9 @@ class Tracer(NIRTorchTracer):  # type: ignore[misc]  # nirtorch has no types
             return getattr(self.root.get_submodule(owner), name).to("meta")
         if module := self._stateful(node):
             taken = node.all_input_nodes[0].meta["value"]
-            return (taken,) * 4 if _gives_states(module) else taken
+            return (taken,) * count_returned(module) if _gives_states(module) else taken
         args, kwargs = fx.node.map_arg((node.args, node.kwargs), lambda each: each.meta["value"])
-        with torch.no_grad():
+        with torch.no_grad(), torch._C.DisableTorchFunction():
             if node.op == "call_module":
                 path = str(node.target)
                 if path not in self._on_meta:
@@ -210,6 +217,11 @@ def _own_states(neuron: nn.Module) -> list[Tensor]:
     return [held for name in _STATES if isinstance(held := getattr(neuron, name, None), Tensor)]
 
 
+def _held(neuron: nn.Module) -> list[tuple[Tensor, int]]:
+    """Return what shows whether a neuron's states were set anew, or in place."""
+    return [(held, held._version) for held in _own_states(neuron)]
+
+
 def line(frame: FrameType | None) -> str:
     """Return file and number of the innermost line of the user's own that is running."""
     while frame is not None:
@@ -228,6 +240,28 @@ def failing_line(traceback: TracebackType | None) -> str:
             lines.append(f"{Path(frame.f_code.co_filename).name}:{traceback.tb_lineno}")
         traceback = traceback.tb_next
     return lines[-1] if lines else "no line of its own"
+
+
+class InDouble(TorchFunctionMode):
+    """Let code that says float32, or another device, run in float64 and on the CPU.
+
+    Models are run in double precision, and what forward makes or converts itself must fit.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Call a function with the types and devices that models are run with."""
+        given = {
+            key: "cpu" if key == "device" else _doubled(v) for key, v in (kwargs or {}).items()
+        }
+        func = {Tensor.float: Tensor.double, Tensor.cuda: Tensor.cpu}.get(func, func)
+        return func(*map(_doubled, args if func is not Tensor.cpu else args[:1]), **given)
+
+
+def _doubled(value: Any) -> Any:
+    """Return what stands for a type or a device in a run in double precision on the CPU."""
+    if isinstance(value, torch.device):
+        return torch.device("cpu")
+    return torch.float64 if value is torch.float32 else value
 
 
 @contextlib.contextmanager

@@ -126,11 +126,13 @@ class Mixed(Net):
     [
         (
             Loop(),
-            f"lif: it runs 3 times in one call of forward, as in a loop over time; {ONE_STEP}",
+            "model: its forward takes the same input in each of its 3 steps, and samples have "
+            "another in each; let it take x[step], or give samples [N, *shape] and --steps 3",
         ),
         (
             LoopOverInput(),
-            "lif: it runs 3 times in one call of forward, as in a loop over time; write forward",
+            "model: its forward returns nothing of all its 3 steps; collect what each gives in a "
+            "list, and return torch.stack of it",
         ),
         (
             Forgets(),
@@ -323,4 +325,4 @@ def test_a_loop_and_hooks_are_said_together() -> None:
         from_torch(model, events(2, 3, 4))
     _, hook, loop = str(error.value).split("\n  ")
     assert hook.startswith("fc (Linear): it has a forward pre-hook (print)")
-    assert loop.startswith("lif: it runs 3 times in one call of forward")
+    assert loop.startswith("model: its forward takes the same input in each of its 3 steps")
