@@ -28,22 +28,30 @@ _DROPOUTS = (
 _RESHAPES = frozenset({"flatten", "reshape", "squeeze", "unsqueeze", "unflatten", "view"})
 
 
-def _max_pool2d(
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> nn.Module:
-    """Make the module of arguments that stand in another order in the function."""
-    return nn.MaxPool2d(kernel_size, stride, padding, dilation, return_indices, ceil_mode)
+def _max_pool(make: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+    """Return what makes the module of arguments that stand in another order in the function."""
+
+    def layer(
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        dilation: Any = 1,
+        ceil_mode: bool = False,
+        return_indices: bool = False,
+    ) -> nn.Module:
+        return make(kernel_size, stride, padding, dilation, return_indices, ceil_mode)
+
+    return layer
 
 
 _LAYERS: Mapping[Any, Callable[..., nn.Module]] = {
     functional.avg_pool2d: nn.AvgPool2d,
-    functional.max_pool2d: _max_pool2d,
-    torch.max_pool2d: _max_pool2d,
+    functional.max_pool2d: _max_pool(nn.MaxPool2d),
+    torch.max_pool2d: _max_pool(nn.MaxPool2d),
+    functional.avg_pool1d: nn.AvgPool1d,
+    functional.max_pool1d: _max_pool(nn.MaxPool1d),
+    torch.max_pool1d: _max_pool(nn.MaxPool1d),
+    functional.adaptive_avg_pool1d: nn.AdaptiveAvgPool1d,
     functional.adaptive_avg_pool2d: nn.AdaptiveAvgPool2d,
     functional.relu: nn.ReLU,
     torch.relu: nn.ReLU,

@@ -12,7 +12,7 @@ before.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -55,10 +55,12 @@ from lehr.export.torch_nodes import (
     node_of,
     norm_of,
     pool_of,
+    with_equal_sides,
 )
 from lehr.export.torch_qat import fake_quantize_problem
 from lehr.export.torch_readout import values
 from lehr.export.torch_recurrent import recurrent_weights, share_step
+from lehr.export.torch_rows import OVER_ROWS, as_map, as_row, over_one_axis
 from lehr.export.torch_signal import Read
 from lehr.export.torch_values import value_problem
 from lehr.network import INPUT
@@ -71,6 +73,7 @@ class Builder(Meeting):
 
     Attributes:
         sources: qualified name of the module that each layer of spikes comes from, by node name.
+        rows: whether what the model has as `[channels, n]` is a map of one row.
         membranes_of: qualified name of the neurons whose membranes are read out; None for none.
         places: by layer, where the signal is behind it.
     """
@@ -87,6 +90,7 @@ class Builder(Meeting):
         super().__init__(shape, scaling.gain, spikes and plain, rounded)
         self.membranes_of: str | None = None
         self.sources: dict[str, str] = {}
+        self.rows = False
         self._decay_bits = decay_bits
         self._offset, self._digits = scaling.offset, scaling.digits
         self.places: dict[str, Place] = {INPUT: self.here()}
@@ -136,6 +140,20 @@ class Builder(Meeting):
         else:
             self._concatenate(places)
 
+    def begin(self, layers: Iterable[nn.Module]) -> None:
+        """Take inputs `[channels, n]` as maps of one row, if any of the layers runs over one."""
+        if len(self.shape) != 2 or not any(over_one_axis(layer) for layer in layers):
+            return
+        taken, self.shape, self.rows = self.shape, as_map(self.shape), True
+        self._notes.append(
+            f"the input is {[*taken]}, and {[*self.shape]} in the network: a map of one row"
+        )
+        self.places[INPUT] = self.here()
+
+    def modelled(self, shape: Shape) -> Shape:
+        """Return the shape that the model has where the network has another."""
+        return as_row(shape) if self.rows else shape
+
     def end_in_values(self, source: str) -> None:
         """End in what the layer `source`, which is no neurons, gives: it is what is read out.
 
@@ -182,6 +200,15 @@ class Builder(Meeting):
             self._put(self._name(source), Flatten())
             self._gain = np.repeat(self._gain, self.shape[0] // before)
             self._offset = by_value(self._offset, taken).ravel()
+
+    def _over_rows(self, source: str, module: nn.Module) -> None:
+        if not self.rows:
+            raise ShapeMismatch(f"takes (channels, n) but gets {self.shape}")
+        upright = OVER_ROWS[layer_class(module)](module)
+        _METHODS[type(upright)](self, source, upright)
+
+    def _convolution(self, source: str, module: nn.Conv2d) -> None:
+        self._weighted(source, with_equal_sides(module))
 
     def _computed(self, source: str, module: nn.Module) -> None:
         if problem := quantizer_problem(module) or fake_quantize_problem(module):
@@ -289,8 +316,10 @@ class Builder(Meeting):
         self._put(self._name(source), Delay(steps))
 
     def _neuron(self, source: str, module: nn.Module) -> None:
-        read = read_neuron(module, self.shape, self._decay_bits)
+        read = read_neuron(module, self.modelled(self.shape), self._decay_bits)
         dynamics = read.dynamics
+        if dynamics.shape is not None:
+            dynamics = replace(dynamics, shape=self.shape)
         if source == self.membranes_of and dynamics.arithmetic.reset == "none":
             never = replace(dynamics.arithmetic, fires="never")
             dynamics = replace(dynamics, arithmetic=never)
@@ -392,7 +421,7 @@ def _fractions(decay: Decay) -> str:
 
 _METHODS: Mapping[type[nn.Module], Callable[[Builder, str, Any], None]] = {
     nn.Linear: Builder._weighted,
-    nn.Conv2d: Builder._weighted,
+    nn.Conv2d: Builder._convolution,
     nn.BatchNorm1d: Builder._norm,
     nn.BatchNorm2d: Builder._norm,
     nn.SyncBatchNorm: Builder._norm,
@@ -402,12 +431,14 @@ _METHODS: Mapping[type[nn.Module], Callable[[Builder, str, Any], None]] = {
     nn.Flatten: Builder._flatten,
     nn.ReLU: Builder._relu,
     **dict.fromkeys(SILENT, Builder._pass),
+    **dict.fromkeys(OVER_ROWS, Builder._over_rows),
     HoldsBack: Builder._held_back,
 }
 
 _BESIDE = frozenset(
     {
         Builder._weighted,
+        Builder._convolution,
         Builder._computed,
         Builder._norm,
         Builder._average,

@@ -22,6 +22,7 @@ from lehr.export.torch_chain import Chain
 from lehr.export.torch_classes import neuron_class
 from lehr.export.torch_layers import Builder
 from lehr.export.torch_readout import deciding, settled_read
+from lehr.export.torch_rows import as_map
 from lehr.export.torch_run import Recorded, Spikes, Stepper, given_shape
 from lehr.export.torch_trace import trace
 from lehr.export.torch_values import NotCopied, settled_copy
@@ -38,7 +39,7 @@ class FromTorch:
     Attributes:
         network: with the least state bits that provably never saturate.
         layers: by name of the neuron node.
-        sample: as it was given.
+        sample: as it was given, in the network's shape.
         asked: the options by which rounding was asked for, keys of `lehr.export.proven.ROUNDS`.
     """
 
@@ -100,7 +101,8 @@ def from_torch(
             forward, over an input with time in its first or second axis, or with one input for all
             steps; it returns the answers of all steps. It is not touched.
         sample: inputs, uint8 `[N, T, *shape]`, or `[N, *shape]` where `steps` says for how long
-            each is held.
+            each is held. With layers over one axis, `[channels, n]` is `[channels, 1, n]` in the
+            network, and in the sample that is kept.
         steps: how many steps a sample is held for; None where it has an axis of time.
         full_scale: what the model's inputs are divided by, 255 for pixels, 1 for counts; None where
             they are spikes 0 and 1.
@@ -152,7 +154,10 @@ def from_torch(
     model, chain, last, read = _read(
         module, builder, readout, read_from, length, held=steps is not None
     )
-    stepper = Stepper(model, chain, builder.sources, takes, last, read != "count")
+    if builder.rows:
+        shape = as_map(shape)
+        sample = sample.reshape(*sample.shape[:-2], *shape)
+    stepper = Stepper(model, chain, builder.sources, takes, last, read != "count", builder.rows)
     kind = "count_argmax_lowest" if read == "count" else f"membrane_{read}_argmax_lowest"
     entry = Input(shape, kind_divided(full_scale))
     placeholders = {name: placeholder(wait) for name, wait in builder.neurons.items()}
@@ -227,6 +232,7 @@ def _read(
 
 def _take_in(chain: Chain, builder: Builder) -> list[str]:
     """Have the builder take in all layers; return what keeps it from that, in sentences."""
+    builder.begin(chain.layers.values())
     problems = []
     # the shape is lost behind a layer that does not run here: only kinds of layers can be judged
     lost = False
@@ -234,7 +240,7 @@ def _take_in(chain: Chain, builder: Builder) -> list[str]:
         if lost and builder.knows(layer):
             continue
         inputs = chain.inputs[name]
-        before = builder.place(inputs[0])["shape"]
+        before = builder.modelled(builder.place(inputs[0])["shape"])
         try:
             builder.add(name, layer, inputs, forks=name in chain.forks)
         except NotMappable as error:
@@ -242,7 +248,7 @@ def _take_in(chain: Chain, builder: Builder) -> list[str]:
             shape = None if lost else given_shape(layer, before)
             lost = shape is None
             if shape is not None:
-                builder.pass_over(layer, shape)
+                builder.pass_over(layer, as_map(shape) if builder.rows else shape)
             builder.places[name] = builder.here()
     return problems
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import nn
 
 from lehr.arithmetic import Arithmetic
@@ -54,6 +55,39 @@ def node_of(module: Any, levels: npt.NDArray[np.int8], kind: WeightKind) -> Conv
             raise NotMappable("its padding 'same' has no equal sides; use an odd kernel")
         padding = tuple(span // 2 for span in spans)
     return Conv2d(levels, module.stride, padding, module.dilation, module.groups, kind)
+
+
+def with_equal_sides(module: nn.Conv2d) -> nn.Conv2d:
+    """Return a convolution that pads as much on one side as on the other, with padding 'same'.
+
+    torch pads one place more behind than before where windows span an even number of places. A
+    weight of 0 in front makes that equal; where weights are apart, those between them are written
+    out as 0.
+    """
+    spans = [d * (k - 1) for d, k in zip(module.dilation, module.kernel_size, strict=True)]
+    if module.padding != "same" or not any(span % 2 for span in spans):
+        return module
+    weight, dilation = module.weight.detach(), [*module.dilation]
+    for axis, span in enumerate(spans, 2):
+        if span % 2:
+            shape = [*weight.shape]
+            shape[axis] = span + 2
+            places = 1 + torch.arange(weight.shape[axis]) * dilation[axis - 2]
+            weight = torch.zeros(shape, dtype=weight.dtype).index_copy_(axis, places, weight)
+            dilation[axis - 2] = 1
+    equal = nn.Conv2d(
+        module.in_channels,
+        module.out_channels,
+        (weight.shape[2], weight.shape[3]),
+        1,
+        ((spans[0] + 1) // 2, (spans[1] + 1) // 2),
+        (dilation[0], dilation[1]),
+        module.groups,
+        padding_mode=module.padding_mode,
+        dtype=weight.dtype,
+    )
+    equal.weight, equal.bias = nn.Parameter(weight), module.bias
+    return equal
 
 
 def pool_of(module: Any, shape: Shape) -> SumPool2d:

@@ -52,6 +52,7 @@ class Stepper:
         scaling: what the model takes for the integers of its input.
         last: qualified name of the layer that is read out.
         reads_membranes: whether the last layer's membranes, or values, are read out.
+        rows: whether maps of one row are `[channels, n]` in the model.
     """
 
     model: nn.Module
@@ -60,6 +61,7 @@ class Stepper:
     scaling: Scaling
     last: str
     reads_membranes: bool
+    rows: bool
 
     def run(self, x: npt.NDArray[np.uint8], network: Network) -> Recorded:
         """Return the spikes of every layer on inputs, and what else is read out.
@@ -108,6 +110,8 @@ class Stepper:
         frames = [
             torch.from_numpy(self.scaling.floats(x if held else x[:, t])) for t in range(steps)
         ]
+        if self.rows:
+            frames = [frame.squeeze(-2) for frame in frames]
         membranes: list[Tensor] = []
         self._reset()
         states: dict[str, Any] = {}
@@ -141,8 +145,11 @@ class Stepper:
                 "the sample's shape"
             ) from error
         return Recorded(
-            {name: torch.stack(kept, 1).numpy().astype(np.uint8) for name, kept in given.items()},
-            torch.stack(membranes, 1).numpy() if membranes else None,
+            {
+                name: _stacked(kept, network.shapes[name]).astype(np.uint8)
+                for name, kept in given.items()
+            },
+            _stacked(membranes, network.shapes[network.output]) if membranes else None,
         )
 
     def _step(self, frames: list[Tensor], states: dict[str, Tensor]) -> None:
@@ -220,6 +227,12 @@ class Stepper:
         if name == INPUT or self._is_own(name):
             return {name} - {INPUT}
         return set().union(*map(self._own_before, self.chain.inputs[name]))
+
+
+def _stacked(steps: list[Tensor], shape: Shape) -> npt.NDArray[np.float64]:
+    """Return `[N, T, *shape]` of what a layer gave in each step, in the network's shape."""
+    values: npt.NDArray[np.float64] = torch.stack(steps, 1).numpy()
+    return values.reshape(*values.shape[:2], *shape)
 
 
 def _first(output: Any) -> Tensor:

@@ -192,7 +192,6 @@ def dyadic_loop(channels: int) -> Any:
         (after(nn.BatchNorm2d(3)), "1 (BatchNorm2d): it has 3 channels and gets (2, 4, 4); give it as many"),
         (after(neuron(), dyadic(nn.Conv2d(3, 2, 1))), "2 (Conv2d): takes (3, height, width) but gets (2, 4, 4)"),
         (after(neuron(), dyadic(nn.Conv2d(2, 2, 3, padding=1, padding_mode="reflect"))), "2 (Conv2d): its padding_mode is 'reflect'; use 'zeros'"),
-        (after(neuron(), dyadic(nn.Conv2d(2, 2, 2, padding="same"))), "2 (Conv2d): its padding 'same' has no equal sides; use an odd kernel"),
         (after(neuron(inhibition=False, state_quant=lambda mem: mem)), "1 (Leaky): it has state_quant, which rounds its membrane by rules"),
         (after(neuron(graded_spikes_factor=2.0)), "1 (Leaky): it has graded_spikes_factor, so that its spikes are not 0 and 1; build it without"),
         (after(neuron(spike_grad=torch.sigmoid)), "1 (Leaky): its spike_grad gives ["),
