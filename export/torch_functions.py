@@ -12,7 +12,18 @@ from torch.nn import functional
 from lehr.errors import NotMappable
 
 _SAME = frozenset(
-    {"clone", "contiguous", "cpu", "cuda", "data", "detach", "double", "float", "requires_grad_"}
+    {
+        "clone",
+        "contiguous",
+        "cpu",
+        "cuda",
+        "data",
+        "detach",
+        "detach_",
+        "double",
+        "float",
+        "requires_grad_",
+    }
 )
 """Methods, functions and attributes of a tensor that give its values in their order."""
 
@@ -99,6 +110,20 @@ def _trains(node: fx.Node) -> bool:
 def is_reshape(node: fx.Node) -> bool:
     """Return whether an operation only gives its values another shape."""
     return bare_name(node) in _RESHAPES
+
+
+def in_place(graph: fx.Graph) -> list[str]:
+    """Return what changes a tensor, which whoever takes it later would not show, once a line."""
+    problems: dict[str, str] = {}
+    for node in graph.nodes:
+        if bare_name(node).endswith("_") and not bare_name(node).endswith("__"):
+            where = node.meta["line"]
+            problems.setdefault(
+                where,
+                f"model: its forward changes {node.args[0]} in place, by {called(node)} ({where}); "
+                "make a new tensor of it, as x = x * 2 does",
+            )
+    return [*problems.values()]
 
 
 def merge_reshapes(graph: fx.Graph) -> None:

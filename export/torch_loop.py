@@ -16,6 +16,7 @@ from typing import Any
 import snntorch as snn
 import torch
 from torch import Tensor, fx, nn
+from torch.fx.node import map_arg
 
 from lehr.errors import NotMappable, together
 from lehr.export.torch_classes import STATES, HoldsBack, count_returned, neuron_class
@@ -132,7 +133,7 @@ class Cut:
     def _written(self, op: str, target: Any, args: Any, kwargs: Any, step: int | None) -> str:
         # many functions of torch share one name
         name = target if isinstance(target, str) else id(target)
-        given = fx.node.map_arg((args, kwargs), lambda each: self._relative(each, step))
+        given = map_arg((args, kwargs), lambda each: self._relative(each, step))
         return f"{op} {name} {given!r}"
 
     def _set(self, node: fx.Node, step: int | None, text: str) -> None:
@@ -346,7 +347,7 @@ class Cut:
             if node is self._input or node in self._now:
                 copies[node] = self._flat(body, taken) if self._now.get(node) else taken
                 continue
-            given = fx.node.map_arg((node.args, node.kwargs), lambda each: copies.get(each, taken))
+            given = map_arg((node.args, node.kwargs), lambda each: copies.get(each, taken))
             copies[node] = body.create_node(node.op, node.target, *given)
             copies[node].meta = dict(node.meta)
             if not self._is_known(node):

@@ -12,6 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 import snntorch as snn
 import torch
@@ -20,7 +21,7 @@ from torch import fx, nn
 from lehr.errors import NotMappable
 from lehr.export.torch_chain import ONE_STEP, Chain, Loop, Walk
 from lehr.export.torch_classes import TORCHSCRIPT, name_of
-from lehr.export.torch_functions import drop_identities, merge_reshapes
+from lehr.export.torch_functions import drop_identities, in_place, merge_reshapes
 from lehr.export.torch_loop import Cut, most_calls
 from lehr.export.torch_tracer import InDouble, Tracer, failing_line, own_instances
 from lehr.nodes import Shape
@@ -48,15 +49,16 @@ def trace(model: nn.Module, shape: Shape, steps: int, *, held: bool) -> tuple[Ch
     """
     if isinstance(model, torch.jit.ScriptModule):
         raise NotMappable(f"model ({name_of(model)}): {TORCHSCRIPT}")
-    fault: NotMappable | None = None
+    reading: tuple[Chain, list[str]] | NotMappable
     try:
-        chain, problems = _read(model, *_followed(model, shape, steps, None), None)
+        reading = _read(model, *_followed(model, shape, steps, None), None)
     except NotMappable as error:
-        fault, problems = error, list(error.args)
-    if problems and (found := _in_time(model, shape, steps)) is not None:
-        chain, problems = found
-    elif fault is not None:
-        raise fault
+        reading = error
+    if isinstance(reading, NotMappable) or reading[1]:
+        reading = _in_time(model, shape, steps) or reading
+    if isinstance(reading, NotMappable):
+        raise reading
+    chain, problems = reading
     loop = chain.loop
     if loop is not None and loop.axis is None and not held:
         raise NotMappable(
@@ -100,9 +102,9 @@ def _followed(
     sizes = [next(number for number in _PRIMES if number not in (*shape, steps)), *shape]
     if axis is not None:
         sizes.insert(axis, steps)
-    for module in model.modules():
-        if isinstance(module, snn.SpikingNeuron):
-            module.reset_mem()
+    neurons: list[Any] = [each for each in model.modules() if isinstance(each, snn.SpikingNeuron)]
+    for neuron in neurons:
+        neuron.reset_mem()
     tracer = Tracer(model, torch.empty(sizes, dtype=torch.float64, device="meta"))
     try:
         with uncompiled(), own_instances(model), InDouble():
@@ -123,12 +125,12 @@ def _read(
     model: nn.Module, graph: fx.Graph, tracer: Tracer, axis: int | None
 ) -> tuple[Chain, list[str]]:
     """Read the record of one step, or of a loop, as a chain, with all that keeps it from one."""
-    loop, problems = None, list[str]()
+    loop, problems = None, in_place(graph)
     if axis is not None or most_calls(graph, model) > 1:
         cut = Cut(graph, tracer, axis)
         loop, graph = Loop(cut.steps, axis), cut.body()
     else:
-        problems = [*_set_anew(graph)]
+        problems += _set_anew(graph)
         tracer.measure_reshapes(graph.nodes)
     merge_reshapes(graph)
     _require_once(

@@ -14,6 +14,7 @@ import snntorch as snn
 import torch
 from nirtorch.torch_tracer import NIRTorchTracer
 from torch import Tensor, fx, nn
+from torch.fx.node import map_arg
 from torch.overrides import TorchFunctionMode
 
 from lehr.errors import NotMappable
@@ -86,7 +87,8 @@ class Tracer(NIRTorchTracer):  # type: ignore[misc]  # nirtorch has no types
     """
 
     def __init__(self, model: nn.Module, given: Tensor) -> None:
-        super().__init__((snn.SpikingNeuron,))
+        leaves: Any = (snn.SpikingNeuron,)
+        super().__init__(leaves)
         self._given = given
         self._on_meta: dict[str, nn.Module] = {}
         self._held: dict[nn.Module, Any] = {
@@ -194,7 +196,7 @@ class Tracer(NIRTorchTracer):  # type: ignore[misc]  # nirtorch has no types
         if module := self._stateful(node):
             taken = node.all_input_nodes[0].meta["value"]
             return (taken,) * count_returned(module) if _gives_states(module) else taken
-        args, kwargs = fx.node.map_arg((node.args, node.kwargs), lambda each: each.meta["value"])
+        args, kwargs = map_arg((node.args, node.kwargs), lambda each: each.meta["value"])
         with torch.no_grad(), torch._C.DisableTorchFunction():
             if node.op == "call_module":
                 path = str(node.target)

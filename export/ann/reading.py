@@ -121,7 +121,7 @@ def read_ann(module: nn.Module, x: npt.NDArray[np.uint8], full_scale: float) -> 
         raise NotMappable(*together(problems))
     model = settled_copy(unwrapped(module))
     _part_rectifiers(model, torch.from_numpy(x[:1].astype(np.float64)) / full_scale)
-    chain, problems = trace(model, x.shape[1:])
+    chain, problems = trace(model, x.shape[1:], 1, held=True)
     if problems:
         raise NotMappable(*together(problems))
     _require_chain(chain)

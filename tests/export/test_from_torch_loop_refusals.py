@@ -77,6 +77,16 @@ def weakened(net: Any, x: Any) -> Any:
     return torch.stack(record)
 
 
+def doubled_in_place(net: Any, x: Any) -> Any:
+    mem, record = net.lif1.init_leaky(), []
+    for step in range(STEPS):
+        current = net.fc1(x[step])
+        current.mul_(2)  # line
+        spk, mem = net.lif1(current, mem.detach_())
+        record.append(spk)
+    return torch.stack(record)
+
+
 def swapped(net: Any, x: Any) -> Any:
     mem1, mem2, record = net.lif1.init_leaky(), net.lif2.init_leaky(), []
     for step in range(STEPS):
@@ -210,6 +220,7 @@ def line_of(code: Callable[[Any, Any], Any]) -> str:
         (by_value, "model: its forward goes one way or another by the value of gt (LINE); let it compute the same whatever its values are"),
         (by_count, "model: its forward cannot be followed (TypeError: int() argument must be a string, a bytes-like object or a real number, not 'Sized'; LINE); write forward for one time step"),
         (weakened, "lif1: its state mem in step 1 is not the one that it gave in the step before, but mul; hand on what it returns (LINE)"),
+        (doubled_in_place, "model: its forward changes fc1 in place, by .mul_() (LINE); make a new tensor of it, as x = x * 2 does"),
         (swapped, "lif1: what it takes in step 0 is not computed as in step 7 ("),
         (anew, "lif1: its state mem in step 1 is not the one that it gave in the step before, but lif1_mem_1; hand on what it returns (LINE)"),
         (kept_and_reset, "kept: its state is set anew before step 1; set it before the loop, not in it (LINE)"),

@@ -225,6 +225,24 @@ class Convolutional(nn.Module):
         return torch.stack(spikes), torch.stack(membranes)
 
 
+class Parted(Feedforward):
+    """Signals that part and meet in each step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc3 = dyadic(nn.Linear(10, 4))
+
+    def forward(self, x: Tensor) -> Any:
+        """Spikes of all steps."""
+        mem1, mem2 = self.lif1.reset_mem(), self.lif2.reset_mem()
+        record = []
+        for now in x:
+            spk1, mem1 = self.lif1(self.fc1(now), mem1)
+            spk2, mem2 = self.lif2(self.fc2(spk1) + self.fc3(now), mem2)
+            record.append(spk2)
+        return torch.stack(record)
+
+
 def time_first(x: npt.NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(x).transpose(0, 1)
 
@@ -236,6 +254,7 @@ CASES: dict[str, tuple[Callable[[], nn.Module], npt.NDArray[np.uint8], Tensor]] 
     "hoisted, counted": (Hoisted, HELD, torch.from_numpy(HELD)),
     "iterated, averaged": (Iterated, TIMED, torch.from_numpy(TIMED)),
     "unbound, kept, reset": (Unbound, TIMED, time_first(TIMED)),
+    "parted": (Parted, TIMED, time_first(TIMED)),
     "several states": (TwoStates, TIMED, time_first(TIMED)),
     "convolutional": (Convolutional, MAPS, time_first(MAPS)),
 }
