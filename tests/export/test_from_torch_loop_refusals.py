@@ -167,7 +167,7 @@ def at_once(net: Any, x: Any) -> Any:
 
 
 def last_alone(net: Any, x: Any) -> Any:
-    mem = net.lif1.init_leaky()
+    mem, spk = net.lif1.init_leaky(), None
     for step in range(STEPS):
         spk, mem = net.lif1(net.fc1(x[step]), mem)
     return spk

@@ -39,16 +39,18 @@ def called(model: nn.Module, x: Tensor) -> dict[str, npt.NDArray[np.float64]]:
     """
     model = copy.deepcopy(model).double().eval()
     kept: dict[str, list[Tensor]] = {}
-    for name, module in model.named_modules():
-        if isinstance(module, snn.SpikingNeuron):
-            module.reset_mem()
-            vars(module)["spike_grad"] = lambda above: (above > 0).double()
-            lists = kept[name] = []
-            module.register_forward_hook(
-                lambda _m, _i, out, lists=lists: lists.append(
-                    out[0] if isinstance(out, tuple) else out
-                )
-            )
+    neurons: dict[str, Any] = {
+        name: each for name, each in model.named_modules() if isinstance(each, snn.SpikingNeuron)
+    }
+    for name, neuron in neurons.items():
+        neuron.reset_mem()
+        vars(neuron)["spike_grad"] = lambda above: (above > 0).double()
+        kept[name] = []
+
+        def keep(_: nn.Module, __: Any, out: Any, lists: Any = kept[name]) -> None:
+            lists.append(out[0] if isinstance(out, tuple) else out)
+
+        neuron.register_forward_hook(keep)
     with torch.no_grad():
         model(x.double())
     return {name: torch.stack(each, 1).numpy() for name, each in kept.items()}

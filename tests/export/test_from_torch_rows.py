@@ -113,9 +113,9 @@ def test_padding_same_with_even_kernels_over_one_axis() -> None:
 class Doubled(nn.Conv2d):
     """A convolution that computes its weights in forward."""
 
-    def forward(self, x: Tensor) -> Any:
+    def forward(self, input: Tensor) -> Any:  # noqa: A002  # torch's own name
         """Convolve with twice the weights."""
-        return self._conv_forward(x, 2 * self.weight, self.bias)
+        return self._conv_forward(input, 2 * self.weight, self.bias)
 
 
 @SAME
