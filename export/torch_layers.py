@@ -207,9 +207,6 @@ class Builder(Meeting):
         upright = OVER_ROWS[layer_class(module)](module)
         _METHODS[type(upright)](self, source, upright)
 
-    def _convolution(self, source: str, module: nn.Conv2d) -> None:
-        self._weighted(source, with_equal_sides(module))
-
     def _computed(self, source: str, module: nn.Module) -> None:
         if problem := quantizer_problem(module) or fake_quantize_problem(module):
             raise NotMappable(problem)
@@ -228,6 +225,8 @@ class Builder(Meeting):
         self._spikes = bool((self._gain == 1).all())
 
     def _weighted(self, source: str, module: Any, levels: Levels | None = None) -> None:
+        if levels is None:
+            module = with_equal_sides(module)
         if self.parts and getattr(module, "groups", 1) > 1:
             self._merge(f"{source}.joined")
         weight, taken = module.weight.detach().numpy(), self.shape
@@ -421,7 +420,7 @@ def _fractions(decay: Decay) -> str:
 
 _METHODS: Mapping[type[nn.Module], Callable[[Builder, str, Any], None]] = {
     nn.Linear: Builder._weighted,
-    nn.Conv2d: Builder._convolution,
+    nn.Conv2d: Builder._weighted,
     nn.BatchNorm1d: Builder._norm,
     nn.BatchNorm2d: Builder._norm,
     nn.SyncBatchNorm: Builder._norm,
@@ -438,7 +437,6 @@ _METHODS: Mapping[type[nn.Module], Callable[[Builder, str, Any], None]] = {
 _BESIDE = frozenset(
     {
         Builder._weighted,
-        Builder._convolution,
         Builder._computed,
         Builder._norm,
         Builder._average,

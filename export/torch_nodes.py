@@ -57,15 +57,17 @@ def node_of(module: Any, levels: npt.NDArray[np.int8], kind: WeightKind) -> Conv
     return Conv2d(levels, module.stride, padding, module.dilation, module.groups, kind)
 
 
-def with_equal_sides(module: nn.Conv2d) -> nn.Conv2d:
+def with_equal_sides(module: Any) -> Any:
     """Return a convolution that pads as much on one side as on the other, with padding 'same'.
 
     torch pads one place more behind than before where windows span an even number of places. A
     weight of 0 in front makes that equal; where weights are apart, those between them are written
-    out as 0.
+    out as 0. Other layers are returned as they are.
     """
+    if getattr(module, "padding", None) != "same":
+        return module
     spans = [d * (k - 1) for d, k in zip(module.dilation, module.kernel_size, strict=True)]
-    if module.padding != "same" or not any(span % 2 for span in spans):
+    if not any(span % 2 for span in spans):
         return module
     weight, dilation = module.weight.detach(), [*module.dilation]
     for axis, span in enumerate(spans, 2):

@@ -119,12 +119,9 @@ class Doubled(nn.Conv2d):
 
 
 @SAME
-def test_padding_same_of_weights_that_are_computed_needs_an_odd_kernel() -> None:
-    message = "0 (Doubled): its padding 'same' has no equal sides; use an odd kernel"
-    with pytest.raises(NotMappable, match=f"^{re.escape(message)}$"):
-        from_torch(
-            nn.Sequential(dyadic(Doubled(1, 4, 2, padding="same")), neuron()), events(6, 5, 1, 9, 8)
-        )
+def test_padding_same_of_weights_that_are_computed() -> None:
+    model = nn.Sequential(dyadic(Doubled(1, 4, 2, padding="same")), neuron())
+    require_equal(model, events(6, 5, 1, 9, 8, rate=0.5))
 
 
 @pytest.mark.parametrize(
