@@ -74,6 +74,7 @@ class Cell:
         rate: by which exponential annealing closes its gap in a batch.
         epochs: of phase A.
         batch: samples of a batch.
+        optimizer: of phase A, with the learning rate `lr`.
         slope_in: of the network, with a slope of 3 thresholds, or of 1 weight.
         target: in whose form it is trained, if any.
         prescribed: whether the integer thresholds of the arms that end at `final` may be nothing
@@ -89,6 +90,8 @@ class Cell:
     rate: float = 0.01
     epochs: int = 12
     batch: int = 50
+    optimizer: str = "adam"
+    lr: float = 2e-3
     slope_in: str = "thresholds"
     target: str | None = None
     prescribed: bool = False
@@ -151,8 +154,8 @@ class Cell:
             "train": {
                 "epochs": self.epochs,
                 "batch_size": self.batch,
-                "lr": 2e-3,
-                "optimizer": "adam",
+                "lr": self.lr,
+                "optimizer": self.optimizer,
             },
             "finetune": {"epochs": 2, "frozen_epochs": 1, "lr": 5e-4, "threshold_lr": 2e-3},
         }
@@ -175,10 +178,11 @@ CELLS = {
         MNIST, (128,) * 4, final=40.0, arms=("fixed", "annealed", "float")
     ),
     "MNIST, 5 layers, slope in weights": Cell(MNIST, (128,) * 4, slope_in="weights", arms=ENDS),
-    "MNIST, 3 layers": Cell(MNIST, (128,) * 2, arms=HELD),
-    "MNIST, 8 layers": Cell(MNIST, (128,) * 7, arms=HELD),
-    "Fashion-MNIST, 5 layers": Cell(FASHION, (128,) * 4, arms=HELD),
-    "spoken digits, 3 layers": Cell(SPOKEN, (128,) * 2, steps=20, beta="15/16", arms=ENDS),
+    "MNIST, 3 layers": Cell(MNIST, (128,) * 2),
+    "MNIST, 8 layers": Cell(MNIST, (128,) * 7),
+    "MNIST, 5 layers, SGD": Cell(MNIST, (128,) * 4, optimizer="sgd", lr=5e-3),
+    "Fashion-MNIST, 5 layers": Cell(FASHION, (128,) * 4),
+    "spoken digits, 3 layers": Cell(SPOKEN, (128,) * 2, steps=20, beta="15/16", arms=HELD),
     "MNIST, 5 layers, loihi prescribes 1,280": Cell(
         CODED, (128,) * 4, steps=8, target="loihi", prescribed=True, arms=HELD
     ),
