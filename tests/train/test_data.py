@@ -100,7 +100,7 @@ def test_official_mnist() -> None:
             "cifar",
             None,
             "data.name is 'cifar', which is no data set; use one of digits, mnist, fashion-mnist, nmnist, "
-            "dvs-gesture, shd, ssc, fsdd, japanese-vowels, temporal, npz",
+            "dvs-gesture, shd, ssc, fsdd, japanese-vowels, temporal, events, npz, series",
         ),
         (
             "mnist",

@@ -354,7 +354,7 @@ def test_a_folder_that_cannot_be_made(lehr: Lehr, data: Path) -> None:
         (
             ("digits", "--set", "data.name=cifar"),
             "recipe digits: data.name is 'cifar', which is no data set; use one of digits, mnist, fashion-mnist, "
-            "nmnist, dvs-gesture, shd, ssc, fsdd, japanese-vowels, temporal, npz",
+            "nmnist, dvs-gesture, shd, ssc, fsdd, japanese-vowels, temporal, events, npz, series",
         ),
         (
             ("digits", "--set", "data.name=mnist"),

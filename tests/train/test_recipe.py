@@ -117,7 +117,7 @@ def test_overrides() -> None:
         (
             "data.name=fsd",
             "recipe tiny: data.name is 'fsd', which is no data set; did you mean 'fsdd'? use one of digits, "
-            "mnist, fashion-mnist, nmnist, dvs-gesture, shd, ssc, fsdd, japanese-vowels, temporal, npz",
+            "mnist, fashion-mnist, nmnist, dvs-gesture, shd, ssc, fsdd, japanese-vowels, temporal, events, npz, series",
         ),
         (
             "data.step_ms=2",

@@ -17,7 +17,16 @@ from lehr.train.data.eventfiles import load_event_files
 from lehr.train.data.gesture import load_gestures
 from lehr.train.data.idx import load_idx_folder
 from lehr.train.data.nmnist import load_nmnist
-from lehr.train.data.source import Labels, Source, Sources, Values, in_memory, split_off
+from lehr.train.data.series import load_series
+from lehr.train.data.source import (
+    VALIDATION_SHARE,
+    Labels,
+    Source,
+    Sources,
+    Values,
+    in_memory,
+    split_off,
+)
 from lehr.train.data.speech import load_speech
 from lehr.train.data.temporal import load_temporal
 from lehr.train.data.user import load_npz
@@ -73,10 +82,6 @@ class Dataset:
     def shape(self) -> Shape:
         """Shape of one sample, or of one step of it."""
         return self.train.x.shape[1 if self.steps is None else 2 :]
-
-
-VALIDATION_SHARE = 1 / 12
-"""Of the official training data: 5,000 of MNIST's 60,000."""
 
 
 def load_dataset(recipe: DataRecipe, folder: Path | None) -> Dataset:
@@ -207,5 +212,6 @@ _READERS = {
     "temporal": _Reader(load_temporal, None),
     "events": _Reader(load_event_files, None),
     "npz": _Reader(load_npz, None),
+    "series": _Reader(load_series, None),
 }
 """By the names of `lehr.train.keys.data.DATA_SETS`, which has their keys."""

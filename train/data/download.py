@@ -123,6 +123,7 @@ _WITHOUT = {
     "temporal": "is drawn from data.seed",
     "events": "is your own folder",
     "npz": "is your own file",
+    "series": "is your own files",
     "fsdd": "is a stand-in that is published nowhere",
 }
 

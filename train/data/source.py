@@ -14,6 +14,13 @@ Values = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
 Indices = npt.NDArray[np.int64]
 
+TEST_SHARE = 1 / 6
+"""Of samples that their author did not split."""
+VALIDATION_SHARE = 1 / 12
+"""Of the official training data: 5,000 of MNIST's 60,000."""
+LEAST = 3
+"""Samples to draw three splits from."""
+
 
 @dataclass(frozen=True)
 class Source:

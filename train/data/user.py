@@ -10,17 +10,19 @@ import numpy as np
 from lehr.errors import FileRefused
 from lehr.npz import Archive, checked_samples
 from lehr.samples import inputs_limit
-from lehr.train.data.source import Labels, Sources, Values, in_memory, split_off
+from lehr.train.data.source import (
+    LEAST,
+    TEST_SHARE,
+    Labels,
+    Sources,
+    Values,
+    in_memory,
+    split_off,
+)
 from lehr.train.recipe import DataRecipe
-
-TEST_SHARE = 1 / 6
-"""Of samples that their author did not split."""
 
 NONE = -1
 """The label of a step that has none."""
-
-LEAST = 3
-"""Samples to draw three splits from."""
 
 
 def load_npz(recipe: DataRecipe, folder: Path | None) -> Sources:
