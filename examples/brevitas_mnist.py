@@ -8,19 +8,17 @@ Weights have 4 bits and one scale an output. All stations see the same test imag
 agree on every one of them.
 """
 
-# pyright: reportMissingImports=false  # Brevitas comes with no extra of lehr
-
 import gzip
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-import brevitas.nn as qnn
+import brevitas.nn as qnn  # pyright: ignore[reportMissingImports]  # comes with no extra
 import numpy as np
 import snntorch as snn
 import torch
 import typer
-from brevitas.quant import Int8WeightPerChannelFloat
+from brevitas.quant import Int8WeightPerChannelFloat  # pyright: ignore[reportMissingImports]
 from snntorch import surrogate
 from torch import Tensor, nn
 

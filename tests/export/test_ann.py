@@ -4,6 +4,9 @@ The ANN's own figures come from torch, thresholds and spikes from float64 numpy:
 activations, and integrate-and-fire neurons stepped by hand.
 """
 
+# pyright: reportIncompatibleMethodOverride=false
+# People name the argument of `forward` as they like; torch names it `input`.
+
 from __future__ import annotations
 
 import re
@@ -37,7 +40,8 @@ PERCENTILE = 99.9
 @cache
 def digits() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """Return real digits, `[1797, 1, 8, 8]` from 0 to 16, and their classes."""
-    images, labels = load_digits(return_X_y=True)
+    data: Any = load_digits()
+    images, labels = data.data, data.target
     return images.reshape(-1, 1, 8, 8).astype(np.uint8), labels.astype(np.int64)
 
 

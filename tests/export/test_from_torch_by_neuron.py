@@ -173,7 +173,9 @@ def test_one_unit_more_of_one_neuron_is_noticed(name: str) -> None:
 
 def test_what_differs_within_a_channel_and_no_neuron_has() -> None:
     own: Any = drawn(*MAP, low=1, high=9)
-    neuron = snn.Lapicque(R=1.0, C=2.0, time_step=1, init_hidden=True)
+    resistance: Any = 1.0
+    capacity: Any = 2.0
+    neuron = snn.Lapicque(R=resistance, C=capacity, time_step=1, init_hidden=True)
     neuron.C = own + 1
     with pytest.raises(
         NotMappable,

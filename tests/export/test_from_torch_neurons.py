@@ -198,9 +198,10 @@ def test_a_surrogate_that_fires_at_the_threshold_is_seen() -> None:
     assert counts[0] > counts[1]
 
 
+QUARTERS: Any = 0.25 * VECTOR
 TWICE: tuple[tuple[Any, int], ...] = (
     (snn.Leaky(beta=1.0, threshold=0.25, reset_delay=False), 1),
-    (snn.Leaky(beta=0.5, threshold=0.25 * VECTOR, reset_delay=False), 1),
+    (snn.Leaky(beta=0.5, threshold=QUARTERS, reset_delay=False), 1),
     (snn.Synaptic(alpha=0.5, beta=0.5, threshold=0.5, reset_delay=False), 2),
     (snn.RLeaky(beta=0.5, threshold=0.25, reset_delay=False, all_to_all=False, V=-0.25), 2),
 )

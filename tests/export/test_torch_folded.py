@@ -4,6 +4,9 @@ The right weights are written down here, by numpy; the right spikes come from sn
 float64 with torch's own layers.
 """
 
+# pyright: reportIncompatibleMethodOverride=false
+# People name the argument of `forward` as they like; torch names it `input`.
+
 from __future__ import annotations
 
 import re
@@ -108,7 +111,7 @@ class Held(nn.Linear):
         dyadic(self)
         del self._parameters["weight"]
 
-    weight = property(lambda self: torch.sign(self.latent))
+    weight: Any = property(lambda self: torch.sign(self.latent))
 
     def right(self) -> Any:
         """Return the weights and the bias that it computes with."""
