@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 # the tests run in as many processes as there are cores
@@ -67,6 +69,14 @@ def _no_data_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LEHR_DATA", raising=False)
     monkeypatch.setenv("COLUMNS", "80")  # so that it is taken back if a command sets it
     monkeypatch.delenv("COLUMNS")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_reader_of_events_stays() -> Iterator[None]:
+    """End the processes that have read event files; they would wait for more of them."""
+    yield
+    if apart := sys.modules.get("lehr.cameras.apart"):
+        apart.end()
 
 
 @pytest.fixture

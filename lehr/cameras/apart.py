@@ -153,7 +153,7 @@ class _Nursery:
                 env={**os.environ, **_THREADS},
                 start_new_session=True,
             )
-        atexit.register(self.close)
+        _ALIVE.append(self)
 
     def ask(self, file: IO[bytes]) -> IO[bytes]:
         """Return what the reader of an open file will say."""
@@ -174,6 +174,17 @@ class _Nursery:
         self._process.wait()
 
 
+_ALIVE: list[_Nursery] = []
+
+
 @cache
 def _nursery(package: str) -> _Nursery:
     return _Nursery(package)
+
+
+@atexit.register
+def end() -> None:
+    """End every process that has a package loaded; the next file starts one again."""
+    _nursery.cache_clear()
+    while _ALIVE:
+        _ALIVE.pop().close()

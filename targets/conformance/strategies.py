@@ -178,10 +178,11 @@ def _maxima(draw: st.DrawFn, net: Builder, depth: int, size: Pair, stride: Pair)
     """Add maxima whose windows all have a value of the map in them."""
     height, width = net.shape[1:]
     pads = draw(st.integers(0, size[0] // 2)), draw(st.integers(0, size[1] // 2))
-    steps = (
-        draw(st.integers(1, 2 if height > 3 else 1)),
-        draw(st.integers(1, 2 if width > 3 else 1)),
-    )
+    most = [
+        2 if n > 3 and n + 2 * p > 2 * (k - 1) else 1
+        for n, p, k in zip((height, width), pads, size, strict=True)
+    ]
+    steps = draw(st.integers(1, most[0])), draw(st.integers(1, most[1]))
     net.add(f"max{depth}", MaxPool2d(size, stride, pads, steps, draw(st.booleans())))
 
 
