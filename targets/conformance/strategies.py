@@ -96,6 +96,7 @@ def networks(
     /,
     *,
     branches: bool = True,
+    maxima: bool = True,
     kinds: tuple[InputKind, ...] = get_args(InputKind),
     **fixed: Any,
 ) -> Network:
@@ -107,6 +108,7 @@ def networks(
         draw: given by hypothesis.
         branches: also several edges into one node, Delay nodes and recurrence; else one plain
             chain.
+        maxima: also MaxPool2d, where neurons update by step.
         kinds: of input to draw from.
         fixed: fields of `Arithmetic` that all layers share.
     """
@@ -121,7 +123,7 @@ def networks(
             net.add(f"delay{depth}", Delay(draw(st.integers(1, 3))))
         start = net.here
         if len(net.shape) == 3 and draw(st.integers(0, 3)):
-            _spatial(draw, net, depth, maxima=fixed.get("update") != "event")
+            _spatial(draw, net, depth, maxima and fixed.get("update") != "event")
         else:
             net.linear(f"fc{depth}", draw(st.integers(2, 8)))
         end = net.here

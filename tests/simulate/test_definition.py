@@ -39,7 +39,7 @@ def require_same(net: Network, x: Images) -> None:
 @pytest.mark.few(15)
 @pytest.mark.parametrize(
     "golden",
-    [golden for golden in GOLDEN if not golden.name.startswith("scaled")],
+    [golden for golden in GOLDEN if not golden.name.startswith(("scaled", "maxima"))],
     ids=lambda golden: golden.name,
 )
 def test_golden_networks_are_as_before(golden: Golden) -> None:
@@ -49,7 +49,9 @@ def test_golden_networks_are_as_before(golden: Golden) -> None:
 @budget(5, 333)
 @given(data=st.data())
 def test_random_networks_are_as_before(data: st.DataObject) -> None:
-    net = data.draw(networks() | networks(update="event") | grown_networks())
+    net = data.draw(
+        networks(maxima=False) | networks(update="event") | grown_networks(maxima=False)
+    )
     x = data.draw(inputs(net))
     try:
         require_same(net, x)
