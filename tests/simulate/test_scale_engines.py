@@ -20,6 +20,7 @@ from scale_networks import in_weights, one_factor_more, scaled_networks, with_sc
 from strategies import delayed_network, inputs, recurrent_network, small_network
 
 from lehr.arithmetic import Arithmetic
+from lehr.errors import NotMappable
 from lehr.network import INPUT, OUTPUT, Flatten, Input, Linear, Network, Neuron, SumPool2d
 from lehr.nodes import Scale
 from lehr.simulate import compare, simulate, torch_engine
@@ -45,7 +46,12 @@ def test_a_scale_is_weights_of_one_to_one(data: st.DataObject) -> None:
         | scaled_networks(by_value=False, update="event")
     )
     x = data.draw(inputs(net))
-    expected = old_reference.simulate(in_weights(net), x, trace=net.neurons)
+    try:
+        expected = old_reference.simulate(in_weights(net), x, trace=net.neurons)
+    except NotMappable:  # more than 255 spikes in a step, which the definition refuses as well
+        with pytest.raises(NotMappable):
+            simulate(net, x)
+        return
     compare(expected.trace, simulate(net, x, trace=net.neurons).trace).require_equal(
         "the definition"
     )
