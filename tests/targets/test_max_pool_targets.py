@@ -2,42 +2,26 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 import numpy as np
 import pytest
 from budgets import budget
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from max_pool_networks import networks_of_maxima
+from runners import run
 from strategies import inputs
 
 from lehr.arithmetic import Arithmetic
-from lehr.network import Network
 from lehr.nodes import MaxPool2d
 from lehr.simulate import compare, simulate
-from lehr.simulate.result import Trace
 from lehr.targets import registry
 from lehr.targets.c.cost import synaptic_operations
-from lehr.targets.conformance.building import Images, flowing
+from lehr.targets.conformance.building import flowing
 from lehr.targets.conformance.forms import Parts
 from lehr.targets.conformance.maxima import maxima
 from lehr.targets.conformance.mutations import weights
 
 COMPUTING = ("c", "onnx")
-
-
-def run(name: str, net: Network, x: Images) -> Trace:
-    """Return what a target's own tool makes of a network."""
-    target = registry.get(name)
-    runner = target.runner()
-    assert runner is not None
-    if missing := runner.missing():
-        pytest.skip(missing)
-    with tempfile.TemporaryDirectory() as folder:
-        target.plan(net, {}).with_manifest({}).write(Path(folder) / "built")
-        return runner.run(Path(folder) / "built", x)
 
 
 @pytest.mark.few(1)

@@ -5,9 +5,7 @@ It cannot multiply some of them into weights.
 
 from __future__ import annotations
 
-import tempfile
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,31 +13,20 @@ import pytest
 from budgets import budget
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from runners import run
 from scale_networks import one_factor_more, scaled_networks, with_scales
 from strategies import calibrated, delayed_network, inputs, recurrent_network, small_network
 
 from lehr.arithmetic import Arithmetic
 from lehr.network import INPUT, OUTPUT, Conv2d, Flatten, Input, Linear, Network, Neuron, SumPool2d
 from lehr.nodes import Node, Scale
-from lehr.simulate import Trace, compare, simulate
+from lehr.simulate import compare, simulate
 from lehr.targets import registry
-from lehr.targets.conformance.building import Images, flowing
+from lehr.targets.conformance.building import flowing
 from lehr.targets.fpga import Fpga
 
 TARGETS = ("c", "onnx", "fpga")
 NETWORKS = {"small": small_network, "recurrent": recurrent_network, "delayed": delayed_network}
-
-
-def run(name: str, net: Network, x: Images) -> Trace:
-    """Return what a target's own tool makes of a network."""
-    target = registry.get(name)
-    runner = target.runner()
-    assert runner is not None
-    if missing := runner.missing():
-        pytest.skip(missing)
-    with tempfile.TemporaryDirectory() as folder:
-        target.plan(net, {}).with_manifest({}).write(Path(folder) / "built")
-        return runner.run(Path(folder) / "built", x)
 
 
 @pytest.mark.few(1)
