@@ -8,7 +8,7 @@ if __name__ == "export":
 from lehr.callable import make_callable
 
 if TYPE_CHECKING:
-    from lehr.export.torch_network import from_torch
+    from lehr.export.torchmodels.network import from_torch
 
 __all__ = ["from_torch"]
 
@@ -23,9 +23,9 @@ def __getattr__(name: str) -> Any:
     from lehr.extras import needed_by
 
     with needed_by("lehr.export.from_torch"):
-        from lehr.export import torch_network
+        from lehr.export.torchmodels import network
 
-    return torch_network.from_torch
+    return network.from_torch
 
 
 make_callable(__name__)

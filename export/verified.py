@@ -32,7 +32,7 @@ from lehr.shown import Shown, Table
 from lehr.simulate import Result, simulate
 
 if TYPE_CHECKING:  # which imports torch
-    from lehr.export.torch_network import FromTorch
+    from lehr.export.torchmodels.network import FromTorch
 
 Spikes = Mapping[str, npt.NDArray[np.uint8]]
 

@@ -207,7 +207,7 @@ def names(node_type: str, file: Path) -> bool:
             "Scale",
             "scale",
             {
-                "export/torch_nodes.py",
+                "export/torchmodels/nodes.py",
                 "targets/conformance/maxima.py",
                 "targets/conformance/strategies.py",
             },

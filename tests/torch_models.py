@@ -16,7 +16,7 @@ import snntorch as snn
 import torch
 from torch import Tensor, nn
 
-from lehr.export.torch_network import FromTorch
+from lehr.export.torchmodels.network import FromTorch
 from lehr.network import Network
 from lehr.simulate import Result, compare, simulate
 from lehr.targets.onnx import Onnx

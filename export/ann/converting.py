@@ -16,7 +16,7 @@ from lehr.export.ann.balance import check_percentile, greatest_activations
 from lehr.export.ann.reading import Ann, read_ann
 from lehr.export.ann.spiking import spiking, with_levels
 from lehr.export.fold import THRESHOLD_ERROR
-from lehr.export.torch_network import FromTorch, from_torch
+from lehr.export.torchmodels.network import FromTorch, from_torch
 from lehr.export.verified import VerifiedModel, export_model
 from lehr.network import Network
 from lehr.nodes import Shape

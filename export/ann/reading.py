@@ -16,13 +16,13 @@ from torch.nn import functional
 
 from lehr.errors import NotMappable, together
 from lehr.export.fold import Float
-from lehr.export.torch_brevitas import is_activation, is_quant_tensor, quantizer_problem
-from lehr.export.torch_calls import all_problems, unwrapped
-from lehr.export.torch_chain import Chain
-from lehr.export.torch_classes import computes_weights, layer_class, name_of
-from lehr.export.torch_folded import folded
-from lehr.export.torch_trace import trace
-from lehr.export.torch_values import settled_copy, value_problem
+from lehr.export.torchmodels.brevitas import is_activation, is_quant_tensor, quantizer_problem
+from lehr.export.torchmodels.calls import all_problems, unwrapped
+from lehr.export.torchmodels.chain import Chain
+from lehr.export.torchmodels.classes import computes_weights, layer_class, name_of
+from lehr.export.torchmodels.folded import folded
+from lehr.export.torchmodels.trace import trace
+from lehr.export.torchmodels.values import settled_copy, value_problem
 
 BATCH = 256
 """Samples that run at a time."""

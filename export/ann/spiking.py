@@ -25,7 +25,7 @@ from torch import nn
 from lehr.errors import NotMappable, together
 from lehr.export.ann.reading import Ann, is_norm, is_rectifier, is_weighted
 from lehr.export.levels import read_levels
-from lehr.export.torch_classes import name_of
+from lehr.export.torchmodels.classes import name_of
 from lehr.nodes import Shape
 from lehr.weights import WeightKind
 

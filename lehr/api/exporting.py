@@ -130,7 +130,7 @@ def export(
         if x is None:
             raise UsageError("x is None; give samples, on which the model is compared")
         with needed_by("lehr.export"):
-            from lehr.export.torch_network import from_torch
+            from lehr.export.torchmodels.network import from_torch
         from lehr.export.verified import export_model
 
         converted = from_torch(source, whole(x, full_scale), **options)

@@ -91,7 +91,7 @@ def convert(
                 "model.py:factory"
             )
         from lehr.api import convert as converted
-        from lehr.export.torch_file import load_model
+        from lehr.export.torchmodels.file import load_model
 
         result = converted(
             load_model(Path(named["path"]), named["factory"]),

@@ -15,7 +15,7 @@ from lehr.cli.options import InputFile
 from lehr.errors import UsageError
 
 if TYPE_CHECKING:
-    from lehr.export.torch_network import FromTorch
+    from lehr.export.torchmodels.network import FromTorch
     from lehr.network import Network
 
 _FACTORY = re.compile(r"(?P<path>.+\.py)(:(?P<factory>\w+))?")
@@ -155,8 +155,8 @@ def export(
             raise UsageError(
                 f"{source}: no samples to compare on; give them with -i IN.npz, in an array 'input'"
             )
-        from lehr.export.torch_file import load_model
-        from lehr.export.torch_network import from_torch
+        from lehr.export.torchmodels.file import load_model
+        from lehr.export.torchmodels.network import from_torch
         from lehr.network import HIGHEST, kind_divided
         from lehr.samples import read_samples
 

@@ -25,7 +25,7 @@ from torch_models import (
 
 from lehr.errors import NotMappable, UsageError
 from lehr.export import from_torch
-from lehr.export.torch_network import FromTorch
+from lehr.export.torchmodels.network import FromTorch
 from lehr.export.verified import export_model
 from lehr.simulate import simulate
 

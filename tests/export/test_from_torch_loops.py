@@ -23,7 +23,7 @@ from torch.nn import functional
 from torch_models import differing, dyadic, events, require_machines_agree, result_of
 
 from lehr.export import from_torch
-from lehr.export.torch_network import FromTorch
+from lehr.export.torchmodels.network import FromTorch
 from lehr.simulate import simulate
 
 STEPS = 7

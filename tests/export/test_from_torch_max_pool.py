@@ -26,7 +26,7 @@ from torch_models import differing, dyadic, events
 from lehr import nirfile
 from lehr.errors import NotMappable
 from lehr.export import from_torch
-from lehr.export.torch_network import FromTorch
+from lehr.export.torchmodels.network import FromTorch
 from lehr.export.verified import export_model
 from lehr.network import Network, Neuron
 from lehr.nodes import MaxPool2d, Scale

@@ -20,7 +20,7 @@ from torch import nn
 from torch_models import differing, dyadic, events, result_of
 
 from lehr.export import from_torch
-from lehr.export.torch_network import FromTorch
+from lehr.export.torchmodels.network import FromTorch
 from lehr.simulate import simulate
 
 CHANNELS = 4

@@ -23,7 +23,7 @@ from lehr.export.nirgraph import Quantized, Semantics, from_nir, quantize
 from lehr.export.proven import EQUAL
 from lehr.export.readers import READERS, for_reader
 from lehr.export.readers.check import write_for_reader
-from lehr.export.torch_network import FromTorch
+from lehr.export.torchmodels.network import FromTorch
 from lehr.export.verified import export_graph, export_model
 from lehr.network import Network
 from lehr.simulate import simulate

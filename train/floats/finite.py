@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from torch import Tensor, nn
 
 from lehr.errors import UsageError, together
-from lehr.export.torch_classes import name_of
-from lehr.export.torch_values import not_finite, trained_tensors
+from lehr.export.torchmodels.classes import name_of
+from lehr.export.torchmodels.values import not_finite, trained_tensors
 
 Tensors = Iterable[tuple[str, Tensor]]
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lehr.errors import UsageError
-from lehr.export.torch_classes import HoldsBack
+from lehr.export.torchmodels.classes import HoldsBack
 from lehr.train.floats.delays import Delays, held_back
 from lehr.train.keys.delay import DelayRecipe
 

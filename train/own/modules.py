@@ -17,9 +17,9 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils import parametrize
 
 from lehr.errors import UsageError
-from lehr.export.torch_calls import call_problems, global_problems, is_compiled
-from lehr.export.torch_recurrent import ONE_TO_ONE
-from lehr.export.torch_values import not_finite, trained_tensors
+from lehr.export.torchmodels.calls import call_problems, global_problems, is_compiled
+from lehr.export.torchmodels.recurrent import ONE_TO_ONE
+from lehr.export.torchmodels.values import not_finite, trained_tensors
 from lehr.train.floats.quantize import Quantizer, Signs
 from lehr.train.keys.threshold import Threshold
 from lehr.train.own.delays import AxonalDelays

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lehr.export.latent import Latent
-from lehr.export.torch_nodes import any_of
+from lehr.export.torchmodels.nodes import any_of
 from lehr.network import INPUT, OUTPUT, Conv2d, Edge, Flatten, Linear, SumPool2d
 from lehr.nodes import Node, Pair, Shape
 from lehr.train.keys.graph import FROM_INPUT

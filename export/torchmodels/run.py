@@ -16,11 +16,11 @@ from torch.utils._pytree import tree_leaves
 
 from lehr.errors import NotMappable
 from lehr.export.scaling import Scaling
-from lehr.export.torch_chain import Chain
-from lehr.export.torch_classes import STATES, HoldsBack, name_of, neuron_class
-from lehr.export.torch_trace import uncompiled
-from lehr.export.torch_tracer import InDouble, own_instances
-from lehr.export.torch_values import differing, read_tensors
+from lehr.export.torchmodels.chain import Chain
+from lehr.export.torchmodels.classes import STATES, HoldsBack, name_of, neuron_class
+from lehr.export.torchmodels.trace import uncompiled
+from lehr.export.torchmodels.tracer import InDouble, own_instances
+from lehr.export.torchmodels.values import differing, read_tensors
 from lehr.network import INPUT, Network
 from lehr.nodes import Shape
 

@@ -17,9 +17,9 @@ from torch import Tensor, fx, nn
 from torch.utils._pytree import tree_leaves
 
 from lehr.errors import NotMappable
-from lehr.export.torch_classes import STATES, count_returned, name_of, neuron_class
-from lehr.export.torch_functions import called, layer_of
-from lehr.export.torch_joins import join_of
+from lehr.export.torchmodels.classes import STATES, count_returned, name_of, neuron_class
+from lehr.export.torchmodels.functions import called, layer_of
+from lehr.export.torchmodels.joins import join_of
 from lehr.network import INPUT
 
 ONE_STEP = (

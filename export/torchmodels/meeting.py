@@ -20,8 +20,8 @@ from lehr.errors import NotMappable
 from lehr.export.fold import Float
 from lehr.export.levels import Levels, kind_of, read_levels
 from lehr.export.offsets import by_value, narrowed
-from lehr.export.torch_nodes import node_of
-from lehr.export.torch_signal import Part, Read, Signal
+from lehr.export.torchmodels.nodes import node_of
+from lehr.export.torchmodels.signal import Part, Read, Signal
 
 Place = Mapping[str, Any]
 

@@ -19,7 +19,7 @@ from torch.nn.utils.prune import BasePruningMethod
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
-from lehr.export.torch_classes import layer_class, name_of
+from lehr.export.torchmodels.classes import layer_class, name_of
 
 WRAPPERS: Mapping[str, str] = {
     "torch.nn.parallel.data_parallel.DataParallel": "module",

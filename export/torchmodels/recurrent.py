@@ -15,7 +15,7 @@ from torch import nn
 from lehr.errors import NotMappable
 from lehr.export.fold import Float
 from lehr.export.levels import read_levels
-from lehr.export.torch_neurons import by_channel
+from lehr.export.torchmodels.neurons import by_channel
 from lehr.nodes import Shape
 from lehr.weights import LARGEST, Int8Array, WeightKind
 

@@ -19,9 +19,9 @@ from torch import Tensor, fx, nn
 from torch.fx.node import map_arg
 
 from lehr.errors import NotMappable, together
-from lehr.export.torch_classes import STATES, HoldsBack, count_returned, neuron_class
-from lehr.export.torch_functions import bare_name, called
-from lehr.export.torch_tracer import Tracer
+from lehr.export.torchmodels.classes import STATES, HoldsBack, count_returned, neuron_class
+from lehr.export.torchmodels.functions import bare_name, called
+from lehr.export.torchmodels.tracer import Tracer
 
 _ZEROS = frozenset({"zeros_like", "new_zeros"})
 _STACKS = (torch.stack, torch.cat, torch.concat)

@@ -40,7 +40,7 @@ from lehr.export.decays import (
 from lehr.export.fold import Float
 from lehr.export.offsets import by_value, narrowed
 from lehr.export.pending import Dynamics
-from lehr.export.torch_classes import neuron_class
+from lehr.export.torchmodels.classes import neuron_class
 from lehr.nodes import Shape
 
 _RESETS = {"subtract": "_base_sub", "zero": "_base_zero", "none": "_base_int"}

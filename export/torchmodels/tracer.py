@@ -18,8 +18,8 @@ from torch.fx.node import map_arg
 from torch.overrides import TorchFunctionMode
 
 from lehr.errors import NotMappable
-from lehr.export.torch_classes import HoldsBack, count_returned, is_layer
-from lehr.export.torch_functions import called, is_reshape
+from lehr.export.torchmodels.classes import HoldsBack, count_returned, is_layer
+from lehr.export.torchmodels.functions import called, is_reshape
 
 _OTHERS = frozenset({"torch", "snntorch", "nirtorch", "lehr", "contextlib"})
 """Packages whose lines are not the user's."""

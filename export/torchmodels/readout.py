@@ -14,7 +14,7 @@ from lehr.export.fold import Float
 from lehr.export.levels import read_levels
 from lehr.export.nirgraph.semantics import ReadWhat
 from lehr.export.pending import Dynamics
-from lehr.export.torch_chain import Chain
+from lehr.export.torchmodels.chain import Chain
 from lehr.spelling import either
 from lehr.weights import Int8Array, WeightKind
 

@@ -33,8 +33,8 @@ from lehr.export.offsets import (
 )
 from lehr.export.pending import Dynamics, Waiting
 from lehr.export.scaling import Scaling
-from lehr.export.torch_brevitas import is_activation, quantizer_problem, spike_values
-from lehr.export.torch_classes import (
+from lehr.export.torchmodels.brevitas import is_activation, quantizer_problem, spike_values
+from lehr.export.torchmodels.classes import (
     HoldsBack,
     computes_weights,
     layer_class,
@@ -42,11 +42,11 @@ from lehr.export.torch_classes import (
     neuron_class,
     why_unknown,
 )
-from lehr.export.torch_folded import folded
-from lehr.export.torch_joins import Concatenation, Sum
-from lehr.export.torch_meeting import Meeting, Place
-from lehr.export.torch_neurons import read_neuron
-from lehr.export.torch_nodes import (
+from lehr.export.torchmodels.folded import folded
+from lehr.export.torchmodels.joins import Concatenation, Sum
+from lehr.export.torchmodels.meeting import Meeting, Place
+from lehr.export.torchmodels.neurons import read_neuron
+from lehr.export.torchmodels.nodes import (
     SILENT,
     adaptive_pool,
     any_of,
@@ -57,12 +57,12 @@ from lehr.export.torch_nodes import (
     pool_of,
     with_equal_sides,
 )
-from lehr.export.torch_qat import fake_quantize_problem
-from lehr.export.torch_readout import values
-from lehr.export.torch_recurrent import recurrent_weights, share_step
-from lehr.export.torch_rows import OVER_ROWS, as_map, as_row, over_one_axis
-from lehr.export.torch_signal import Read
-from lehr.export.torch_values import value_problem
+from lehr.export.torchmodels.qat import fake_quantize_problem
+from lehr.export.torchmodels.readout import values
+from lehr.export.torchmodels.recurrent import recurrent_weights, share_step
+from lehr.export.torchmodels.rows import OVER_ROWS, as_map, as_row, over_one_axis
+from lehr.export.torchmodels.signal import Read
+from lehr.export.torchmodels.values import value_problem
 from lehr.network import INPUT
 from lehr.nodes import Delay, Flatten, Shape, ShapeMismatch
 from lehr.weights import WeightKind

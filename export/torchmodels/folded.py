@@ -18,8 +18,8 @@ from torch.nn import functional
 
 from lehr.errors import NotMappable
 from lehr.export.levels import Levels
-from lehr.export.torch_brevitas import is_quant_tensor, quant_levels
-from lehr.export.torch_values import not_finite
+from lehr.export.torchmodels.brevitas import is_quant_tensor, quant_levels
+from lehr.export.torchmodels.values import not_finite
 from lehr.nodes import Shape
 
 _LINEAR = ("input", "weight", "bias")

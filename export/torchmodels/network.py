@@ -17,15 +17,15 @@ from lehr.export.nirgraph.semantics import ReadWhat
 from lehr.export.pending import LayerReport, report
 from lehr.export.precision import chosen_bits, completed, placeholder, rooms
 from lehr.export.scaling import Numbers, scaling
-from lehr.export.torch_calls import all_problems, unwrapped
-from lehr.export.torch_chain import Chain
-from lehr.export.torch_classes import neuron_class
-from lehr.export.torch_layers import Builder
-from lehr.export.torch_readout import deciding, settled_read
-from lehr.export.torch_rows import as_map
-from lehr.export.torch_run import Recorded, Spikes, Stepper, given_shape
-from lehr.export.torch_trace import trace
-from lehr.export.torch_values import NotCopied, settled_copy
+from lehr.export.torchmodels.calls import all_problems, unwrapped
+from lehr.export.torchmodels.chain import Chain
+from lehr.export.torchmodels.classes import neuron_class
+from lehr.export.torchmodels.layers import Builder
+from lehr.export.torchmodels.readout import deciding, settled_read
+from lehr.export.torchmodels.rows import as_map
+from lehr.export.torchmodels.run import Recorded, Spikes, Stepper, given_shape
+from lehr.export.torchmodels.trace import trace
+from lehr.export.torchmodels.values import NotCopied, settled_copy
 from lehr.network import OUTPUT, Input, Network, kind_divided
 from lehr.spelling import one_of
 from lehr.weights import KINDS, WeightKind

@@ -21,7 +21,7 @@ from lehr.export.levels import kind_of, rounding_note
 from lehr.export.naming import node_name
 from lehr.export.offsets import changed, narrowed
 from lehr.export.pending import Waiting
-from lehr.export.torch_readout import one_unit
+from lehr.export.torchmodels.readout import one_unit
 from lehr.network import INPUT, Edge
 from lehr.nodes import MaxPool2d, Node, Scale, Shape
 from lehr.weights import WeightKind

@@ -16,8 +16,8 @@ from torch import Tensor, fx, nn
 from torch.nn.utils import parametrize
 
 from lehr.errors import NotMappable
-from lehr.export.torch_calls import compiled_forward, computed_tensor, is_wrapper, unwrapped
-from lehr.export.torch_qat import keep_scales
+from lehr.export.torchmodels.calls import compiled_forward, computed_tensor, is_wrapper, unwrapped
+from lehr.export.torchmodels.qat import keep_scales
 
 _READ = frozenset(
     {

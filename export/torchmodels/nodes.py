@@ -13,7 +13,7 @@ from torch import nn
 from lehr.arithmetic import Arithmetic
 from lehr.errors import NotMappable
 from lehr.export.fold import Affine
-from lehr.export.torch_recurrent import ONE_TO_ONE
+from lehr.export.torchmodels.recurrent import ONE_TO_ONE
 from lehr.nodes import Conv2d, Linear, MaxPool2d, Neuron, Shape, ShapeMismatch, SumPool2d
 from lehr.weights import WeightKind
 

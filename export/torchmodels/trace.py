@@ -19,11 +19,11 @@ import torch
 from torch import fx, nn
 
 from lehr.errors import NotMappable
-from lehr.export.torch_chain import ONE_STEP, Chain, Loop, Walk
-from lehr.export.torch_classes import TORCHSCRIPT, name_of
-from lehr.export.torch_functions import drop_identities, in_place, merge_reshapes
-from lehr.export.torch_loop import Cut, most_calls
-from lehr.export.torch_tracer import InDouble, Tracer, failing_line, own_instances
+from lehr.export.torchmodels.chain import ONE_STEP, Chain, Loop, Walk
+from lehr.export.torchmodels.classes import TORCHSCRIPT, name_of
+from lehr.export.torchmodels.functions import drop_identities, in_place, merge_reshapes
+from lehr.export.torchmodels.loop import Cut, most_calls
+from lehr.export.torchmodels.tracer import InDouble, Tracer, failing_line, own_instances
 from lehr.nodes import Shape
 
 _PRIMES = (3, 5, 7, 11, 13, 17, 19, 23, 29)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from lehr.export.torch_classes import layer_class
+from lehr.export.torchmodels.classes import layer_class
 from lehr.nodes import Shape
 
 
