@@ -90,10 +90,10 @@ def test_every_recipe_key_is_documented() -> None:
     from lehr.train.keys import network as network_recipe
     from lehr.train.keys import training as training_recipe
     from lehr.train.keys.arithmetic import ArithmeticRecipe
+    from lehr.train.keys.augment import Augment
     from lehr.train.keys.delay import DelayRecipe
     from lehr.train.keys.shares import Shares
     from lehr.train.keys.threshold import Threshold
-    from lehr.train.learning.augment import Augment
 
     page = (TOP / "docs" / "files.md").read_text("utf-8")
     for model in (
@@ -204,10 +204,10 @@ def keys_in_tables(heading: str) -> list[str]:
 def test_each_key_of_training_stands_in_one_table() -> None:
     from lehr.train.keys import layer as layer_recipe
     from lehr.train.keys import training as training_recipe
+    from lehr.train.keys.augment import Augment
     from lehr.train.keys.delay import DelayRecipe
     from lehr.train.keys.network import NetworkRecipe
     from lehr.train.keys.shares import Shares
-    from lehr.train.learning.augment import Augment
 
     layers = (
         layer_recipe.Conv,

@@ -115,6 +115,20 @@ def test_imports_point_one_way(folder: str) -> None:
     assert not wrong, wrong
 
 
+def test_keys_of_recipes_import_no_training() -> None:
+    """A recipe is read before any of what trains by it is loaded."""
+    keys = [file for file in files("train") if file.parent.name == "keys"]
+    assert len(keys) > 10
+    wrong = [
+        f"{file.name} imports {module}"
+        for file in keys
+        for module in imported(file.read_text("utf-8"))
+        if f"{module}.".startswith("lehr.train.")
+        and not f"{module}.".startswith("lehr.train.keys.")
+    ]
+    assert not wrong, wrong
+
+
 def test_every_exception_is_still_one() -> None:
     assert {exception(*backward) for folder in MAY_IMPORT for backward in backwards(folder)} - {
         None

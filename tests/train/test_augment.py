@@ -13,8 +13,9 @@ from tiny import tiny_recipe
 
 from lehr.errors import UsageError
 from lehr.train.data import load_dataset
+from lehr.train.keys.augment import Augment
 from lehr.train.learning import loop
-from lehr.train.learning.augment import Augment, augmented
+from lehr.train.learning.augment import augmented
 from lehr.train.recipe import Recipe
 
 

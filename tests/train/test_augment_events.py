@@ -13,8 +13,8 @@ from tiny import SETTINGS
 
 from lehr.errors import UsageError
 from lehr.train.data import Dataset, Split, load_dataset
+from lehr.train.keys.augment import Augment
 from lehr.train.learning import loop
-from lehr.train.learning.augment import Augment
 from lehr.train.learning.augment_events import augmented_events
 from lehr.train.recipe import Recipe
 

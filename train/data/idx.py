@@ -12,19 +12,17 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from lehr.errors import FileRefused, UsageError
 from lehr.reading import open_regular
+from lehr.train.data.source import Labels, Values
 
-Images = npt.NDArray[np.uint8]
-Labels = npt.NDArray[np.int64]
 _UNSIGNED_BYTE = 0x08
 _AGAIN = "get it again from its official source"
 _MAX_BYTES, _MAX_AXES = 1 << 30, 4
 
 
-def load_idx_folder(folder: Path, name: str) -> tuple[tuple[Images, Labels], tuple[Images, Labels]]:
+def load_idx_folder(folder: Path, name: str) -> tuple[tuple[Values, Labels], tuple[Values, Labels]]:
     """Read both parts of a data set in MNIST's four files.
 
     Each is uint8 `[N, 1, H, W]` and int64 `[N]`.
@@ -37,7 +35,7 @@ def load_idx_folder(folder: Path, name: str) -> tuple[tuple[Images, Labels], tup
     return train, test
 
 
-def _load_pair(folder: Path, name: str, part: str) -> tuple[Images, Labels]:
+def _load_pair(folder: Path, name: str, part: str) -> tuple[Values, Labels]:
     paths = [folder / f"{part}-images-idx3-ubyte.gz", folder / f"{part}-labels-idx1-ubyte.gz"]
     for path in paths:
         if not path.is_file():
@@ -59,7 +57,7 @@ def _load_pair(folder: Path, name: str, part: str) -> tuple[Images, Labels]:
     return images[:, None], labels.astype(np.int64)
 
 
-def read_idx(path: Path) -> npt.NDArray[np.uint8]:
+def read_idx(path: Path) -> Values:
     """One gzip-compressed IDX file of unsigned bytes.
 
     Raises:

@@ -13,6 +13,8 @@ from lehr.nodes import InputKind
 Values = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
 Indices = npt.NDArray[np.int64]
+NONE = -1
+"""The label of a step that has none."""
 
 TEST_SHARE = 1 / 6
 """Of samples that their author did not split."""

@@ -12,6 +12,7 @@ from lehr.npz import Archive, checked_samples
 from lehr.samples import inputs_limit
 from lehr.train.data.source import (
     LEAST,
+    NONE,
     TEST_SHARE,
     Labels,
     Sources,
@@ -20,9 +21,6 @@ from lehr.train.data.source import (
     split_off,
 )
 from lehr.train.recipe import DataRecipe
-
-NONE = -1
-"""The label of a step that has none."""
 
 
 def load_npz(recipe: DataRecipe, folder: Path | None) -> Sources:

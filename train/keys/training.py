@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, Tag
 
 from lehr.strict import LIST, TABLE, WORD, WORD_OR_TABLE, Count, Strict
+from lehr.train.keys.augment import Augment
 from lehr.train.keys.threshold import Positive
-from lehr.train.learning.augment import Augment
 
 
 class Cosine(Strict):

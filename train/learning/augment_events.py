@@ -15,12 +15,10 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from lehr.train.learning.augment import Augment, Values
+from lehr.train.data.source import NONE, Labels, Values
+from lehr.train.keys.augment import Augment
 
-Labels = npt.NDArray[np.int64]
 Number = TypeVar("Number", Values, Labels)
-NONE = -1
-"""The label of a step that has none."""
 
 
 def augmented_events(

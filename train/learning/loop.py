@@ -20,8 +20,9 @@ from lehr.train.data import Dataset
 from lehr.train.floats.finite import require_finite
 from lehr.train.floats.model import FloatNet
 from lehr.train.floats.step_norm import require_statistics
+from lehr.train.keys.augment import Augment
 from lehr.train.learning import rates
-from lehr.train.learning.augment import Augment, augmented
+from lehr.train.learning.augment import augmented
 from lehr.train.learning.augment_events import augmented_events
 from lehr.train.learning.evaluation import accuracy, tensors
 from lehr.train.learning.other_runs import begin_with
