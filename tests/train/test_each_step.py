@@ -19,12 +19,14 @@ from lehr.errors import FileRefused, UsageError
 from lehr.npz import npz_bytes
 from lehr.simulate import compare, simulate
 from lehr.train.data import Dataset, Split, load_dataset
+from lehr.train.floats.model import FloatNet
 from lehr.train.learning.evaluation import accuracy
 from lehr.train.learning.loop import Trained, train
 from lehr.train.objectives.each_step import Every, Tet
 from lehr.train.objectives.objective import Count, Membrane, objective
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import parse, to_toml
+from lehr.train.runs.concerns import concerns
 from lehr.train.twin.network import trace
 
 STEPS, CHANNELS, KEYWORDS = 24, 12, 3
@@ -133,6 +135,43 @@ def streaming(**train_keys: Any) -> Recipe:
             "network": {"steps": STEPS, "beta": "3/4", "slope": 2.0, "layers": layers},
             "train": {**SETTINGS["train"], "objective": "cross-entropy", "epochs": 6, **train_keys},
         }
+    )
+
+
+@pytest.mark.parametrize("by_step", [True, False])
+def test_a_network_that_guesses_once_a_sample_is_at_chance_level(
+    words: Dataset, by_step: bool
+) -> None:
+    """One that always says the first word: of steps, it is right in as many as have that label."""
+    labels = words.validation.y if by_step else words.validation.y.max(1)
+    data = replace(words, validation=Split(words.validation.x, labels))
+    model = FloatNet(streaming().network, words.shape).eval()
+    with torch.no_grad():
+        model.layers[1].neurons.bias.copy_(torch.tensor([1e4, 0, 0]))
+    entry = {"phase": "A", "epoch": 1, "candidate": False, "thresholds": [2.0]}
+    of_chance = [said for said in concerns(streaming(), model, [entry], data) if "chance" in said]
+    samples, steps = len(labels), int((labels != -1).sum()) if by_step else labels.size * STEPS
+    share = float((labels[labels != -1] == 0).mean())
+    rng = np.random.default_rng(0)  # of 100,000 who guess one word for each sample
+    shares = rng.binomial(samples, 1 / KEYWORDS, 100_000) / samples
+    low, high = (float(np.quantile(shares, at, method="nearest")) for at in (0.025, 0.975))
+    assert of_chance == [
+        f"the float network is at chance level: {100 * share:.2f} % of {steps:,} steps with a "
+        f"label of {samples} validation samples are right, and who guesses, once for each sample, "
+        f"among {KEYWORDS} classes has {100 * low:.2f} % to {100 * high:.2f} % (95 % interval); "
+        "train longer, train.epochs (now 6), or with another train.lr (now 0.005)"
+    ]
+
+
+def test_validation_samples_without_a_label_are_a_concern(words: Dataset) -> None:
+    data = replace(
+        words, validation=Split(words.validation.x, np.full_like(words.validation.y, -1))
+    )
+    model = FloatNet(streaming().network, words.shape).eval()
+    entry = {"phase": "A", "epoch": 1, "candidate": False, "thresholds": [2.0]}
+    assert concerns(streaming(), model, [entry], data)[0] == (
+        "none of the 33 validation samples has a label at any step, so that no epoch is better "
+        "than another; give more training samples labels, or set another data.seed"
     )
 
 

@@ -34,8 +34,14 @@ class Layer:
 
 def accuracy(model: FloatNet | Twin, split: Split, goal: Objective) -> float:
     """Return the share of samples that are right, or of labels where a sample has more, 0..1."""
-    answers = [goal.right(*each, y) for each, y in outputs(model, split)]
-    return sum(int(each.sum()) for each in answers) / max(1, sum(map(len, answers)))
+    right, asked = answers(model, split, goal)
+    return right / max(1, asked)
+
+
+def answers(model: FloatNet | Twin, split: Split, goal: Objective) -> tuple[int, int]:
+    """Count the answers that are right, and all: one a sample, or one for each labelled step."""
+    each = [goal.right(*ran, y) for ran, y in outputs(model, split)]
+    return sum(int(batch.sum()) for batch in each), sum(map(len, each))
 
 
 def activity(model: FloatNet | Twin, split: Split) -> list[Layer]:

@@ -13,9 +13,10 @@ from typing import Any
 from scipy.stats import binom
 
 from lehr.train.data import Dataset
+from lehr.train.data.source import NONE
 from lehr.train.floats.model import FloatNet
 from lehr.train.keys.threshold import Threshold
-from lehr.train.learning.evaluation import accuracy, activity
+from lehr.train.learning.evaluation import activity, answers
 from lehr.train.learning.selection import ARRIVED, chosen, gone
 from lehr.train.objectives.objective import objective
 from lehr.train.objectives.timed import TIMED
@@ -102,18 +103,31 @@ def _of_chance(recipe: Recipe, model: FloatNet | Twin, data: Dataset) -> Iterato
     """Compare the accuracy on the validation samples with that of guessing."""
     if recipe.train.objective in TIMED:  # whose samples have no classes
         return
-    samples, chance = len(data.validation), 1 / data.classes
-    share = accuracy(model, data.validation, objective(recipe, data))
-    low, high = (int(count) / samples for count in binom.interval(CONFIDENCE, samples, chance))
-    if share > high:
+    labels = data.validation.y
+    right, asked = answers(model, data.validation, objective(recipe, data))
+    # a network that knows nothing mostly says the same in all steps of a sample: one guess
+    guesses = len(labels) if labels.ndim == 1 else int((labels != NONE).any(axis=1).sum())
+    if not asked:
+        yield (
+            f"none of the {len(labels):,} validation samples has a label at any step, so that no "
+            "epoch is better than another; give more training samples labels, or set another "
+            "data.seed"
+        )
         return
+    interval = binom.interval(CONFIDENCE, guesses, 1 / data.classes)
+    low, high = (int(count) / guesses for count in interval)
+    if right / asked > high:
+        return
+    one_each = asked == len(labels)
+    of_which = "" if one_each else f"{asked:,} steps with a label of "
+    once = "" if one_each else ", once for each sample,"
     kind = "integer" if isinstance(model, Twin) else "float"
     limit = recipe.data.train_samples
     more = "" if limit is None else f", on more samples, data.train_samples (now {limit:,})"
     yield (
-        f"the {kind} network is at chance level: {100 * share:.2f} % of {samples:,} validation "
-        f"samples are right, and who guesses among {data.classes} classes has {100 * low:.2f} % to "
-        f"{100 * high:.2f} % (95 % interval); "
+        f"the {kind} network is at chance level: {100 * right / asked:.2f} % of {of_which}"
+        f"{guesses:,} validation samples are right, and who guesses{once} among {data.classes} "
+        f"classes has {100 * low:.2f} % to {100 * high:.2f} % (95 % interval); "
         f"train longer, train.epochs (now {recipe.train.epochs}){more}, or with another train.lr "
         f"(now {recipe.train.lr:g})"
     )
