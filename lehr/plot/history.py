@@ -40,6 +40,19 @@ class History:
         return [f"lif{number + 1}" for number in range(len(self.entries[0]["rates"]))]
 
     @property
+    def decays(self) -> dict[str, list[tuple[int, float, float]]]:
+        """Points of each decay that is learned, by layer and key: epoch, mean, and spread.
+
+        Epochs are counted over all phases from 1; the spread is the standard deviation over the
+        layer's channels. Decays are learned in phase A alone.
+        """
+        points: dict[str, list[tuple[int, float, float]]] = {}
+        for number, entry in enumerate(self.entries, start=1):
+            for name, factors in _decays(entry).items():
+                points.setdefault(name, []).append((number, *factors))
+        return points
+
+    @property
     def phases(self) -> dict[str, tuple[int, int]]:
         """The first and the last epoch of each phase, counted over all of them from 1."""
         spans: dict[str, tuple[int, int]] = {}
@@ -120,4 +133,19 @@ def _checked(entry: Mapping[str, Any]) -> Mapping[str, Any]:
     ]
     if lacking:
         raise UsageError(f"an epoch lacks {', '.join(lacking)}; give the metrics of a run of lehr")
+    try:
+        _decays(entry)
+    except (LookupError, TypeError, ValueError, AttributeError):
+        raise UsageError(
+            "an epoch has decays that are no mean and spread; give the metrics of a run of lehr"
+        ) from None
     return entry
+
+
+def _decays(entry: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    """Return mean and spread of each decay that is learned, by layer and key."""
+    return {
+        f"{layer} {key}": (float(factor["mean"]), float(factor["spread"]))
+        for layer, factors in entry.get("decays", {}).items()
+        for key, factor in factors.items()
+    }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, get_args
 
+import numpy as np
+
 from lehr.errors import UsageError
 from lehr.plot.history import History, Run, history
 from lehr.plot.style import ALERT, COLOURS, QUIET, colour, drawing, stroke, whole_numbers
@@ -13,7 +15,7 @@ from lehr.spelling import one_of
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-What = Literal["accuracy", "loss", "thresholds", "rates"]
+What = Literal["accuracy", "loss", "thresholds", "rates", "decays"]
 _HEIGHT = 2.5
 _MOST = 12
 """Layers that the legend names."""
@@ -27,7 +29,9 @@ def training(run: Run, what: What = "accuracy", ax: Axes | None = None) -> Axes:
     - "thresholds": of each layer as a share of where it goes. In phase A that is the recipe's final
       one; in B and C, whose thresholds are integers of another unit, the frozen one;
     - "rates": spikes per neuron and step of each layer; dead layers are crossed, saturated ones
-      have a triangle.
+      have a triangle;
+    - "decays": of each layer that learns them in phase A, the mean over its channels, and the
+      standard deviation on either side as a band.
 
     Args:
         run: its folder, or the entries of its epochs.
@@ -35,7 +39,7 @@ def training(run: Run, what: What = "accuracy", ax: Axes | None = None) -> Axes:
         ax: to draw on.
 
     Raises:
-        UsageError: when the folder is no run's, or `what` is none of these.
+        UsageError: when the folder is no run's, `what` is none of these, or it learned no decay.
         FileRefused: when the run is damaged.
         ToolMissing: when matplotlib is not installed.
 
@@ -47,6 +51,11 @@ def training(run: Run, what: What = "accuracy", ax: Axes | None = None) -> Axes:
     if what not in _DRAW:
         raise UsageError(f"{what!r} is not drawn; {one_of(str(what), get_args(What))}")
     past = history(run)
+    if what == "decays" and not past.decays:
+        raise UsageError(
+            "the run learned no decay; draw another, or give a layer beta = { start = '7/8', learn "
+            "= 'layer' }"
+        )
     with drawing(ax, _HEIGHT) as ax:
         _shade(ax, past)
         _DRAW[what](ax, past)
@@ -147,6 +156,23 @@ def _rates(ax: Axes, past: History) -> None:
     ax.set(ylabel="spikes per neuron and step", ylim=(0, None))
 
 
+def _decays(ax: Axes, past: History) -> None:
+    for number, (name, points) in enumerate(past.decays.items()):
+        epochs, means, spreads = (np.array(column) for column in zip(*points, strict=True))
+        ax.fill_between(
+            epochs, means - spreads, means + spreads, color=colour(number), alpha=0.2, linewidth=0
+        )
+        ax.plot(
+            epochs,
+            means,
+            color=colour(number),
+            linestyle=stroke(number),
+            marker=_dot(means.tolist()),
+            label=name if number < _MOST else None,
+        )
+    ax.set(ylabel="decay in a step")
+
+
 def _dot(values: list[float]) -> str:
     """Return a marker for a line of one point, which has no length."""
     return "o" if len(values) == 1 else ""
@@ -157,4 +183,5 @@ _DRAW: dict[str, Callable[[Axes, History], None]] = {
     "loss": _loss,
     "thresholds": _thresholds,
     "rates": _rates,
+    "decays": _decays,
 }

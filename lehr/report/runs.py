@@ -113,9 +113,17 @@ def _check(state: Mapping[str, Any]) -> None:
 
 def _epoch(entry: Mapping[str, Any]) -> dict[str, Any]:
     """Return an entry of metrics.jsonl, whose numbers are numbers."""
-    values = {"phase": str(entry["phase"]), "epoch": int(entry["epoch"])}
+    values: dict[str, Any] = {"phase": str(entry["phase"]), "epoch": int(entry["epoch"])}
     values |= {name: _finite(entry[name]) for name in _NUMBERS}
     values |= {name: [_finite(value) for value in entry[name]] for name in _LISTS}
+    if "decays" in entry:
+        values["decays"] = {
+            str(layer): {
+                str(key): {name: _finite(factor[name]) for name in ("mean", "spread")}
+                for key, factor in factors.items()
+            }
+            for layer, factors in entry["decays"].items()
+        }
     return values | {name: [str(layer) for layer in entry[name]] for name in _NAMES}
 
 

@@ -108,6 +108,27 @@ def test_dead_and_saturated_layers_are_marked() -> None:
     assert not lines(plot.training(RUN[1:], "rates"), "dead")
 
 
+LEARNED = [
+    epoch("A", 1, decays={"layer 1": {"beta": {"mean": 0.75, "spread": 0.125}}}),
+    epoch("A", 2, decays={"layer 1": {"beta": {"mean": 0.5, "spread": 0.25}}}),
+    epoch("B", 1),
+]
+
+
+def test_decays_that_are_learned_are_drawn_with_their_spread() -> None:
+    ax = plot.training(LEARNED, "decays")
+    (curve,) = lines(ax, "layer 1 beta")
+    assert list(zip(curve.get_xdata(), curve.get_ydata(), strict=True)) == [(1, 0.75), (2, 0.5)]
+    (band,) = ax.collections
+    corners = {(x, y) for x, y in np.asarray(band.get_paths()[0].vertices).tolist()}
+    assert corners == {(1, 0.625), (1, 0.875), (2, 0.25), (2, 0.75)}
+    with pytest.raises(UsageError, match="^the run learned no decay; draw another, or give a "):
+        plot.training(RUN, "decays")
+    for wrong in ({"layer 1": {"beta": {"mean": 0.5}}}, {"layer 1": 3}, [1]):
+        with pytest.raises(UsageError, match="^an epoch has decays that are no mean and spread; "):
+            plot.training([epoch("A", 1, decays=wrong)], "decays")
+
+
 @pytest.mark.parametrize("what", ["accuracy", "loss", "thresholds", "rates"])
 def test_one_epoch_is_drawn_too(what: Any) -> None:
     ax = plot.training([epoch("A", 1)], what)

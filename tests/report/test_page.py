@@ -255,3 +255,44 @@ def test_a_report_shows_itself_in_a_line(line: Path) -> None:
     assert nirfile.read(line / "model.nir").digest in shown.summary()
     assert "<table>" in shown._repr_html_()
     json.dumps(shown.facts.to_json())
+
+
+def test_decays_that_a_run_learned_are_drawn_and_listed(
+    line: Path, tmp_path: Path, lehr: Lehr
+) -> None:
+    ran = lehr("report", line / "run", "-o", tmp_path / "without.html")
+    assert ran.code == 0, ran.err
+    assert "Learned decays" not in (tmp_path / "without.html").read_text()
+    recipe = (line / "run/recipe.toml").read_text()
+    learned = recipe.replace(
+        'type = "linear"', 'type = "linear"\nbeta = { start = "7/8", learn = "channel" }'
+    )
+    assert learned != recipe
+    (tmp_path / "learned.toml").write_text(learned)
+    ran = lehr("train", tmp_path / "learned.toml", "-o", tmp_path / "run")
+    assert ran.code == 0, ran.err
+    ran = lehr("report", tmp_path / "run", "-o", tmp_path / "page.html")
+    assert ran.code == 0, ran.err
+    item = check_whole((tmp_path / "page.html").read_text()).items["training"]
+    (table,) = [each for each in item.tables if each.caption == "Learned decays"]
+    text = (tmp_path / "run/metrics.jsonl").read_text()
+    entries = [json.loads(each) for each in text.splitlines()]
+    in_a = [entry["decays"] for entry in entries if entry["phase"] == "A"]
+    assert len(in_a) > 1
+    assert in_a[0] != in_a[-1]
+    expected = [
+        [
+            f"{layer} beta",
+            *(
+                f"{each[layer]['beta']['mean']:.4g} +- {each[layer]['beta']['spread']:.2g}"
+                for each in (in_a[0], in_a[-1])
+            ),
+        ]
+        for layer in in_a[0]
+    ]
+    assert [*map(list, table.rows[1:])] == expected
+    (label,) = [each for each in item.labels if each.startswith("Decays over")]
+    ends = [
+        f"{name} {in_a[-1][name.split(' beta')[0]]['beta']['mean']:.4g}" for name, *_ in expected
+    ]
+    assert label.endswith(f"at the end: {', '.join(ends)}")

@@ -29,6 +29,8 @@ CAPTIONS: Mapping[What, str] = {
     "phase A.",
     "rates": "Spikes per neuron and step of each layer; near 0 a layer is dead and learns "
     "nothing, near 1 it tells nothing.",
+    "decays": "Decays that are learned, the mean of each layer's channels, with their standard "
+    "deviation as a band; at 1 neurons never forget, near 0 at once.",
 }
 
 
@@ -43,6 +45,7 @@ def section(of: Gathered) -> Section:
             caption,
         )
         for what, caption in CAPTIONS.items()
+        if what != "decays" or history.decays
     ]
     return Section(
         "training",
@@ -50,7 +53,7 @@ def section(of: Gathered) -> Section:
         CAPTION,
         findings(history),
         pictures,
-        (_epochs(history), _thresholds(history)),
+        (_epochs(history), _thresholds(history), *_decays(history)),
     )
 
 
@@ -102,9 +105,12 @@ def _label(history: History, what: str) -> str:
     if what == "accuracy":
         ends = percent(first["validation_accuracy"]), percent(last["validation_accuracy"])
         return f"Validation accuracy {epochs}: from {ends[0]} to {ends[1]}"
-    key = "thresholds" if what == "thresholds" else "rates"
-    ends = _listed(history.layers, last[key]), ""
-    return f"{what.capitalize()} {epochs}, at the end: {ends[0]}"
+    if what == "decays":
+        means = {name: points[-1][1] for name, points in history.decays.items()}
+        listed = _listed([*means], [*means.values()])
+    else:
+        listed = _listed(history.layers, last[what])
+    return f"{what.capitalize()} {epochs}, at the end: {listed}"
 
 
 def _listed(names: Sequence[str], values: Sequence[float]) -> str:
@@ -148,3 +154,13 @@ def _thresholds(history: History) -> Table:
         )
     columns = ("layer", "after the first epoch", "at the end of A", "final", "frozen, mean")
     return Table("Thresholds", columns, rows)
+
+
+def _decays(history: History) -> list[Table]:
+    """Return the table of the decays that are learned; none where there are none."""
+    rows = [
+        (name, *(f"{mean:.4g} +- {spread:.2g}" for _, mean, spread in (points[0], points[-1])))
+        for name, points in history.decays.items()
+    ]
+    columns = ("decay", "after the first epoch", "at the end of A")
+    return [Table("Learned decays", columns, rows)] if rows else []
