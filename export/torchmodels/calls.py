@@ -20,6 +20,7 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 from lehr.export.torchmodels.classes import layer_class, name_of
+from lehr.export.torchmodels.torchao import is_torchao, quantized_problem
 
 WRAPPERS: Mapping[str, str] = {
     "torch.nn.parallel.data_parallel.DataParallel": "module",
@@ -210,6 +211,8 @@ def _odd(tensor: Tensor) -> str | None:
     """Say why a parameter or buffer is no plain tensor of numbers, and the way out."""
     if isinstance(tensor, UninitializedParameter | UninitializedBuffer):
         return None  # the layer is lazy, and refused where it is read
+    if is_torchao(tensor):
+        return quantized_problem(tensor)
     if type(tensor) not in (Tensor, nn.Parameter):
         return (
             f"of the class {type(tensor).__name__}, whose operations may compute anything; make it "

@@ -20,6 +20,8 @@ from lehr.errors import NotMappable
 from lehr.export.torchmodels.classes import STATES, count_returned, name_of, neuron_class
 from lehr.export.torchmodels.functions import called, layer_of
 from lehr.export.torchmodels.joins import join_of
+from lehr.export.torchmodels.numbers import Numbers
+from lehr.export.torchmodels.products import by_numbers, is_product, product_of
 from lehr.network import INPUT
 
 ONE_STEP = (
@@ -70,6 +72,7 @@ class Chain:
         heads: the layers whose values forward returns and no other layer takes, each with whether
             forward returns its spikes, where that are neurons, and not their membrane alone.
         loop: over time, where a call runs all steps; None where it runs one.
+        batch: how many samples alone a call takes; None where it takes any number.
     """
 
     layers: Mapping[str, nn.Module]
@@ -77,6 +80,7 @@ class Chain:
     inputs: Mapping[str, tuple[str, ...]]
     heads: Mapping[str, bool]
     loop: Loop | None = None
+    batch: int | None = None
 
     @property
     def forks(self) -> frozenset[str]:
@@ -93,6 +97,7 @@ class Walk:
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model
+        self.numbers = Numbers(model)
         self.layers: dict[str, nn.Module] = {}
         self.states: dict[str, State] = {}
         self.inputs: dict[str, tuple[str, ...]] = {}  # as in Chain
@@ -135,6 +140,8 @@ class Walk:
 
     def call_module(self, node: fx.Node) -> None:
         """Take in the next layer."""
+        if self.numbers.are(node):
+            return
         name = str(node.target)
         module: Any = self.model.get_submodule(name)
         why_not = self._why_not_next(name, node)
@@ -255,8 +262,10 @@ class Walk:
 
     def _function(self, node: fx.Node) -> None:
         """Take in the layer that a function or method is, and refuse one that is none."""
+        if self.numbers.are(node):
+            return
         try:
-            layer, taken = join_of(node) or (layer_of(node), None)
+            layer, taken = self._with_numbers(node) or join_of(node) or (layer_of(node), None)
         except NotMappable:
             self._pass_over(node)
             raise
@@ -267,6 +276,18 @@ class Walk:
         self._go_on(node.name, layer.eval(), node, taken)
         if why_not:
             raise NotMappable(why_not)
+
+    def _with_numbers(self, node: fx.Node) -> tuple[nn.Module, tuple[Any, ...]] | None:
+        """Return the layer that a product with weights, or a sum with numbers, is."""
+        if not is_product(node):
+            return by_numbers(node, self.numbers.of)
+        product = product_of(node, self.numbers.of)
+        if product is None:
+            raise NotMappable(
+                f"{node.name}: {called(node)} multiplies no signal with weights; compute its "
+                "weights from parameters alone, outputs first"
+            )
+        return product.layer, (product.signal,)
 
     def _why_not_next(
         self, name: str, node: fx.Node, several: tuple[Any, ...] | None = None

@@ -57,8 +57,8 @@ _SPIKING = (
 )
 FOREIGN: Mapping[str, str] = {
     "brevitas": (
-        "of which QuantLinear, QuantConv2d, QuantIdentity and QuantReLU are read; build the model "
-        "of those, or of torch.nn's"
+        "of which QuantLinear, QuantConv1d, QuantConv2d, QuantIdentity and QuantReLU are read; "
+        "build the model of those, or of torch.nn's"
     ),
     "torch.ao": _QUANTIZED.format("layer.weight().dequantize()"),
     "torchao": _QUANTIZED.format("layer.weight.dequantize()"),
@@ -180,7 +180,7 @@ def computes_weights(module: nn.Module) -> bool:
         return False
     if _package(module) is None:
         return not kind.__module__.startswith("torch.") and any(True for _ in module.parameters())
-    derived = isinstance(module, nn.Linear | nn.Conv2d)
+    derived = isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d)
     return derived and kind.__module__.startswith(("brevitas.", "torch.ao.nn.qat."))
 
 

@@ -8,35 +8,27 @@ products with numbers of its channels, the layer is a plain one with other weigh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from torch.nn import functional
 
 from lehr.errors import NotMappable
 from lehr.export.levels import Levels
 from lehr.export.torchmodels.brevitas import is_quant_tensor, quant_levels
+from lehr.export.torchmodels.products import (
+    ByNumbers,
+    Weighted,
+    bare_operation,
+    by_numbers,
+    is_product,
+    product_of,
+)
+from lehr.export.torchmodels.tracer import InDouble
 from lehr.export.torchmodels.values import not_finite
 from lehr.nodes import Shape
-
-_LINEAR = ("input", "weight", "bias")
-_CONV2D = (*_LINEAR, "stride", "padding", "dilation", "groups")
-_PRODUCTS: Mapping[Any, tuple[str, ...]] = {functional.linear: _LINEAR, torch.conv2d: _CONV2D}
-"""The products that are read, and the names of what they take."""
-
-_AFFINE: Mapping[str, Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]] = {
-    "add": lambda gain, offset, c: (gain, offset + c),
-    "sub": lambda gain, offset, c: (gain, offset - c),
-    "mul": lambda gain, offset, c: (gain * c, offset * c),
-    "truediv": lambda gain, offset, c: (gain / c, offset / c),
-    "div": lambda gain, offset, c: (gain / c, offset / c),
-}
-"""Operations of torch and of Python, by name, on what a product gives and numbers `c`."""
-
-_EITHER_SIDE = ("add", "mul")
 
 AGREE = 1e-9
 """How far, by the greatest value, sums of another order may lie apart in double precision."""
@@ -51,7 +43,7 @@ class Folded:
         levels: its weights as the library says them that quantized them; None if none did.
     """
 
-    layer: nn.Linear | nn.Conv2d
+    layer: Weighted
     levels: Levels | None
 
 
@@ -103,10 +95,18 @@ def folded(module: nn.Module, shape: Shape) -> Folded:
     return first
 
 
+def is_over_one_axis(module: nn.Module) -> bool:
+    """Return whether the product that a layer's forward computes is a convolution over one axis."""
+    try:
+        return isinstance(_read(module).layer, nn.Conv1d)
+    except NotMappable:
+        return False
+
+
 def _read(module: nn.Module) -> Folded:
     tracer = _Tracer()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), InDouble():
             graph = tracer.trace(module)
     except Exception as error:  # whatever the user's forward raises when it is called with a symbol
         reason = str(error).partition("\n")[0]
@@ -133,7 +133,7 @@ class _Walk:
     def __init__(self, numbers: Mapping[fx.Node, Any]) -> None:
         self.numbers = numbers
         self.signal: fx.Node | None = None
-        self.layer: nn.Linear | nn.Conv2d | None = None
+        self.layer: Weighted | None = None
         self.levels: Levels | None = None
 
     def take(self, node: fx.Node) -> None:
@@ -146,10 +146,10 @@ class _Walk:
             self.signal = node
         elif node.op in ("get_attr", "output") or (node.op == "placeholder" and not node.users):
             return
-        elif self.layer is None and node.target in _PRODUCTS and node.op == "call_function":
+        elif self.layer is None and is_product(node):
             self._product(node)
-        elif self.layer is not None and self._operation(node) in _AFFINE:
-            self._affine(node)
+        elif self.layer is not None and (made := by_numbers(node, self._number)):
+            self._affine(node, *made)
         else:
             called = getattr(node.target, "__name__", str(node.target))
             if node.target is getattr:
@@ -157,83 +157,39 @@ class _Walk:
             taken = "what it takes" if self.layer is None else "what its product gives"
             raise NotMappable(f"its forward calls {called} on {taken}; {_WAY_OUT}")
 
-    @staticmethod
-    def _operation(node: fx.Node) -> str:
-        """Return the name of an operation, in place or not."""
-        name = getattr(node.target, "__name__", str(node.target))
-        bare = name.removesuffix("_")
-        return bare.removeprefix("i") if bare.removeprefix("i") in _AFFINE else bare
-
     def _product(self, node: fx.Node) -> None:
-        names = _PRODUCTS[node.target]
-        given: dict[str, Any] = dict(zip(names, node.args, strict=False)) | node.kwargs
-        held = self._number(given.get("weight"))
-        weight, bias = _plain(held), _plain(self._number(given.get("bias")))
-        axes = 2 if names is _LINEAR else 4
-        if given["input"] is not self.signal or weight is None or weight.ndim != axes:
+        product = product_of(node, self._number)
+        if product is None or product.signal is not self.signal:
             raise NotMappable(f"its forward gives no product of what it takes; {_WAY_OUT}")
-        if is_quant_tensor(held):
-            self.levels = quant_levels(held)
-        if names is _LINEAR:
-            layer: Any = nn.Linear(weight.shape[1], weight.shape[0], bias is not None)
-        else:
-            options: dict[str, Any] = {name: given[name] for name in _CONV2D[3:] if name in given}
-            groups = options.get("groups", 1)
-            layer = nn.Conv2d(
-                weight.shape[1] * groups,
-                weight.shape[0],
-                (weight.shape[2], weight.shape[3]),
-                bias=bias is not None,
-                **options,
-            )
-        layer.double().requires_grad_(False)
-        layer.weight.copy_(weight)
-        if bias is not None:
-            layer.bias.copy_(bias)
-        self.layer, self.signal = layer, node
+        if is_quant_tensor(product.held):
+            self.levels = quant_levels(product.held)
+        self.layer, self.signal = product.layer, node
 
-    def _affine(self, node: fx.Node) -> None:
-        layer, name, arguments = self.layer, self._operation(node), list(node.args)
+    def _affine(self, node: fx.Node, made: ByNumbers, taken: tuple[fx.Node]) -> None:
+        layer, name = self.layer, bare_operation(node)
         assert layer is not None
-        if name in _EITHER_SIDE and len(arguments) == 2 and arguments[1] is self.signal:
-            arguments.reverse()
-        number = arguments[-1]
-        if isinstance(number, fx.Node):
-            number = self._number(number)
-        if len(arguments) != 2 or arguments[0] is not self.signal or number is None or node.kwargs:
+        if taken != (self.signal,):
             raise NotMappable(
-                f"its forward calls {name} on what its product gives, and not with numbers of its "
-                f"channels after it; {_WAY_OUT}"
+                f"its forward calls {name} on something else than what its product gives; "
+                f"{_WAY_OUT}"
             )
-        channels = torch.as_tensor(number).double()
         spatial = [1] * (layer.weight.ndim - 2)
         try:
-            channels = channels.broadcast_to(1, len(layer.weight), *spatial).reshape(-1)
-        except RuntimeError:
-            raise NotMappable(
-                f"its forward calls {name} with numbers of shape {list(channels.shape)}, not one a "
-                f"channel; give them shape {[len(layer.weight), *spatial]}"
-            ) from None
-        bias = torch.zeros(len(layer.weight)).double() if layer.bias is None else layer.bias
-        gain, offset = _AFFINE[name](torch.ones_like(channels), bias, channels)
-        if not bool((gain == 1).all()):
+            affine = made.by_channel((len(layer.weight), *spatial))
+        except NotMappable as error:
+            raise NotMappable(f"its forward calls {name}: {error}") from None
+        if not (affine.gain == 1).all():
             self.levels = None
+        gain, offset = torch.from_numpy(affine.gain), torch.from_numpy(affine.offset)
         weight = layer.weight * gain.reshape(-1, 1, *spatial)
+        bias = offset if layer.bias is None else gain * layer.bias + offset
         layer.weight = nn.Parameter(weight, requires_grad=False)
-        layer.bias = nn.Parameter(offset, requires_grad=False)
+        layer.bias = nn.Parameter(bias, requires_grad=False)
         self.signal = node
 
     def _number(self, argument: Any) -> Any:
         """Return what has been computed, where an argument is that."""
         return self.numbers.get(argument) if isinstance(argument, fx.Node) else None
-
-
-def _plain(number: Any) -> Tensor | None:
-    """Return numbers in double precision; of quantized ones those that they stand for."""
-    if number is None:
-        return None
-    values: Tensor = number.value if is_quant_tensor(number) else number
-    return values.detach().double()
 
 
 def _require_same(module: nn.Module, layer: nn.Module, shape: Shape) -> None:
@@ -244,7 +200,7 @@ def _require_same(module: nn.Module, layer: nn.Module, shape: Shape) -> None:
     x = torch.randn(8, *shape, dtype=torch.float64, generator=draw)
     x[4:] = (x[4:] > 0).double()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), InDouble():
             given, right = module(x.clone()), layer(x)
     except Exception as error:  # whatever the user's forward raises
         reason = str(error).partition("\n")[0]

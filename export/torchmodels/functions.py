@@ -64,6 +64,8 @@ _LAYERS: Mapping[Any, Callable[..., nn.Module]] = {
     torch.max_pool1d: _max_pool(nn.MaxPool1d),
     functional.adaptive_avg_pool1d: nn.AdaptiveAvgPool1d,
     functional.adaptive_avg_pool2d: nn.AdaptiveAvgPool2d,
+    functional.adaptive_max_pool1d: nn.AdaptiveMaxPool1d,
+    functional.adaptive_max_pool2d: nn.AdaptiveMaxPool2d,
     functional.relu: nn.ReLU,
     torch.relu: nn.ReLU,
 }
@@ -110,6 +112,17 @@ def _trains(node: fx.Node) -> bool:
 def is_reshape(node: fx.Node) -> bool:
     """Return whether an operation only gives its values another shape."""
     return bare_name(node) in _RESHAPES
+
+
+def said_batches(graph: fx.Graph) -> set[int]:
+    """Return the numbers of samples that reshapes say, as the 128 of x.view(128, -1)."""
+    said = set()
+    for node in graph.nodes:
+        if bare_name(node) in ("reshape", "view"):
+            sizes = [*node.args[1:], *node.kwargs.values()]
+            first = next(iter(sizes[0] if isinstance(sizes[0], list | tuple) else sizes))
+            said |= {first} if isinstance(first, int) and first > 0 else set()
+    return said
 
 
 def in_place(graph: fx.Graph) -> list[str]:

@@ -28,7 +28,6 @@ from lehr.export.offsets import (
     by_value,
     changed,
     columns,
-    through_average,
     through_weights,
 )
 from lehr.export.pending import Dynamics, Waiting
@@ -42,38 +41,32 @@ from lehr.export.torchmodels.classes import (
     neuron_class,
     why_unknown,
 )
-from lehr.export.torchmodels.folded import folded
+from lehr.export.torchmodels.folded import folded, is_over_one_axis
 from lehr.export.torchmodels.joins import Concatenation, Sum
-from lehr.export.torchmodels.meeting import Meeting, Place
+from lehr.export.torchmodels.meeting import Place
 from lehr.export.torchmodels.neurons import read_neuron
 from lehr.export.torchmodels.nodes import (
     SILENT,
-    adaptive_pool,
-    any_of,
-    has_sums,
-    maximum_of,
     node_of,
-    norm_of,
-    pool_of,
     with_equal_sides,
 )
+from lehr.export.torchmodels.passing import Passing
+from lehr.export.torchmodels.products import ByNumbers
 from lehr.export.torchmodels.qat import fake_quantize_problem
 from lehr.export.torchmodels.readout import values
 from lehr.export.torchmodels.recurrent import recurrent_weights, share_step
-from lehr.export.torchmodels.rows import OVER_ROWS, as_map, as_row, over_one_axis
+from lehr.export.torchmodels.rows import OVER_ROWS, as_map
 from lehr.export.torchmodels.signal import Read
 from lehr.export.torchmodels.values import value_problem
 from lehr.network import INPUT
-from lehr.nodes import Delay, Flatten, Shape, ShapeMismatch
+from lehr.nodes import Shape, ShapeMismatch
 from lehr.weights import WeightKind
 
 
-class Builder(Meeting):
+class Builder(Passing):
     """Builder of a network, which takes in layers from the input to the output.
 
     Attributes:
-        sources: qualified name of the module that each layer of spikes comes from, by node name.
-        rows: whether what the model has as `[channels, n]` is a map of one row.
         membranes_of: qualified name of the neurons whose membranes are read out; None for none.
         places: by layer, where the signal is behind it.
     """
@@ -89,8 +82,6 @@ class Builder(Meeting):
         plain = not scaling.offset.any() and bool((scaling.gain == 1).all())
         super().__init__(shape, scaling.gain, spikes and plain, rounded)
         self.membranes_of: str | None = None
-        self.sources: dict[str, str] = {}
-        self.rows = False
         self._decay_bits = decay_bits
         self._offset, self._digits = scaling.offset, scaling.digits
         self.places: dict[str, Place] = {INPUT: self.here()}
@@ -142,17 +133,13 @@ class Builder(Meeting):
 
     def begin(self, layers: Iterable[nn.Module]) -> None:
         """Take inputs `[channels, n]` as maps of one row, if any of the layers runs over one."""
-        if len(self.shape) != 2 or not any(over_one_axis(layer) for layer in layers):
+        if len(self.shape) != 2 or not any(map(_is_over_one_axis, layers)):
             return
         taken, self.shape, self.rows = self.shape, as_map(self.shape), True
         self._notes.append(
             f"the input is {[*taken]}, and {[*self.shape]} in the network: a map of one row"
         )
         self.places[INPUT] = self.here()
-
-    def modelled(self, shape: Shape) -> Shape:
-        """Return the shape that the model has where the network has another."""
-        return as_row(shape) if self.rows else shape
 
     def end_in_values(self, source: str) -> None:
         """End in what the layer `source`, which is no neurons, gives: it is what is read out.
@@ -179,28 +166,6 @@ class Builder(Meeting):
         )
 
     # ---------------------------------------------------------------- one method a kind of layer
-    def _pass(self, source: str, module: nn.Module) -> None:
-        """Pass over dropout, which does nothing in evaluation."""
-
-    def _relu(self, _: str, __: nn.Module) -> None:
-        """Pass over a ReLU of what is never below 0: spikes, inputs, and averages of them."""
-        if self._currents or (self._gain < 0).any() or (self._offset < 0).any():
-            raise NotMappable(
-                "it clips currents at 0, which no integer layer does; leave it out, for neurons "
-                "take currents below 0, and train without it"
-            )
-
-    def _flatten(self, source: str, module: Any) -> None:
-        if (module.start_dim, module.end_dim) != (1, -1):
-            raise NotMappable(
-                f"it flattens axes {module.start_dim} to {module.end_dim}; use nn.Flatten()"
-            )
-        if len(self.shape) > 1:
-            before, taken = self.shape[0], self.shape
-            self._put(self._name(source), Flatten())
-            self._gain = np.repeat(self._gain, self.shape[0] // before)
-            self._offset = by_value(self._offset, taken).ravel()
-
     def _over_rows(self, source: str, module: nn.Module) -> None:
         if not self.rows:
             raise ShapeMismatch(f"takes (channels, n) but gets {self.shape}")
@@ -210,8 +175,13 @@ class Builder(Meeting):
     def _computed(self, source: str, module: nn.Module) -> None:
         if problem := quantizer_problem(module) or fake_quantize_problem(module):
             raise NotMappable(problem)
-        read = folded(module, self.shape)
-        self._weighted(source, read.layer, read.levels)
+        read = folded(module, self.modelled(self.shape))
+        layer: nn.Module = read.layer
+        levels = read.levels
+        if isinstance(layer, nn.Conv1d):
+            layer = OVER_ROWS[nn.Conv1d](layer)
+            levels = levels and replace(levels, levels=np.expand_dims(levels.levels, 2))
+        self._weighted(source, layer, levels)
 
     def _activation(self, _: str, module: nn.Module) -> None:
         if not self._spikes:
@@ -256,63 +226,6 @@ class Builder(Meeting):
         if module.bias is not None:
             self._add(module.bias.detach().numpy())
         self._spikes, self._currents = False, True
-
-    def _norm(self, _: str, module: Any) -> None:
-        norm = norm_of(module, self.shape)
-        self._digits = max(
-            self._digits, digits(module.running_mean.numpy(), norm.gain, norm.offset)
-        )
-        self._gain = norm.gain * self._gain
-        self._offset = changed(self._offset, norm.gain, norm.offset, self.shape)
-        self._spikes = False
-
-    def _average(self, source: str, module: Any) -> None:
-        pool = pool_of(module, self.shape)
-        if any(pool.padding) and not module.count_include_pad:
-            raise NotMappable(
-                "its padding counts neither as spikes nor as currents (count_include_pad=False); "
-                "use padding=0"
-            )
-        divisor = module.divisor_override or pool.kernel[0] * pool.kernel[1]
-        taken = self.shape
-        self._put(self._name(source), pool)
-        if self._offset.any():
-            self._offset = through_average(pool, divisor, self._offset, taken)
-        self._digits = max(self._digits, digits(1 / divisor))
-        self._gain = self._gain / divisor
-        self._spikes = False
-
-    def _adaptive_average(self, source: str, module: nn.Module) -> None:
-        self._average(source, adaptive_pool(module, self.shape))
-
-    def _maximum(self, source: str, module: Any) -> None:
-        pool = maximum_of(module)
-        if not (self._spikes and has_sums(pool, self.shape)):
-            self._greatest(source, pool)
-            return
-        self._put(self._name(source, ".sum"), pool_of(module, self.shape))
-        name = self._name(source)
-        self.sources[name] = source
-        self._put(name, any_of(self.shape[0]))
-        self._begin(1.0, spikes=True)
-
-    def _held_back(self, source: str, module: HoldsBack) -> None:
-        if self._offset.any():
-            raise NotMappable(
-                "what it takes is biased or normalized, and a current that has not come yet would "
-                "lack that; put it behind spiking neurons"
-            )
-        steps = module.whole()
-        if len(steps) != self.shape[0]:
-            raise NotMappable(
-                f"it has delays of {len(steps)} channels and gets {self.shape}; make them equal"
-            )
-        if not np.array_equal(steps, module.get_parameter("steps").detach().numpy()):
-            raise NotMappable(
-                "its delays are no whole steps yet; train on to where they are rounded, or call "
-                "its hold()"
-            )
-        self._put(self._name(source), Delay(steps))
 
     def _neuron(self, source: str, module: nn.Module) -> None:
         read = read_neuron(module, self.modelled(self.shape), self._decay_bits)
@@ -402,10 +315,18 @@ class Builder(Meeting):
             )
 
 
+def _is_over_one_axis(module: nn.Module) -> bool:
+    """Return whether a layer runs over one axis, as torch's or by weights that it computes."""
+    known = layer_class(module) in OVER_ROWS
+    return known or (_method_of(module) is Builder._computed and is_over_one_axis(module))
+
+
 def _method_of(module: nn.Module) -> Callable[[Builder, str, nn.Module], None] | None:
     """Return what takes in a layer of another class than torch's, if anything does."""
     if isinstance(module, (Sum, Concatenation)):
         return Builder._pass  # where they meet is found before
+    if isinstance(module, ByNumbers):
+        return Builder._by_numbers
     if is_activation(module):
         return Builder._activation
     return Builder._computed if computes_weights(module) else None
@@ -427,6 +348,7 @@ _METHODS: Mapping[type[nn.Module], Callable[[Builder, str, Any], None]] = {
     nn.AvgPool2d: Builder._average,
     nn.AdaptiveAvgPool2d: Builder._adaptive_average,
     nn.MaxPool2d: Builder._maximum,
+    nn.AdaptiveMaxPool2d: Builder._adaptive_maximum,
     nn.Flatten: Builder._flatten,
     nn.ReLU: Builder._relu,
     **dict.fromkeys(SILENT, Builder._pass),
@@ -439,6 +361,7 @@ _BESIDE = frozenset(
         Builder._weighted,
         Builder._computed,
         Builder._norm,
+        Builder._by_numbers,
         Builder._average,
         Builder._adaptive_average,
         Builder._flatten,

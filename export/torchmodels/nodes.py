@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from lehr.arithmetic import Arithmetic
 from lehr.errors import NotMappable
 from lehr.export.fold import Affine
 from lehr.export.torchmodels.recurrent import ONE_TO_ONE
-from lehr.nodes import Conv2d, Linear, MaxPool2d, Neuron, Shape, ShapeMismatch, SumPool2d
+from lehr.nodes import Conv2d, Linear, MaxPool2d, Neuron, Pair, Shape, ShapeMismatch, SumPool2d
 from lehr.weights import WeightKind
 
 SILENT: tuple[type[nn.Module], ...] = (
@@ -92,24 +93,57 @@ def with_equal_sides(module: Any) -> Any:
     return equal
 
 
-def pool_of(module: Any, shape: Shape) -> SumPool2d:
-    """Return the sums of a pool over maps of a shape.
+def cut_off(pool: SumPool2d, shape: Shape) -> Pair:
+    """Return how far the last windows hang over a padded map with ceil_mode, in rows and columns.
 
-    Raises:
-        NotMappable: when its last windows are smaller. The caller names it.
+    It is (0, 0) where none is cut off.
     """
-    pool = SumPool2d(module.kernel_size, module.stride, module.padding)
-    sides = zip(shape[1:], pool.padding, pool.kernel, pool.stride, strict=False)
-    if module.ceil_mode and any((size + 2 * pad - span) % step for size, pad, span, step in sides):
-        raise NotMappable("its last windows are cut off (ceil_mode=True); use ceil_mode=False")
-    return pool
+    greatest = MaxPool2d(pool.kernel, pool.stride, pool.padding, ceil_mode=True)
+    beyond = zip(greatest.ends(shape), pool.padding, strict=True)
+    rows, columns = (max(0, end - padding) for end, padding in beyond)
+    return rows, columns
 
 
-def adaptive_pool(module: Any, shape: Shape) -> nn.AvgPool2d:
-    """Return the average over windows of equal size that makes a map of the size asked for.
+def why_cut_off(pool: SumPool2d, shape: Shape, *, over_maps: bool) -> str:
+    """Say by what an average pool divides where its last windows are cut off, and the way out."""
+    area = pool.kernel[0] * pool.kernel[1]
+    least = math.prod(
+        size - over for size, over in zip(pool.kernel, cut_off(pool, shape), strict=True)
+    )
+    given = f", or give divisor_override={area}" if over_maps else ""
+    return (
+        f"its last windows are cut off (ceil_mode=True), so that it divides by {least} to {area}; "
+        f"use ceil_mode=False{given}"
+    )
+
+
+def cut_sums(pool: SumPool2d, channels: int, more: Pair, divisor: int) -> nn.Conv2d:
+    """Return an average pool with windows cut off, as a convolution of each channel by itself.
+
+    A convolution pads as much in front as behind. Weights of 0 in front make that equal.
+
+    Args:
+        pool: the windows.
+        channels: how many there are.
+        more: as `cut_off` says it.
+        divisor: by which all windows are divided.
+    """
+    kernel = (pool.kernel[0] + more[0], pool.kernel[1] + more[1])
+    padding = (pool.padding[0] + more[0], pool.padding[1] + more[1])
+    conv = nn.Conv2d(
+        channels, channels, kernel, pool.stride, padding, groups=channels, bias=False
+    ).double()
+    with torch.no_grad():
+        conv.weight.zero_()
+        conv.weight[:, :, more[0] :, more[1] :] = 1 / divisor
+    return conv
+
+
+def equal_windows(module: Any, shape: Shape) -> Pair:
+    """Return the windows of one size with which an adaptive pool makes a map of the size asked for.
 
     Raises:
-        NotMappable: when windows of several sizes do. The caller names it.
+        NotMappable: when it takes windows of several sizes. The caller names the layer.
     """
     if len(shape) != 3:
         raise ShapeMismatch(f"takes (channels, height, width) but gets {shape}")
@@ -121,7 +155,7 @@ def adaptive_pool(module: Any, shape: Shape) -> nn.AvgPool2d:
             f"its windows over {(height, width)} are of several sizes, for {(rows, columns)} of "
             "them; use an output size that divides"
         )
-    return nn.AvgPool2d((height // rows, width // columns))
+    return height // rows, width // columns
 
 
 def maximum_of(module: Any) -> MaxPool2d:

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from lehr.export.torchmodels.classes import layer_class
 from lehr.nodes import Shape
 
 
@@ -66,18 +65,18 @@ def _adaptive(module: nn.AdaptiveAvgPool1d) -> nn.AdaptiveAvgPool2d:
     return nn.AdaptiveAvgPool2d((1, _one(module.output_size)))
 
 
+def _adaptive_maximum(module: nn.AdaptiveMaxPool1d) -> nn.AdaptiveMaxPool2d:
+    return nn.AdaptiveMaxPool2d((1, _one(module.output_size)), module.return_indices)
+
+
 OVER_ROWS: Mapping[type[nn.Module], Callable[[Any], nn.Module]] = {
     nn.Conv1d: _conv,
     nn.AvgPool1d: _average,
     nn.MaxPool1d: _maximum,
     nn.AdaptiveAvgPool1d: _adaptive,
+    nn.AdaptiveMaxPool1d: _adaptive_maximum,
 }
 """Layers over one axis, and what makes the same over maps of one row of each."""
-
-
-def over_one_axis(module: nn.Module) -> bool:
-    """Return whether a layer runs over one axis."""
-    return layer_class(module) in OVER_ROWS
 
 
 def as_map(shape: Shape) -> Shape:

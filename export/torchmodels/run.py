@@ -105,7 +105,30 @@ class Stepper:
     def _run(
         self, x: npt.NDArray[np.uint8], network: Network, steps: int, *, chained: bool = False
     ) -> Recorded:
-        """Run the model, or only the layers that were read of it, one after another."""
+        """Run the model, or only the layers that were read of it, one after another.
+
+        A model that takes so many samples alone gets the last one again to fill a call.
+        """
+        size = self.chain.batch or len(x)
+        runs = [
+            self._run_batch(
+                np.concatenate([part, part[-1:].repeat(size - len(part), 0)]),
+                network,
+                steps,
+                chained=chained,
+            )
+            for part in (x[at : at + size] for at in range(0, len(x), size))
+        ]
+        spikes = {
+            name: np.concatenate([run.spikes[name] for run in runs])[: len(x)]
+            for name in runs[0].spikes
+        }
+        read = [run.membranes for run in runs if run.membranes is not None]
+        return Recorded(spikes, np.concatenate(read)[: len(x)] if read else None)
+
+    def _run_batch(
+        self, x: npt.NDArray[np.uint8], network: Network, steps: int, *, chained: bool
+    ) -> Recorded:
         held = x.shape[1:] == network.input.shape
         frames = [
             torch.from_numpy(self.scaling.floats(x if held else x[:, t])) for t in range(steps)

@@ -21,7 +21,12 @@ from torch import fx, nn
 from lehr.errors import NotMappable
 from lehr.export.torchmodels.chain import ONE_STEP, Chain, Loop, Walk
 from lehr.export.torchmodels.classes import TORCHSCRIPT, name_of
-from lehr.export.torchmodels.functions import drop_identities, in_place, merge_reshapes
+from lehr.export.torchmodels.functions import (
+    drop_identities,
+    in_place,
+    merge_reshapes,
+    said_batches,
+)
 from lehr.export.torchmodels.loop import Cut, most_calls
 from lehr.export.torchmodels.tracer import InDouble, Tracer, failing_line, own_instances
 from lehr.nodes import Shape
@@ -99,7 +104,25 @@ def _followed(
     model: nn.Module, shape: Shape, steps: int, axis: int | None
 ) -> tuple[fx.Graph, Tracer]:
     """Record a call of a model, whose input has an axis of time or none."""
-    sizes = [next(number for number in _PRIMES if number not in (*shape, steps)), *shape]
+    some = next(number for number in _PRIMES if number not in (*shape, steps))
+    tracer, error = _call(model, shape, steps, axis, some)
+    said = said_batches(tracer.graph) - {some}
+    if len(said) == 1:  # as where forward was written for batches of one size
+        (own,) = said
+        again, failure = _call(model, shape, steps, axis, own)
+        if failure is None and said_batches(again.graph) == {own}:
+            tracer, error, again.batch = again, None, own
+    if error is not None:
+        raise error
+    drop_identities(tracer.graph)
+    return tracer.graph, tracer
+
+
+def _call(
+    model: nn.Module, shape: Shape, steps: int, axis: int | None, batch: int
+) -> tuple[Tracer, NotMappable | None]:
+    """Record a call of a model on so many samples, and why it ended, if it did."""
+    sizes = [batch, *shape]
     if axis is not None:
         sizes.insert(axis, steps)
     neurons: list[Any] = [each for each in model.modules() if isinstance(each, snn.SpikingNeuron)]
@@ -108,17 +131,18 @@ def _followed(
     tracer = Tracer(model, torch.empty(sizes, dtype=torch.float64, device="meta"))
     try:
         with uncompiled(), own_instances(model), InDouble():
-            graph: fx.Graph = tracer.trace(model)
-    except NotMappable:
-        raise
+            tracer.trace(model)
+    except NotMappable as error:
+        return tracer, error
     except Exception as error:  # whatever the user's forward raises when it is called with a symbol
         reason = str(error).partition("\n")[0]
-        raise NotMappable(
+        refused = NotMappable(
             f"model: its forward cannot be followed ({type(error).__name__}: {reason}; "
             f"{failing_line(error.__traceback__)}); {ONE_STEP}"
-        ) from error
-    drop_identities(graph)
-    return graph, tracer
+        )
+        refused.__cause__ = error
+        return tracer, refused
+    return tracer, None
 
 
 def _read(
@@ -142,7 +166,7 @@ def _read(
             getattr(walk, node.op)(node)
         except NotMappable as error:
             walk.problems.append(str(error))
-    chain = walk.chain()
+    chain = replace(walk.chain(), batch=tracer.batch)
     if loop is not None:
         chain = replace(chain, loop=loop, states={})
     return chain, [*problems, *walk.all_problems()]

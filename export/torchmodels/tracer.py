@@ -84,11 +84,15 @@ class Tracer(NIRTorchTracer):  # type: ignore[misc]  # nirtorch has no types
 
     Nodes have in `meta` the user's "line", of neurons whether their state was set "anew" since
     their last call, and of neurons' first calls whether states are "nonzero".
+
+    Attributes:
+        batch: how many samples alone a call takes; None where it takes any number.
     """
 
     def __init__(self, model: nn.Module, given: Tensor) -> None:
         leaves: Any = (snn.SpikingNeuron,)
         super().__init__(leaves)
+        self.batch: int | None = None
         self._given = given
         self._on_meta: dict[str, nn.Module] = {}
         self._held: dict[nn.Module, Any] = {
@@ -191,8 +195,7 @@ class Tracer(NIRTorchTracer):  # type: ignore[misc]  # nirtorch has no types
                 return self._given
             raise ValueError("it is an argument of forward")
         if node.op == "get_attr":
-            owner, _, name = str(node.target).rpartition(".")
-            return getattr(self.root.get_submodule(owner), name).to("meta")
+            return held_tensor(self.root, str(node.target)).to("meta")
         if module := self._stateful(node):
             taken = node.all_input_nodes[0].meta["value"]
             return (taken,) * count_returned(module) if _gives_states(module) else taken
@@ -244,11 +247,35 @@ def failing_line(traceback: TracebackType | None) -> str:
     return lines[-1] if lines else "no line of its own"
 
 
+def held_tensor(root: nn.Module, name: str) -> Tensor:
+    """Return a tensor of a model's by its qualified name: itself, also while forward is followed.
+
+    What a module is asked for is a symbol then.
+    """
+    owner, _, own = name.rpartition(".")
+    module = root.get_submodule(owner)
+    held = {**vars(module), **module._buffers, **module._parameters}
+    tensor: Tensor = held[own]
+    return tensor.detach()
+
+
 class InDouble(TorchFunctionMode):
     """Let code that says float32, or another device, run in float64 and on the CPU.
 
-    Models are run in double precision, and what forward makes or converts itself must fit.
+    Models are run in double precision, and what forward makes or converts itself must fit. Tensors
+    that are made of plain numbers are float64, too.
     """
+
+    def __enter__(self) -> Any:
+        """Begin, and keep the type of tensors of plain numbers."""
+        self._default = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float64)
+        return super().__enter__()  # type: ignore[no-untyped-call]
+
+    def __exit__(self, *error: object) -> None:
+        """End, and give that type back."""
+        torch.set_default_dtype(self._default)
+        super().__exit__(*error)  # type: ignore[no-untyped-call]  # torch has no types here
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Call a function with the types and devices that models are run with."""

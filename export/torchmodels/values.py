@@ -18,6 +18,7 @@ from torch.nn.utils import parametrize
 from lehr.errors import NotMappable
 from lehr.export.torchmodels.calls import compiled_forward, computed_tensor, is_wrapper, unwrapped
 from lehr.export.torchmodels.qat import keep_scales
+from lehr.export.torchmodels.torchao import keep_values
 
 _READ = frozenset(
     {
@@ -69,6 +70,8 @@ def settled_copy(model: nn.Module) -> nn.Module:
             if is_wrapper(module):
                 memo[id(module)] = copy.deepcopy(unwrapped(module), memo)
         copied: nn.Module = copy.deepcopy(model, memo)
+        for module in copied.modules():
+            keep_values(module)
         copied.to("cpu", torch.float64)
         copied.eval()
     except Exception as error:  # whatever the user's own methods of copying raise

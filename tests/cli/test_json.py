@@ -20,6 +20,7 @@ PAGE = Path(__file__).parent.parent.parent / "docs" / "json.md"
 MORE = (
     "train tiny.toml -o again --seeds 2",
     "export run -o m.nir",
+    "export mine.py:build -i spikes.npz --readout max -o read.nir",
     "export model.nir --for norse -i in.npz -o f.nir",
     "quantize graph.nir --calibrate labelled.npz --dt 1e-3 -o q.nir",
     "convert ann.py:trained -i digits.npz --full-scale 16 --steps 2 -o c.nir",
@@ -32,7 +33,6 @@ MORE = (
 """Commands beside the examples, for fields that these do not show."""
 UNSEEN = {
     "lehr demo": {"accuracy", "spike_rates", "compared_with_reference", "skipped", "output"},
-    "lehr export": {"exact", "proven", "decisions_differ"},
     "lehr simulate": {"interrupted"},
     "lehr conformance": {"output", "networks"},
     "lehr doctor": {"name", "folder", "commands", "version"},

@@ -17,7 +17,7 @@ import pytest
 import snntorch as snn
 import torch
 from torch import nn
-from torch_models import differing, events, result_of
+from torch_models import differing, events, result_of, stepped_by_snntorch
 
 from lehr.errors import NotMappable
 from lehr.export import from_torch
@@ -154,6 +154,32 @@ def test_convolutions_quantized_bias_and_a_batch_norm() -> None:
     np.testing.assert_array_equal(node.weight, integers.reshape(weight.shape) * sign)
 
 
+def test_convolutions_over_one_axis() -> None:
+    torch.manual_seed(2)
+    conv = qnn.QuantConv1d(
+        2, 4, 3, padding=2, dilation=2, bias=True, weight_quant=quant.Int8WeightPerChannelFloat
+    )
+    linear = quantized(24, 5)
+    model = nn.Sequential(conv, neuron(), nn.AvgPool1d(2), nn.Flatten(), linear, neuron(0.125))
+    x = events(8, 12, 2, 12)
+    converted = from_torch(model, x)
+    assert differing(converted) == 0
+    weight = conv.weight.detach().double().numpy()
+    integers, scale = (each.reshape(4, 1, -1) for each in greatest(weight.reshape(4, -1), 127, 1))
+    integers = integers.reshape(weight.shape)
+    node: Any = converted.network.nodes["layer0"]
+    np.testing.assert_array_equal(node.weight[:, :, 0], integers)
+    plain = nn.Conv1d(2, 4, 3, padding=2, dilation=2).double()
+    plain.weight.data.copy_(torch.from_numpy(integers * scale))
+    plain.bias.data.copy_(conv.bias)  # type: ignore[union-attr]
+    right = stepped_by_snntorch(nn.Sequential(plain, neuron()), x)["1"][0].numpy()
+    own = result_of(converted).trace.spikes["layer1"]
+    np.testing.assert_array_equal(own.reshape(right.shape), right)
+    plain.weight.data[:, :, 0] += torch.from_numpy(scale[:, :, 0])
+    more = stepped_by_snntorch(nn.Sequential(plain, neuron()), x)["1"][0].numpy()
+    assert (more != right).any()
+
+
 def quantized(inputs: int, outputs: int, **options: Any) -> Any:
     """Return a layer whose weights are -1 to +1, but for the least, which is -2."""
     layer = qnn.QuantLinear(
@@ -200,7 +226,7 @@ ACTIVATION = quant.Int8ActPerTensorFloat
         (lambda: [quantized(16, 4, bias_quant=quant.Int32Bias)], "0 (QuantLinear): its bias_quant takes the scale of what comes in, and spikes have none; build it with bias_quant=None"),
         (lambda: [quantized(16, 4), qnn.QuantIdentity()], "1 (QuantIdentity): it quantizes currents, which no integer neuron does; put it behind the neurons, or leave it out"),
         (lambda: [quantized(16, 4), neuron(), qnn.QuantIdentity(act_quant=quant.SignedBinaryActPerTensorConst), quantized(4, 4)], "2 (QuantIdentity): it makes 1 of 0 and 1 to 1 of a spike, and spikes are one value above 0 a channel; leave"),
-        (lambda: [qnn.QuantConv1d(16, 4, 1, weight_quant=quant.Int8WeightPerTensorFloat)], "0 (QuantConv1d): it is a layer of brevitas, of which QuantLinear, QuantConv2d, QuantIdentity and QuantReLU are read"),
+        (lambda: [qnn.QuantConvTranspose1d(16, 4, 1, weight_quant=quant.Int8WeightPerTensorFloat)], "0 (QuantConvTranspose1d): it is a layer of brevitas, of which QuantLinear, QuantConv1d, QuantConv2d, QuantIdentity and QuantReLU are read"),
     ],
 )  # fmt: skip
 def test_what_is_no_integer_layer_is_named(layers: Callable[[], list[Any]], message: str) -> None:

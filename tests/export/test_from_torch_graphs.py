@@ -225,7 +225,7 @@ class Elsewhere(Maps):
         if self.what == "axis":
             first = torch.cat((first, first), 2)
         elif self.what == "number":
-            first = first + 1
+            first = first + torch.ones(3, 1, 1)
         elif self.what == "unused":
             self.l2(self.c2(first))
         elif self.what == "shapes":
@@ -237,7 +237,10 @@ class Elsewhere(Maps):
     ("what", "message"),
     [
         ("axis", "cat: it concatenates along axis 2; use axis 1, that of the channels"),
-        ("number", "model: its forward calls add after l1, which is no layer that can be read"),
+        (
+            "number",
+            r"add \(ByNumbers\): its numbers have shape \[3, 1, 1\], not one a channel; give them",
+        ),
         ("unused", "model: its forward does not return what l2 gives, which no other layer takes"),
         ("shapes", r"add \(Sum\): it takes shapes \[4, 8, 8\], \[4, 4, 4\]; make them equal"),
     ],

@@ -185,7 +185,7 @@ def dyadic_loop(channels: int) -> Any:
         (after(nn.GELU()), "1 (GELU): the integer network has no such layer; use Linear, Conv2d, BatchNorm1d, BatchNorm2d, SyncBatchNorm, AvgPool2d"),
         (after(nn.MaxPool2d(2, return_indices=True)), "1 (MaxPool2d): it returns indices; use return_indices=False"),
         (after(nn.MaxPool2d(5)), "1 (MaxPool2d): covers (5, 5) pixels but gets (4, 4) with padding (0, 0)"),
-        (after(nn.AvgPool2d(3, ceil_mode=True)), "1 (AvgPool2d): its last windows are cut off (ceil_mode=True); use ceil_mode=False"),
+        (after(nn.AvgPool2d(3, ceil_mode=True)), "1 (AvgPool2d): its last windows are cut off (ceil_mode=True), so that it divides by 1 to 9; use ceil_mode=False, or give divisor_override=9"),
         (after(nn.AvgPool2d(3, padding=1, count_include_pad=False)), "1 (AvgPool2d): its padding counts neither as spikes nor as currents"),
         (after(nn.Flatten(2)), "1 (Flatten): it flattens axes 2 to -1; use nn.Flatten()"),
         (after(nn.BatchNorm2d(2, track_running_stats=False)), "1 (BatchNorm2d): it has no running statistics (track_running_stats=False)"),
@@ -269,7 +269,7 @@ class Operations(Net):
     def forward(self, x: Tensor) -> Any:
         """Spikes and membranes."""
         x = self.fc(x.view(x.size(0), -1))
-        spk = self.other(functional.relu(x) + 1)[0]
+        spk = self.other(functional.relu(x).exp())[0]
         return self.lif(self.real(spk))
 
 
@@ -283,7 +283,7 @@ def test_all_that_stands_in_the_way_is_said_at_once() -> None:
         "6 refusals:"
         "\n  lif (Leaky): it has a forward hook (print), which may change what it gives; remove "
         "it: handle.remove()"
-        "\n  model: its forward calls add after relu, which is no layer that can be read; use "
+        "\n  model: its forward calls .exp() after relu, which is no layer that can be read; use "
         f"modules such as nn.AvgPool2d and nn.Flatten, and {ONE_STEP}, or with "
         "init_hidden=True,"
         " and leave the loop over time to lehr"

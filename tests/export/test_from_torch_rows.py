@@ -130,7 +130,7 @@ def test_padding_same_of_weights_that_are_computed() -> None:
         (nn.AdaptiveAvgPool1d(5), "1 (AdaptiveAvgPool1d): its windows over (1, 12) are of several sizes, for (1, 5) of them; use an output size that divides"),
         (nn.Upsample(scale_factor=2), "1 (Upsample): the integer network has no such layer; use Linear, Conv2d"),
         (nn.ConvTranspose1d(4, 2, 3), "1 (ConvTranspose1d): the integer network has no such layer; use Linear, Conv2d"),
-        (nn.AvgPool1d(5, ceil_mode=True), "1 (AvgPool1d): its last windows are cut off (ceil_mode=True); use ceil_mode=False"),
+        (nn.AvgPool1d(5, ceil_mode=True), "1 (AvgPool1d): its last windows are cut off (ceil_mode=True), so that it divides by 2 to 5; use ceil_mode=False"),
     ],
 )  # fmt: skip
 def test_layers_over_one_axis_that_are_refused(layer: nn.Module, message: str) -> None:

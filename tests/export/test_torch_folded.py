@@ -76,7 +76,7 @@ class ScaledAfter(Scaled):
         """Compute with signs, then scale and shift."""
         y = functional.linear(input=x, weight=ste(self.weight))
         y = (y * self.magnitude.flatten()).div_(2)
-        return 0.25 + y - self.bias.unsqueeze(0)
+        return 0.25 - (self.bias.unsqueeze(0) - y)
 
     def right(self) -> Any:
         """Return the weights and the bias that it computes with."""
@@ -243,11 +243,12 @@ LINEAR = "0 (OwnLinear): its forward"
         (lambda self, x: functional.linear(x, self.weight.sign() * x.mean()), f"{LINEAR} calls mean on what it takes; {WAY_OUT}"),
         (lambda self, x: functional.linear(x, self.weight.sign()).relu(), f"{LINEAR} calls relu on what its product gives; {WAY_OUT}"),
         (lambda self, x: functional.linear(x, self.weight.sign()) + x.shape[0], f"{LINEAR} calls .shape on what its product gives; {WAY_OUT}"),
-        (lambda self, x: 1 - functional.linear(x, self.weight.sign()), f"{LINEAR} calls sub on what its product gives, and not with numbers of its channels after it"),
-        (lambda self, x: functional.linear(x, self.weight.sign()) * self.weight, f"{LINEAR} calls mul with numbers of shape [4, 16], not one a channel; give them shape [4]"),
+        (lambda self, x: 1 / functional.linear(x, self.weight.sign()), f"{LINEAR} calls truediv on what its product gives; {WAY_OUT}"),
+        (lambda self, x: functional.linear(x, self.weight.sign()) * 0 + (x * 2), f"{LINEAR} calls mul on something else than what its product gives; {WAY_OUT}"),
+        (lambda self, x: functional.linear(x, self.weight.sign()) * self.weight, f"{LINEAR} calls mul: its numbers have shape [4, 16], not one a channel; give them shape [4]"),
         (lambda self, x: functional.linear(self.weight, x), f"{LINEAR} gives no product of what it takes; {WAY_OUT}"),
         (lambda self, x: functional.linear(x, self.weight[0].sign()), f"{LINEAR} gives no product of what it takes; {WAY_OUT}"),
-        (lambda self, x: functional.linear(x, self.weight.sign().repeat(4, 1)) + x, f"{LINEAR} calls add on what its product gives, and not with numbers of its channels after it"),
+        (lambda self, x: functional.linear(x, self.weight.sign().repeat(4, 1)) + x, f"{LINEAR} calls add on what its product gives; {WAY_OUT}"),
         (lambda self, x: x, f"{LINEAR} gives no product of what it takes; {WAY_OUT}"),
         (low_rank, f"{LINEAR} calls linear on what its product gives; {WAY_OUT}"),
         (in_place, f"{LINEAR} does not give the product that it calls, as where it changes its input in place; {WAY_OUT}"),
