@@ -96,6 +96,42 @@ def test_without_parts_a_sixth_is_for_testing_and_numbers_are_in_order(tmp_path:
         load_dataset(OWN.model_copy(update={"path": str(few[0].parent.parent)}), None)
 
 
+@pytest.mark.parametrize("head", ["", "\ufefffile,class\n"])
+def test_a_table_says_the_classes_of_recordings(tmp_path: Path, head: str) -> None:
+    events = {f"{part}/{n}.dat": drawn_events(n, 40) for part in ("a", "b") for n in range(10)}
+    for name, each in events.items():
+        put(tmp_path / "own" / name, each[: 20 if name.startswith("b") else None])
+    classes = {name: ("10", "2")[n % 2] for n, name in enumerate(events)}
+    lines = "".join(f"{name}, {label}\n" for name, label in classes.items())
+    table = tmp_path / "own/labels.csv"
+    table.write_text(head + lines, "utf-8")
+    data = load_dataset(OWN, tmp_path)
+    assert data.classes == 2
+    found = {x.tobytes(): int(y) for s in (data.train, data.validation, data.test) for x, y in zip(s.x, s.y, strict=True)}  # fmt: skip
+    assert found == {
+        frames(each[: 20 if name.startswith("b") else None]).tobytes(): ("2", "10").index(
+            classes[name]
+        )
+        for name, each in events.items()
+    }
+    (tmp_path / "own/a/3.md").write_text("notes")
+    table.write_text(head + lines.replace("a/3.dat", "a/3.md"), "utf-8")
+    with pytest.raises(UsageError, match="own/a/3.md is no recording of events"):
+        load_dataset(OWN, tmp_path)
+    for name in ("a/30.dat", "a", f"a/{'3' * 300}.dat"):
+        table.write_text(head + lines.replace("a/3.dat", name), "utf-8")
+        with pytest.raises(FileRefused) as caught:
+            load_dataset(OWN, tmp_path)
+        assert str(caught.value) == (
+            f"{table}, line {4 + bool(head)}: {name} is no file in the folder; correct its name, or "
+            "leave the line out"
+        )
+    table.write_text(head, "utf-8")
+    with pytest.raises(FileRefused) as caught:
+        load_dataset(OWN, tmp_path)
+    assert str(caught.value) == f"{table} lists no file; write FILE,CLASS for each"
+
+
 def test_silent_samples_and_times_that_are_not_from_0(tmp_path: Path) -> None:
     for number in range(8):
         put(tmp_path / "own" / "a" / f"{number}.raw", [] if number == 3 else [(20, 1, 2, 1)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -89,7 +90,7 @@ def _of_folders(folder: Path) -> dict[str, list[Path]]:
 def _of_table(table: Path) -> dict[str, list[Path]]:
     """Return the files that a table lists, by the names of their classes."""
     listed: dict[str, list[Path]] = {}
-    seen: set[Path] = set()
+    lines: dict[Path, int] = {}
     text = read_text(table, _MAX_BYTES, "give a smaller table")
     for number, line in enumerate(text.splitlines(), 1):
         cells = [cell.strip() for cell in line.split(",")]
@@ -102,12 +103,18 @@ def _of_table(table: Path) -> dict[str, list[Path]]:
             raise FileRefused(
                 f"{table}, line {number}: {path} is not within the folder; move the file there"
             )
-        if path in seen:
+        if path in lines:
             raise FileRefused(f"{table}, line {number}: {path} is there twice; leave one out")
-        seen.add(path)
+        lines[path] = number
         listed.setdefault(cells[1], []).append(table.parent / path)
     if not listed:
         raise FileRefused(f"{table} lists no file; write FILE,CLASS for each")
+    for path, number in lines.items():
+        if not os.path.isfile(table.parent / path):  # noqa: PTH113 - it takes any name
+            raise FileRefused(
+                f"{table}, line {number}: {path} is no file in the folder; correct its name, or "
+                "leave the line out"
+            )
     return listed
 
 
