@@ -36,21 +36,26 @@ from lehr.nodes import Node
 from lehr.nodes.registry import NODES
 from lehr.npz import npz_bytes
 from lehr.reading import JSON_BYTES, parse_json, read_bytes
-from lehr.sums import SUMS, check_sums, with_sums
+from lehr.runstate import (
+    AGAIN,
+    OTHERS,
+    SAMPLES_FILE,
+    SCHEMA,
+    STATE,
+    TENSORS,
+    check_stated,
+    read_state,
+)
+from lehr.sums import with_sums
 from lehr.update import Program
 from lehr.update_text import lines_of, program_of_lines
 from lehr.weights import declared_kind
 
-SCHEMA, WITHOUT_SUMS = "lehr-run/2", "lehr-run/1"
-"""The schema of runs that are written, and that of older ones, which state no digests."""
 _MAX_BYTES = 1 << 32
 """The most bytes of the tensors: a billion real-valued weights."""
-STATE, TENSORS, SAMPLES_FILE = "state.json", "checkpoint.safetensors", "samples.npz"
 LAST = "last"
 """The folder in a run's that holds the network after the last epoch, as a run of its own."""
-_OTHERS = ("recipe.toml", "metrics.jsonl", TENSORS, SAMPLES_FILE)
-_OWN = [f"{part}{name}" for part in ("", f"{LAST}/") for name in (STATE, *_OTHERS)]
-AGAIN = "copy it anew from where it was trained, or train it again"
+_OWN = [f"{part}{name}" for part in ("", f"{LAST}/") for name in (STATE, *OTHERS)]
 _TYPES = {kind.__name__: kind for kind in NODES}
 FIRST, UPDATE = ("threshold", "bias"), "update"
 
@@ -133,28 +138,6 @@ def check_run_folder(folder: Path) -> None:
     check_replaceable(folder, STATE, _OWN)
 
 
-def read_state(folder: Path) -> dict[str, Any]:
-    """Return what a run's state.json says of training: accuracies, epochs, recipe, digest.
-
-    A float baseline, which has no integer network, says it as well.
-
-    Raises:
-        UsageError: when `folder` holds no run.
-        FileRefused: when its files are not those that it states.
-    """
-    recover(folder)
-    require_marked(folder, STATE, "lehr train")
-    try:
-        state = parse_json(read_bytes(folder / STATE, JSON_BYTES, AGAIN))
-        _check_stated(folder, state)
-        del state["network"]
-    except (ValueError, LookupError, TypeError, AttributeError, OSError) as error:
-        raise FileRefused(
-            f"{folder} is no whole run ({type(error).__name__}: {error}); {AGAIN}"
-        ) from None
-    return dict(state)
-
-
 def float_tensors(folder: Path) -> dict[str, npt.NDArray[Any]]:
     """Return the tensors of a float baseline's run, by name.
 
@@ -198,7 +181,7 @@ def load_run(folder: Path) -> Run:
     require_marked(folder, STATE, "lehr train")
     try:
         state = parse_json(read_bytes(folder / STATE, JSON_BYTES, AGAIN))
-        stated = _check_stated(folder, state)
+        stated = check_stated(folder, state)
         structure, digest = state.pop("network"), state.pop("digest", None)
         tensors = safetensors.numpy.load(read_bytes(folder / TENSORS, _MAX_BYTES, AGAIN))
         if structure is None:
@@ -231,20 +214,6 @@ def load_run(folder: Path) -> Run:
             f"states); {AGAIN}"
         )
     return Run(network, latents, state, stated)
-
-
-def _check_stated(folder: Path, state: dict[str, Any]) -> bool:
-    """Return whether a run states the sums of its files, which must be right then.
-
-    They are taken out of `state`.
-    """
-    schema = state["schema"]
-    if schema == WITHOUT_SUMS and not {SUMS, "digest"} & state.keys():
-        return False
-    if schema != SCHEMA:
-        raise ValueError(f"its schema is {schema!r}, not {SCHEMA!r}")
-    check_sums(folder, STATE, state, _OTHERS, AGAIN)
-    return True
 
 
 def _tensors(net: Network) -> dict[str, npt.NDArray[Any]]:

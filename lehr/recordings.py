@@ -20,13 +20,16 @@ from lehr.cameras.records import UNITS
 from lehr.errors import FileRefused, UsageError
 from lehr.network import HIGHEST, Input
 from lehr.samples import LARGEST, Samples, SensorEvents, open_samples
+from lehr.sequences.files import ENDS
 from lehr.spelling import one_of
-from lehr.undecoded import refuse_undecoded
+from lehr.undecoded import RECORDS, refuse_undecoded
 
 _EARLIEST = -(1 << 62)
 _DIGITS = 18
 """Digits of a number in `--frames`, at most: 64 bits hold it."""
 _HELP = "say how long a step is, as --frames step_us=1000"
+RUN = "run="
+"""Before a run's folder in `--frames`: a sequence is encoded as the run's data was."""
 
 
 @dataclass(frozen=True)
@@ -86,27 +89,47 @@ def frames(text: str) -> Frames:
 def open_inputs(path: Path, entry: Input, framing: str | None) -> Samples:
     """Open inputs of a network, to be read in pieces.
 
-    They are of an `.npz` file, or of a recording, which is one sample.
+    They are of an `.npz` file, or of a recording or a sequence, which is one sample.
 
     Args:
         path: of the file; the end of its name tells which it is.
         entry: the network's input. Where it is bytes, events are counted.
-        framing: how a recording is cut into frames, see `frames`.
+        framing: how a recording is cut into frames, see `frames`, or how a sequence becomes spikes,
+            `lehr.sequences.samples`.
 
     Raises:
         UsageError: when there is no such file, or `framing` is missing or not for it.
         FileRefused: when the file is not what it should be, or does not fit the network.
     """
-    if path.suffix.lower() in SUFFIXES and path.is_file():
+    suffix = path.suffix.lower()
+    if framing is not None and suffix in ENDS and path.is_file() and is_of_sequences(framing):
+        from lehr.sequences.samples import SequenceSample
+
+        return SequenceSample(path, entry, framing)
+    if suffix in SUFFIXES and path.is_file():
         if framing is None:
             raise UsageError(f"{path} is a recording of events; {_HELP}")
         return Recording(path, entry, frames(framing))
+    if suffix in (".wav", ".csv") and path.is_file() and (framing is None or suffix == ".wav"):
+        records = "" if suffix == ".wav" else f"; if it holds events, {RECORDS}"
+        raise UsageError(
+            f"{path} is a sequence of samples; say how it becomes spikes, as --frames "
+            f"code=delta,threshold=0.5 or, as a run's data did, --frames run=RUN{records}"
+        )
     refuse_undecoded(path, NAMES)
     if framing is not None:
         raise UsageError(
-            f"--frames is for recordings ({', '.join(SUFFIXES)}), and {path} is none; leave it out"
+            f"--frames is for recordings ({', '.join(SUFFIXES)}) and sequences "
+            f"({', '.join(ENDS)}), and {path} is none; leave it out"
         )
     return open_samples(path, entry.highest)
+
+
+def is_of_sequences(framing: str) -> bool:
+    """Return whether `framing` is for a sequence, by the keys that it cannot do without."""
+    return framing.startswith(RUN) or any(
+        part.strip().partition("=")[0] == "code" for part in framing.split(",")
+    )
 
 
 class Recording(SensorEvents):

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Discriminator, Field
 
 Count = Annotated[int, Field(ge=1)]
-
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 LIST = Field(strict=False)
 """Of a tuple that is written as a list; what is in it is as strict as elsewhere."""

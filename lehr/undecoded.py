@@ -10,7 +10,8 @@ from pathlib import Path
 
 from lehr.errors import UsageError
 
-_RECORDS = "save its events by numpy.save as records t (microseconds), x, y, p, in a file .npy"
+RECORDS = "save its events by numpy.save as records t (microseconds), x, y, p, in a file .npy"
+"""What to do with events that no decoder of lehr reads."""
 _ROS_2 = "a ROS 2 bag: convert it to a .bag by rosbags-convert, or read it by the package rosbags"
 FORMATS: Mapping[str, str] = {
     ".es": "an Event Stream file: read it by the package event_stream",
@@ -33,4 +34,4 @@ def refuse_undecoded(path: Path, decoded: str) -> None:
         UsageError: when it is one.
     """
     if path.is_file() and (way := FORMATS.get(path.suffix.lower())):
-        raise UsageError(f"{path} is {way}, and {_RECORDS}; lehr reads {decoded} and .npz")
+        raise UsageError(f"{path} is {way}, and {RECORDS}; lehr reads {decoded} and .npz")

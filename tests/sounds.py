@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from lehr.train.data.crossings import Code
+from lehr.sequences.keys import Code
 
 Floats = npt.NDArray[np.float64]
 RATE = 8000

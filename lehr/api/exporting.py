@@ -242,7 +242,8 @@ def written(output: Place | None) -> Iterator[Path]:
 
 
 def _from_run(run: Path, path: Path, reader: str | None) -> VerifiedRun:
-    from lehr.export.checkpoint import SAMPLES_FILE, load_run
+    from lehr.export.checkpoint import load_run
+    from lehr.runstate import SAMPLES_FILE
     from lehr.samples import read_samples
 
     with needed_by("lehr.export"):

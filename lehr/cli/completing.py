@@ -50,7 +50,11 @@ def words(*known: str) -> Callback:
 _INTEGERS = tuple(f"int{bits}" for bits in range(2, 9))
 integer_weights = words(*_INTEGERS)
 weights = words("binary", "ternary", *_INTEGERS)
-frames = words("step_us=", "start_us=", "steps=", "downsample=", "most=", "unit=")
+frames = words(
+    *(f"{key}=" for key in ("step_us", "start_us", "steps", "downsample", "most", "unit")),
+    *(f"{key}=" for key in ("run", "code", "threshold", "step_samples", "bands")),
+    *(f"{key}=" for key in ("lowest_hz", "highest_hz")),
+)
 
 
 @_silent

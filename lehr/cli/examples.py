@@ -45,6 +45,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "lehr simulate model.nir -i in.npz --trace all -o out.npz",
         "lehr simulate model.nir -i in.npz --compare out.npz",
         "lehr simulate model.nir -i in.npz --device memristor.toml",
+        "lehr simulate model.nir -i word.wav --frames run=RUN",
     ),
     "inspect": ("lehr inspect model.nir", "lehr inspect graph.nir --structure"),
     "widths": (

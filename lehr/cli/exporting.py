@@ -196,7 +196,8 @@ def _from_run(out: Output, run: Path, output: Path, reader: str | None) -> None:
 
     With `reader`, it is written for that importer.
     """
-    from lehr.export.checkpoint import SAMPLES_FILE, load_run
+    from lehr.export.checkpoint import load_run
+    from lehr.runstate import SAMPLES_FILE
     from lehr.samples import read_samples
     from lehr.simulate.constant import constant_layers
     from lehr.train.runs.exporting import export_run

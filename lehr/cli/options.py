@@ -61,19 +61,22 @@ Recorded = Annotated[
         "--input",
         metavar="IN.npz|RECORDING",
         help="Inputs, uint8, in an array 'input', optionally 'labels'; or an event camera's "
-        "recording (.raw, .dat, .aedat, .aedat4, .bin, .npy and others), with --frames.",
+        "recording (.raw, .dat, .aedat, .aedat4, .bin, .npy and others) or a sequence (.wav, .csv, "
+        ".npy), with --frames.",
     ),
 ]
 FramesOption = Annotated[
     str | None,
     typer.Option(
         "--frames",
-        metavar="step_us=N,...",
+        metavar="step_us=N,...|run=RUN|code=...",
         help="How a recording becomes steps: microseconds in one, and start_us, steps (all from "
         "the first event to the last if left out), downsample (pixels of the camera in a row of "
         "the network's), most (up to which the events of a step and pixel are counted; 1 where the "
         "network takes spikes, 255 where it takes bytes, if left out), unit (of the times of an "
-        ".npy file: us, ms, ns or s).",
+        ".npy file: us, ms, ns or s). A sequence: run=RUN, with the numbers of the run that was "
+        "trained on such, or code=delta or level-crossing, threshold, step_samples, bands, "
+        "lowest_hz, highest_hz, steps, most.",
         autocompletion=completing.frames,
     ),
 ]

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from lehr.errors import FileRefused, UsageError
-from lehr.export.checkpoint import AGAIN, STATE
 from lehr.folders import require_marked
 from lehr.plot.given import Place
 from lehr.reading import JSON_BYTES, parse_json, read_bytes
+from lehr.runstate import AGAIN, STATE
 
 METRICS, RECIPE = "metrics.jsonl", "recipe.toml"
 _NUMBERS = ("loss", "train_accuracy", "validation_accuracy")

@@ -14,7 +14,6 @@ import lehr
 from lehr import nirfile
 from lehr.artifact import MANIFEST, read_manifest
 from lehr.errors import UsageError
-from lehr.export.checkpoint import SAMPLES_FILE, STATE
 from lehr.folders import require_marked
 from lehr.leftovers import recover
 from lehr.network import Network
@@ -39,6 +38,7 @@ from lehr.report.inputs import Asked, Given, Ran, labels_of_golden, run
 from lehr.report.lacking import lacking
 from lehr.report.nodes import layer_facts, network_facts
 from lehr.report.runs import Training, read_training
+from lehr.runstate import SAMPLES_FILE, STATE
 from lehr.samples import Samples, open_samples
 from lehr.targets.replanned import MODEL
 from lehr.targets.verification import Around

@@ -10,7 +10,6 @@ from pathlib import Path
 from lehr.artifact import MANIFEST
 from lehr.atomic import require_file_or_nothing, write_bytes
 from lehr.errors import UsageError
-from lehr.export.checkpoint import STATE
 from lehr.report.card import card
 from lehr.report.facts import Facts
 from lehr.report.gather import Gathered, gather, source_at
@@ -18,6 +17,7 @@ from lehr.report.inputs import Asked, Given
 from lehr.report.page import page, sections
 from lehr.report.section import Section
 from lehr.report.sections.verdict import rows
+from lehr.runstate import STATE
 from lehr.shown import Shown, Table
 
 CARD = "MODEL_CARD.md"

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from lehr.errors import FileRefused, NotMappable
-from lehr.export.checkpoint import AGAIN, STATE, load_run, read_state
+from lehr.export.checkpoint import load_run
 from lehr.network import Network
 from lehr.plot.history import RECIPE, History, history
 from lehr.reading import read_text
 from lehr.report.facts import Accuracy
+from lehr.runstate import AGAIN, STATE, read_state
 
 RECIPE_BYTES = 1 << 20
 _NUMBERS = "loss", "train_accuracy", "validation_accuracy"

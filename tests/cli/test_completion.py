@@ -33,7 +33,12 @@ OFFERS = {
     "lehr simulate model.nir --trace ": {"all", "lif1", "lif2", "lif3"},
     "lehr simulate model.nir -i in.npz --engine re": {"reference", "reckon"},
     "lehr simulate model.nir --compare on": {"onnx"},
-    "lehr simulate model.nir -i x.bin --frames st": {"step_us=", "start_us=", "steps="},
+    "lehr simulate model.nir -i x.bin --frames st": {
+        "step_us=",
+        "start_us=",
+        "steps=",
+        "step_samples=",
+    },
     "lehr quantize graph.nir --readout m": {"max"},
     "lehr quantize graph.nir --read-from ": {"lif"},
     "lehr quantize graph.nir --weights t": {"ternary"},

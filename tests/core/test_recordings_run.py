@@ -127,6 +127,8 @@ def test_formats_that_are_not_decoded_are_named_with_what_makes_records_of_them(
     nirfile.write(network(), tmp_path / "m.nir")
     (tmp_path / f"r{suffix}").write_bytes(b"events")
     for options in ((), ("--frames", "step_us=1000")):
+        if suffix == ".csv" and not options:  # it may be a sequence: test_sequence_samples.py
+            continue
         ran = lehr("simulate", tmp_path / "m.nir", "-i", tmp_path / f"r{suffix}", *options)
         assert ran.code == 2
         assert (

@@ -17,10 +17,11 @@ from strategies import delayed_network, recurrent_network, small_network
 
 from lehr.arithmetic import Arithmetic
 from lehr.errors import FileRefused, NotMappable, UsageError
-from lehr.export.checkpoint import STATE, load_run, run_files, save_run
+from lehr.export.checkpoint import load_run, run_files, save_run
 from lehr.export.latent import Latent
 from lehr.machines import MACHINES
 from lehr.network import Conv2d, Delay, Linear, Network
+from lehr.runstate import STATE
 from lehr.sums import SUMS, with_sums
 from lehr.weights import KINDS
 

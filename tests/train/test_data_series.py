@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +11,18 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from commands import Lehr
+from scipy.io import wavfile
+from scipy.signal import butter, lfilter, sosfilt
 from sounds import RATE, Floats, plainly, tone, write_wav
 from tiny import SETTINGS
 
 from lehr.errors import FileRefused, UsageError
+from lehr.network import Input
 from lehr.npz import npz_bytes
+from lehr.recordings import open_inputs
+from lehr.sequences.bands import band_edges
 from lehr.train.data import load_dataset
-from lehr.train.data.bands import band_edges
+from lehr.train.keys.data import DATA_SETS
 from lehr.train.recipe import DataRecipe, Recipe
 from lehr.train.recipefile import to_toml
 
@@ -271,6 +278,46 @@ def test_keys_that_contradict_are_refused(keys: dict[str, Any], message: str) ->
     assert any(message in each for each in str(refused.value).splitlines())
 
 
+WRONG: dict[str, tuple[str, str]] = {
+    "name": ("serie", "data.name is 'serie', which is no data set; did you mean 'series'?"),
+    "path": ("3", "'data.path' is 3; give text in quotes"),
+    "steps": ("0", "'data.steps' is 0; give at least 1"),
+    "code": ("deltas", "'data.code' is 'deltas'; did you mean 'delta'?"),
+    "threshold": ("nan", "'data.threshold' is nan; give a finite number"),
+    "threshold_in": ("volts", "'data.threshold_in' is 'volts'; use 'value' or 'spread'"),
+    "step_samples": ("2.5", "'data.step_samples' is 2.5; give a whole number"),
+    "bands": ("701", "'data.bands' is 701; give at most 700"),
+    "lowest_hz": ("-1.0", "'data.lowest_hz' is -1.0; give more than 0"),
+    "highest_hz": ("'high'", "'data.highest_hz' is 'high'; give a number"),
+    "frames": ("counts", "'data.frames' is 'counts'; did you mean 'count'?"),
+    "seed": ("-1", "'data.seed' is -1; give at least 0"),
+    "train_samples": ("0", "'data.train_samples' is 0; give at least 1"),
+    "test_samples": ("true", "'data.test_samples' is True; give a whole number"),
+    "row": ("1", "'data.row' is 1; give true or false"),
+}
+
+
+def test_every_key_of_a_series_is_tried() -> None:
+    keys = DATA_SETS["series"]
+    taken = {"name", "seed", "train_samples", "test_samples", "row", *keys.needs, *keys.takes}
+    assert set(WRONG) == taken
+
+
+@pytest.mark.parametrize("key", WRONG)
+def test_a_wrong_value_of_a_key_is_named_with_the_way_out(
+    lehr: Lehr, tmp_path: Path, key: str
+) -> None:
+    value, message = WRONG[key]
+    data = {**SERIES, "bands": 4}
+    recipe = tmp_path / "own.toml"
+    recipe.write_bytes(to_toml(Recipe.model_validate({**SETTINGS, "data": data})))
+    ran = lehr("train", recipe, "--set", f"data.{key}={value}", "-o", tmp_path / "run")
+    assert (ran.code, ran.out) == (2, "FAIL\n")
+    assert ran.err.startswith((f"error: recipe {recipe}: {message}", f"error: {message}"))
+    assert len(ran.err.splitlines()) == 1
+    assert [*tmp_path.iterdir()] == [recipe]
+
+
 def test_bands_need_a_sampling_rate_and_spreads_a_change(tmp_path: Path) -> None:
     folder(tmp_path, walks(1)[0])
     with pytest.raises(
@@ -285,6 +332,16 @@ def test_bands_need_a_sampling_rate_and_spreads_a_change(tmp_path: Path) -> None
         "channel 1 is 3 in all samples trained on, and has no spread; leave it out, or set "
         "data.threshold_in to 'value'"
     )
+
+
+TONES: dict[str, Any] = {
+    "steps": 20,
+    "step_samples": 100,
+    "bands": 12,
+    "code": "level-crossing",
+    "threshold": 0.3,
+    "threshold_in": "spread",
+}
 
 
 def write_tones(place: Path) -> None:
@@ -303,10 +360,9 @@ def write_tones(place: Path) -> None:
 def test_tones_are_learned_and_the_integers_are_equal(lehr: Lehr, tmp_path: Path) -> None:
     write_tones(tmp_path / "own")
     layer = {"type": "linear", "threshold": {"start": 0.5, "final": 1.0, "rate": 0.02}}
-    keys = {"steps": 20, "step_samples": 100, "bands": 12, "code": "level-crossing"}
     fields = {
         **SETTINGS,
-        "data": {**SERIES, **keys, "threshold": 0.3, "threshold_in": "spread"},
+        "data": {**SERIES, **TONES},
         "network": {
             "steps": 20,
             "beta": "7/8",
@@ -329,6 +385,55 @@ def test_tones_are_learned_and_the_integers_are_equal(lehr: Lehr, tmp_path: Path
     assert 0 < np.load(tmp_path / "in.npz")["input"].mean() < 1
     simulated = lehr("simulate", tmp_path / "model.nir", "-i", tmp_path / "in.npz", "--json").facts
     assert (simulated["samples"], simulated["accuracy"]) == (15, reached)
+    the_run_encodes_others_by_its_numbers(lehr, tmp_path)
+
+
+def the_run_encodes_others_by_its_numbers(lehr: Lehr, tmp_path: Path) -> None:
+    """New tones become spikes by the thresholds and bands that the run holds."""
+    run, model, kept = tmp_path / "run", tmp_path / "model.nir", tmp_path / "in.npz"
+    data = load_dataset(series(**TONES), tmp_path)
+    state = json.loads((run / "state.json").read_text())["encoding"]
+    assert state == json.loads((run / "last/state.json").read_text())["encoding"]
+    assert len(set(state["thresholds"])) == len(state["thresholds"]) == 12
+    x, found = np.load(kept)["input"], 0
+    for number in range(30):
+        path = tmp_path / f"own/middle/{number}.wav"
+        given = open_inputs(path, Input((24,), "spikes"), f"run={run}").whole()[0]
+        found += any(np.array_equal(given, each) for each in x)
+    assert found == (data.test.y == 2).sum()  # high, low, middle
+    # of the samples trained on, by scipy: of no others, and of all of them
+    trained_on = [*data.train.x.tolist()]
+    values = []
+    for path in sorted((tmp_path / "own").glob("*/*.wav")):
+        rate, stored = wavfile.read(path)
+        bands = envelopes(stored / 2**15, rate, state["edges"])
+        spikes = open_inputs(path, Input((24,), "spikes"), f"run={run}").whole()[0]
+        values += [bands] * (spikes.tolist() in trained_on)
+    assert len(values) == len(data.train) == 69
+    spread = np.concatenate(values).std(axis=0)
+    assert np.allclose(state["thresholds"], 0.3 * spread, rtol=1e-9)
+    new = write_wav(tmp_path / "new.wav", 0.5 * tone(900, 2000))
+    (bands,) = [envelopes(wavfile.read(new)[1] / 2**15, RATE, state["edges"])]
+    columns = [
+        plainly(c.tolist(), d, "level-crossing")
+        for c, d in zip(bands.T, state["thresholds"], strict=True)
+    ]
+    steps = np.minimum(np.concatenate(columns, axis=1).reshape(20, 100, 24).sum(axis=1), 1)
+    given = open_inputs(new, Input((24,), "spikes"), f"run={run}").whole()[0]
+    assert np.array_equal(given, steps)
+    ran = lehr("simulate", model, "-i", new, "--frames", f"run={run}", "--json")
+    assert ran.code == 0, ran.err
+    assert ran.facts["predictions"] == [2]
+    assert all(0 < rate < 1 for rate in ran.facts["rates"].values())
+
+
+def envelopes(sound: Floats, rate: int, edges: list[float]) -> Floats:
+    """Bands of a sound by scipy, as docs/data.md says."""
+    kept, bands = np.exp(-1 / (rate * 0.005)), []
+    for pair in pairwise(edges):
+        passed = sosfilt(butter(2, pair, "bandpass", fs=rate, output="sos"), sound)
+        bands.append(lfilter([1 - kept], [1, -kept], np.maximum(passed, 0)))
+    return np.array(bands).T
 
 
 @pytest.mark.parametrize("threshold", ["0", "-0.5"])

@@ -11,8 +11,9 @@ from commands import Lehr
 
 from lehr import nirfile
 from lehr.errors import NotBitExact
-from lehr.export.checkpoint import SAMPLES_FILE, load_run
+from lehr.export.checkpoint import load_run
 from lehr.network import Network
+from lehr.runstate import SAMPLES_FILE
 from lehr.samples import read_samples
 from lehr.train.runs.exporting import export_run
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from lehr.errors import UsageError
 from lehr.nodes import InputKind, Shape
+from lehr.sequences.encoding import Encoding
 from lehr.train.data.digits import load_digits
 from lehr.train.data.encode import encode
 from lehr.train.data.eventfiles import load_event_files
@@ -61,6 +62,7 @@ class Dataset:
         classes: number of labels.
         kind: what the values of x are, as in `lehr.network.Input`.
         steps: T of training inputs that change from step to step; None where a sample is held.
+        encoding: how sequences became x; None for other data.
     """
 
     train: Split
@@ -69,6 +71,7 @@ class Dataset:
     classes: int
     kind: InputKind = "u8"
     steps: int | None = None
+    encoding: Encoding | None = None
 
     @property
     def test_steps(self) -> int | None:
@@ -117,7 +120,7 @@ def load_dataset(recipe: DataRecipe, folder: Path | None) -> Dataset:
     kind, steps = sources.kind, sources.steps
     if recipe.encoding != "current":
         kind, steps = "spikes", recipe.steps
-    data = Dataset(first, second, third, sources.classes, kind, steps)
+    data = Dataset(first, second, third, sources.classes, kind, steps, sources.encoding)
     return _in_rows(data) if recipe.row else data
 
 

@@ -1,7 +1,7 @@
 """A user's own sequences that are no events: sounds, and arrays of sensors such as ECG and IMU.
 
-They become spikes by a code of `lehr.train.data.crossings`; sounds are parted into bands before,
-where the recipe says so.
+`lehr.sequences` codes them as spikes; what it takes from the data is fitted to the samples trained
+on.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import numpy as np
 from lehr.errors import FileRefused, UsageError
 from lehr.npz import Archive, read_labels
 from lehr.samples import inputs_limit
-from lehr.train.data.bands import HIGHEST_SHARE, band_edges, band_envelopes
-from lehr.train.data.crossings import coded, gathered
+from lehr.sequences.encoding import Encoding
+from lehr.sequences.files import ENDS, Sequence, checked, read_sequence
+from lehr.sequences.wav import Floats
 from lehr.train.data.frames import kind_of, most_of
 from lehr.train.data.labelled import labelled_files
-from lehr.train.data.sequences import ENDS, Sequence, checked, read_sequence
 from lehr.train.data.source import (
     LEAST,
     TEST_SHARE,
@@ -31,7 +31,6 @@ from lehr.train.data.source import (
     Values,
     split_off,
 )
-from lehr.train.data.wav import Floats
 from lehr.train.keys.data import DataRecipe
 
 
@@ -77,127 +76,64 @@ def load_series(recipe: DataRecipe, folder: Path | None) -> Sources:
         parts = [parts[0], parts[1].pick(order)]
     rest, kept_back = split_off(len(parts[0].labels), VALIDATION_SHARE, recipe.seed)
     train = parts[0].pick(rest)
-    coder = Coder(recipe, train)
-    return Sources(
-        coder.source(train),
-        coder.source(parts[1]),
-        classes,
-        validation=coder.source(parts[0].pick(kept_back)),
-        kind=kind_of(recipe),
-        steps=recipe.steps,
+    encoding, like = fitted(recipe, train), train.read(0).name
+    first, second, third = (
+        _encoded(part, encoding, like) for part in (train, parts[0].pick(kept_back), parts[1])
     )
+    return Sources(first, third, classes, second, kind_of(recipe), recipe.steps, encoding=encoding)
 
 
-class Coder:
-    """Coder of sequences as a recipe says, with what it takes from the samples trained on.
+def fitted(recipe: DataRecipe, train: Part) -> Encoding:
+    """Return the encoding that a recipe says, with what it takes from the samples trained on.
 
     Args:
         recipe: with steps, code and threshold.
         train: the training split. All sequences must be like its first one, in rate and channels;
             spreads of channels are those of its first `recipe.train_samples`, all if None.
 
-    Attributes:
-        thresholds: of the channels that are coded, float64 `[channels]`, in units of their values.
-
     Raises:
         UsageError: when bands do not go with the files.
         FileRefused: when a file is not what it should be, or a channel has no spread.
     """
-
-    def __init__(self, recipe: DataRecipe, train: Part) -> None:
-        assert recipe.threshold is not None
-        self._recipe = recipe
-        self._like = train.read(0)
-        self._edges = None if recipe.bands is None else _edges(recipe, self._like)
-        channels = self._channels(self._like).shape[1]
-        self.thresholds = np.full(channels, recipe.threshold, np.float64)
-        if recipe.threshold_in == "spread":
-            count = min(recipe.train_samples or len(train.labels), len(train.labels))
-            self.thresholds *= self._spread(train, count)
-
-    def source(self, part: Part) -> Source:
-        """Return the samples of a part, read and coded when they are asked for."""
-
-        def read(indices: Indices) -> Values:
-            steps, places = self._recipe.steps or 0, 2 * len(self.thresholds)
-            stacked = np.zeros((len(indices), steps, places), np.uint8)
-            for place, index in enumerate(indices):
-                stacked[place] = self.code(part.read(int(index)))
-            return stacked
-
-        return Source(part.labels, read)
-
-    def code(self, sequence: Sequence) -> Values:
-        """Return the steps of a sequence, uint8 `[T, 2 * channels]`.
-
-        Raises:
-            FileRefused: when it is not like the first one, or its values are too large for the
-                thresholds.
-        """
-        recipe = self._recipe
-        assert recipe.code is not None
-        assert recipe.steps is not None
-        try:
-            events = coded(self._channels(sequence), self.thresholds, recipe.code)
-        except ValueError as error:
-            raise FileRefused(f"{sequence.name}: {error}; raise data.threshold") from None
-        return gathered(events, recipe.steps, recipe.step_samples, most_of(recipe))
-
-    def _channels(self, sequence: Sequence) -> Floats:
-        """Return the channels that are coded, those of the sequence or their bands."""
-        like = self._like
-        for what, is_so, should in (
-            ("a rate of {} Hz", sequence.rate, like.rate),
-            ("{} channels", sequence.values.shape[1], like.values.shape[1]),
-        ):
-            if is_so != should:
-                has, others = (what.format("no" if n is None else n) for n in (is_so, should))
-                raise FileRefused(
-                    f"{sequence.name} has {has}, {like.name} has {others}; make all files alike"
-                )
-        if self._edges is None:
-            return sequence.values
-        assert sequence.rate is not None
-        return band_envelopes(sequence.values, sequence.rate, self._edges)
-
-    def _spread(self, train: Part, count: int) -> Floats:
-        """Return the standard deviations of the channels over `count` samples together."""
-        total, mean, squares = 0, np.zeros(1), np.zeros(1)
-        for number in range(count):
-            sequence = train.read(number)
-            values = self._channels(sequence)
-            here, shift = len(values), values.mean(axis=0) - mean
-            squares = squares + ((values - values.mean(axis=0)) ** 2).sum(axis=0)
-            squares = squares + shift**2 * total * here / (total + here)
-            total, mean = total + here, mean + shift * here / (total + here)
-        spread: Floats = np.sqrt(squares / total)
-        if not (spread > 0).all():
-            raise FileRefused(
-                f"channel {int(np.argmin(spread))} is {mean[np.argmin(spread)]:g} in all samples "
-                "trained on, and has no spread; leave it out, or set data.threshold_in to 'value'"
-            )
-        return spread
+    encoding = Encoding.of(recipe, train.read(0), recipe.steps, most_of(recipe), "data.")
+    if recipe.threshold_in == "value":
+        return encoding
+    count = min(recipe.train_samples or len(train.labels), len(train.labels))
+    return encoding.scaled(_spread(encoding, train, count))
 
 
-def _edges(recipe: DataRecipe, like: Sequence) -> Floats:
-    """Return the edges of the bands in hertz."""
-    assert recipe.bands is not None
-    if like.rate is None:
-        raise UsageError(
-            f"data.bands is {recipe.bands}, but {like.name} says no sampling rate; give WAV files, "
-            "or leave it out"
+def _spread(encoding: Encoding, train: Part, count: int) -> Floats:
+    """Return the standard deviations of the coded channels over the first `count` samples."""
+    like, total, mean, squares = train.read(0).name, 0, np.zeros(1), np.zeros(1)
+    for number in range(count):
+        values = encoding.coded_channels(train.read(number), like)
+        here, shift = len(values), values.mean(axis=0) - mean
+        squares = squares + ((values - values.mean(axis=0)) ** 2).sum(axis=0)
+        squares = squares + shift**2 * total * here / (total + here)
+        total, mean = total + here, mean + shift * here / (total + here)
+    spread: Floats = np.sqrt(squares / total)
+    if not (spread > 0).all():
+        raise FileRefused(
+            f"channel {int(np.argmin(spread))} is {mean[np.argmin(spread)]:g} in all samples "
+            "trained on, and has no spread; leave it out, or set data.threshold_in to 'value'"
         )
-    highest = recipe.highest_hz or HIGHEST_SHARE * like.rate
-    if highest >= like.rate / 2:
-        raise UsageError(
-            f"data.highest_hz is {highest:g}, but {like.name} has {like.rate} samples a second; "
-            f"lower it below {like.rate / 2:g}"
-        )
-    if recipe.lowest_hz >= highest:
-        raise UsageError(
-            f"data.lowest_hz is {recipe.lowest_hz:g}, but the highest edge is {highest:g}; lower it"
-        )
-    return band_edges(recipe.bands, recipe.lowest_hz, highest)
+    return spread
+
+
+def _encoded(part: Part, encoding: Encoding, like: str) -> Source:
+    """Return the samples of a part, read and encoded when they are asked for.
+
+    `like` names the sequence that all are to be like.
+    """
+
+    def read(indices: Indices) -> Values:
+        steps, places = encoding.steps or 0, 2 * len(encoding.thresholds)
+        stacked = np.zeros((len(indices), steps, places), np.uint8)
+        for place, index in enumerate(indices):
+            stacked[place] = encoding.encode(part.read(int(index)), like)
+        return stacked
+
+    return Source(part.labels, read)
 
 
 def _folder(path: Path) -> tuple[list[Part], int]:

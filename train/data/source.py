@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lehr.nodes import InputKind
+from lehr.sequences.encoding import Encoding
 
 Values = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
@@ -57,6 +58,7 @@ class Sources:
         validation: None where the data set has no such part.
         kind: what the values are, as in `lehr.network.Input`.
         steps: T of samples `[T, *shape]`; None where a sample is held for all steps.
+        encoding: of sequences, with what was taken from the samples trained on; None for others.
     """
 
     train: Source
@@ -65,6 +67,7 @@ class Sources:
     validation: Source | None = None
     kind: InputKind = "u8"
     steps: int | None = None
+    encoding: Encoding | None = None
 
 
 def split_off(count: int, share: float, seed: int) -> tuple[Indices, Indices]:

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lehr.train.floats.lif_kernels import Floats, compiled
+from lehr.compiled import compiled
+from lehr.train.floats.lif_kernels import Floats
 
 Steps = npt.NDArray[np.int64]
 

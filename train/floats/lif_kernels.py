@@ -9,16 +9,15 @@ the last bit.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from lehr.compiled import compiled
+
 Floats = npt.NDArray[np.floating[Any]]
 State = tuple[Floats, Floats]
-F = TypeVar("F", bound=Callable[..., Any])
 
 BLOCK = 1024
 """Neurons that go through time together.
@@ -67,14 +66,6 @@ class Rule(NamedTuple):
     offset: Any
     slope: Any
     in_thresholds: bool = False
-
-
-def compiled(kernel: F) -> F:
-    """Return the kernel as numba compiles it, kept beside this file where that can be written."""
-    try:
-        return cast(F, numba.njit(cache=True, error_model="numpy")(kernel))
-    except RuntimeError:  # neither beside this file nor in the user's home can a cache be written
-        return cast(F, numba.njit(error_model="numpy")(kernel))
 
 
 @compiled

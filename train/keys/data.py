@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from lehr.cameras.records import Unit
+from lehr.sequences.keys import Coding
 from lehr.spelling import one_of
-from lehr.strict import LIST, Count, Strict
-from lehr.train.keys.threshold import Positive
+from lehr.strict import LIST, Count, Positive, Strict
 from lehr.train.keys.transforms import Transform
 
 
@@ -55,12 +55,23 @@ DATA_SETS: Mapping[str, Keys] = {
 """The data sets that can be read, by name; `lehr.train.data.dataset` has what reads them."""
 
 
-class DataRecipe(Strict):
-    """Data set of a recipe: its name, how much of it, and how it becomes input.
+class _Named(Strict):
+    """A table that begins with the name of a data set.
 
     Attributes:
         name: of a data set that there is, or `npz`, `events` or `series` for files of one's own,
             the last for sounds and other sequences that are no events.
+    """
+
+    name: Annotated[str, Field(json_schema_extra={"enum": [*DATA_SETS]})]
+
+
+class DataRecipe(Coding, _Named):
+    """Data set of a recipe: its name, how much of it, and how it becomes input.
+
+    The keys of sequences, such as `code`, are those of `lehr.sequences.keys`.
+
+    Attributes:
         train_samples: how many are trained on, the first ones; all if None.
         test_samples: how many are measured on, the first ones; all if None.
         path: of the file, or of the folder of files by class, of a user's own data.
@@ -85,21 +96,10 @@ class DataRecipe(Strict):
             as they are if None.
         classes: how many of the classes of spoken words there are, the first ones; samples of the
             others are left out. All if None.
-        code: how sequences become events: `delta`, one where a value is `threshold` away from that
-            of its channel's last event, or `level-crossing`, one for each multiple of `threshold`
-            that is reached; either has a channel for up and one for down.
-        threshold: of `code`, in units of `threshold_in`.
-        threshold_in: what `threshold` counts: the values' own unit (`value`), or the standard
-            deviation of each channel over the samples trained on (`spread`).
-        step_samples: samples of a sequence that are a step.
-        bands: into how many a sound is parted before it is coded; it is coded as it is if None.
-        lowest_hz: where the first band begins, in hertz.
-        highest_hz: where the last band ends, in hertz; 0.45 of the sampling rate if None.
         row: whether samples `[L]` or `[C, L]` become maps of one row, `[C, 1, L]`; true in a recipe
             with a `conv1d` layer that does not say it.
     """
 
-    name: Annotated[str, Field(json_schema_extra={"enum": [*DATA_SETS]})]
     path: str | None = None
     sensor: Annotated[tuple[Count, Count], LIST] | None = None
     unit: Unit = "us"
@@ -116,13 +116,6 @@ class DataRecipe(Strict):
     downsample: Count = 1
     channels: Annotated[int, Field(ge=1, le=700)] | None = None
     classes: Annotated[int, Field(ge=2)] | None = None
-    code: Literal["delta", "level-crossing"] | None = None
-    threshold: Positive | None = None
-    threshold_in: Literal["value", "spread"] = "value"
-    step_samples: Count = 1
-    bands: Annotated[int, Field(ge=1, le=700)] | None = None
-    lowest_hz: Positive = 100.0
-    highest_hz: Positive | None = None
     row: bool = False
 
 
@@ -132,7 +125,7 @@ def data_contradictions(recipe: DataRecipe) -> list[str]:
         return [
             f"data.name is {recipe.name!r}, which is no data set; {one_of(recipe.name, DATA_SETS)}"
         ]
-    return [*_of_keys(recipe, DATA_SETS[recipe.name]), *_of_bands(recipe)]
+    return [*_of_keys(recipe, DATA_SETS[recipe.name]), *recipe.edges_without_bands("data.")]
 
 
 def _of_keys(recipe: DataRecipe, keys: Keys) -> Iterator[str]:
@@ -152,13 +145,3 @@ def _of_keys(recipe: DataRecipe, keys: Keys) -> Iterator[str]:
             )
         if key not in takes and value != field.default:
             yield f"data.{key} is {value!r}, which data set {recipe.name} does not take; remove it"
-
-
-def _of_bands(recipe: DataRecipe) -> Iterator[str]:
-    """Compare the edges that are given with the bands."""
-    for key in ("lowest_hz", "highest_hz"):
-        value = getattr(recipe, key)
-        if recipe.bands is None and value != DataRecipe.model_fields[key].default:
-            yield (
-                f"data.{key} is {value:g}, but data.bands is not given; add it, or leave {key} out"
-            )

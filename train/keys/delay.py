@@ -6,8 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from lehr.strict import Strict
-from lehr.train.keys.threshold import Positive
+from lehr.strict import Positive, Strict
 
 LR = 0.1
 """Learning rate of delays where the recipe gives none, in steps."""

@@ -20,8 +20,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from lehr.arithmetic import MAX_SHIFT, Reset
-from lehr.strict import Strict
-from lehr.train.keys.threshold import Positive
+from lehr.strict import Positive, Strict
 
 
 def nearest_dyadic(beta: Fraction | float, shift: int = 8) -> Fraction:

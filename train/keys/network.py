@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from lehr.mistakes import Mistakes
-from lehr.strict import LIST, Count, Strict
+from lehr.strict import LIST, Count, Positive, Strict
 from lehr.train.keys.arithmetic import ArithmeticRecipe
 from lehr.train.keys.dynamics import Dyadic
 from lehr.train.keys.dynamics import nearest_dyadic as nearest_dyadic
@@ -24,7 +24,7 @@ from lehr.train.keys.layer import (
     WeightStep,
 )
 from lehr.train.keys.shares import Shares
-from lehr.train.keys.threshold import Positive, Threshold
+from lehr.train.keys.threshold import Threshold
 from lehr.weights import WeightKind
 
 

@@ -6,9 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from lehr.strict import Strict
-
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+from lehr.strict import Positive, Strict
 
 _KEYS: dict[str, tuple[set[str], set[str]]] = {
     "exponential": ({"final", "rate"}, set()),

@@ -6,9 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, Tag
 
-from lehr.strict import LIST, TABLE, WORD, WORD_OR_TABLE, Count, Strict
+from lehr.strict import LIST, TABLE, WORD, WORD_OR_TABLE, Count, Positive, Strict
 from lehr.train.keys.augment import Augment
-from lehr.train.keys.threshold import Positive
 
 
 class Cosine(Strict):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lehr.export.checkpoint import run_files, save_run
+from lehr.sequences.encoding import KEY
 from lehr.train.data import Dataset
 from lehr.train.learning.evaluation import accuracy as measured
 from lehr.train.learning.loop import Trained
@@ -128,6 +129,7 @@ def _files(
         "folds": folds,
         "warnings": trained.warnings,
         **({"others": trained.others} if trained.others else {}),
+        **({} if data.encoding is None else {KEY: data.encoding.model_dump(mode="json")}),
     }
     samples: dict[str, Any] = {"input": kept.x}
     # those of a ramp, or of steps, are not what the readout gives

@@ -17,7 +17,7 @@ import math
 import numpy as np
 
 from lehr.extras import needed_by
-from lehr.train.data.wav import Floats
+from lehr.sequences.wav import Floats
 
 ORDER = 2
 """Of the lowpass that each bandpass is made of, as `scipy.signal.butter` counts it."""
@@ -47,7 +47,7 @@ def band_envelopes(values: Floats, rate: int, edges: Floats) -> Floats:
     Raises:
         ToolMissing: when scipy is not installed.
     """
-    with needed_by("data.bands"):
+    with needed_by("parting a sound into bands"):
         from scipy.signal import butter, lfilter, sosfilt
     kept = math.exp(-1000 / (rate * LEAK_MS))
     bands = len(edges) - 1

@@ -16,15 +16,13 @@ temporal contrast vision sensor", whose pixels have a channel up and one down.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import numpy.typing as npt
 
-from lehr.train.data.wav import Floats
-from lehr.train.floats.lif_kernels import compiled
+from lehr.compiled import compiled
+from lehr.sequences.keys import Code
+from lehr.sequences.wav import Floats
 
-Code = Literal["delta", "level-crossing"]
 Events = npt.NDArray[np.int64]
 MOST_LEVELS = 1 << 31
 """Levels between 0 and a value."""

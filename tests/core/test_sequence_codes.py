@@ -21,9 +21,10 @@ from scipy.signal import butter, freqz_sos
 from sounds import RATE, plainly, tone, write_wav
 
 from lehr.errors import FileRefused
-from lehr.train.data.bands import band_edges, band_envelopes
-from lehr.train.data.crossings import Code, coded, gathered
-from lehr.train.data.wav import read_wav
+from lehr.sequences.bands import band_edges, band_envelopes
+from lehr.sequences.crossings import coded, gathered
+from lehr.sequences.keys import Code
+from lehr.sequences.wav import read_wav
 
 WALKS = st.lists(st.sampled_from([-3.0, -0.75, -0.5, -0.1, 0.0, 0.2, 0.5, 1.3]), min_size=2)
 

@@ -11,7 +11,7 @@ import numpy as np
 from lehr.errors import FileRefused
 from lehr.npyfile import read_header
 from lehr.reading import read_bytes, read_text
-from lehr.train.data.wav import MAX_BYTES, Floats, read_wav
+from lehr.sequences.wav import MAX_BYTES, Floats, read_wav
 
 ENDS = (".wav", ".npy", ".csv")
 _FINITE = "mend it or leave it out"
