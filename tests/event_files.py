@@ -210,6 +210,37 @@ def write_bag(path: Path, events: Sequence[Event], topics: int = 1) -> None:
                 bag.write(link, number + 1, store.serialize_ros1(message, many.__msgtype__))
 
 
+def write_ros2(path: Path, events: Sequence[Event], plugin: str) -> None:
+    """Write a ROS 2 bag of dvs_msgs/EventArray, 100 events a message: a folder.
+
+    Its plugin is `SQLITE3` or `MCAP`.
+    """
+    from rosbags.rosbag2 import StoragePlugin, Writer
+    from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+    store = get_typestore(Stores.ROS2_HUMBLE)
+    event = "uint16 x\nuint16 y\nbuiltin_interfaces/Time ts\nbool polarity\n"
+    array = "std_msgs/Header header\nuint32 height\nuint32 width\ndvs_msgs/Event[] events\n"
+    store.register(get_types_from_msg(event, "dvs_msgs/msg/Event"))
+    store.register(get_types_from_msg(array, "dvs_msgs/msg/EventArray"))
+    header, stamp = store.types["std_msgs/msg/Header"], store.types["builtin_interfaces/msg/Time"]
+    one, many = store.types["dvs_msgs/msg/Event"], store.types["dvs_msgs/msg/EventArray"]
+    with Writer(path, version=9, storage_plugin=StoragePlugin[plugin]) as bag:
+        link = bag.add_connection("/dvs/events", many.__msgtype__, typestore=store)
+        for number, first in enumerate(range(0, len(events), 100), 1):
+            part: Any = [
+                one(x=x, y=y, ts=stamp(sec=t // 10**6, nanosec=t % 10**6 * 1000), polarity=bool(p))
+                for t, x, y, p in events[first : first + 100]
+            ]
+            message = many(
+                header=header(stamp=stamp(sec=0, nanosec=0), frame_id="camera"),
+                height=34,
+                width=34,
+                events=part,
+            )
+            bag.write(link, number, store.serialize_cdr(message, many.__msgtype__))
+
+
 def write_dsec(path: Path, events: Iterable[Event], offset: int = 0) -> None:
     """Write the layout of DSEC: lists in the group events, and where time begins."""
     columns = np.array(list(events), np.int64).reshape(-1, 4)

@@ -25,6 +25,7 @@ from lehr.errors import FileRefused
 _NEGATIVE, _POSITIVE, _TIME_HIGH = 0x0, 0x1, 0x8
 _KINDS = (_NEGATIVE, _POSITIVE, _TIME_HIGH, 0xA, 0xE, 0xF)  # triggers, others, continued
 _HIGH_BITS, _LOW_BITS, _PIXELS = 28, 6, 32
+_OURS, _FIRST_LITTLE = "Prophesee", 0x37  # SYSTEM_EVK2_SAPHIR
 _CONVERT = "convert it with Metavision's metavision_file_to_dat and give the .dat file"
 
 
@@ -39,7 +40,7 @@ def raw(path: Path) -> Iterator[Events]:
     """
     with path.open("rb") as stream:
         encoding, said = _encoding(path, stream)
-        order = said.get("endianness", "little").lower()
+        order = said.get("endianness", _order_of(said)).lower()
         if order not in ("little", "legacy"):
             raise FileRefused(f"{path} has words in the byte order {order!r}; {_CONVERT}")
         yield from _ENCODINGS[encoding](path, stream, order == "legacy")
@@ -73,6 +74,19 @@ def _encoding(path: Path, stream: IO[bytes]) -> tuple[str, Mapping[str, str]]:
     return named, said
 
 
+def _order_of(said: Mapping[str, str]) -> str:
+    """Return the byte order of EVT 2.1 where a header does not say it, as OpenEB tells it.
+
+    Prophesee's cameras before the GenX320 turn the halves of words; those that say no number are
+    among them.
+    """
+    names = {said.get(key, "") for key in ("plugin_integrator_name", "camera_integrator_name")}
+    names = names if names != {""} else {said.get("integrator_name", "") or _OURS}
+    number = said.get("system_id", "")
+    old = not number.isdecimal() or 0 < int(number) < _FIRST_LITTLE
+    return "legacy" if old and names == {_OURS} else "little"
+
+
 def _evt2(path: Path, stream: IO[bytes], _: bool) -> Iterator[Events]:
     """Yield the events of words of 32 bits.
 
@@ -92,7 +106,7 @@ def _evt21(path: Path, stream: IO[bytes], legacy: bool) -> Iterator[Events]:
 
     The upper 32 are as in EVT 2.0; each of the lower 32 is one pixel of a row, the lowest bit the
     column that the word names. Where the halves are stored the other way round the header says so,
-    as `endianness legacy`.
+    as `endianness legacy`, or by the camera that it names.
     """
     clock = _HighClock()
     for at, halves in words(path, stream, "(2,)<u4", events.BLOCK // _PIXELS or 1, AGAIN):

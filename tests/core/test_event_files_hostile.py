@@ -75,7 +75,7 @@ CONVERT = "convert it with Metavision's metavision_file_to_dat and give the .dat
         ("r.raw", b"% evt 2.1\n% endianness big\n", f"has words in the byte order 'big'; {CONVERT}"),
         ("r.raw", RAW + bytes(3), "is cut short at byte 16, in the middle of an event of 4 bytes; get it again, or record it again"),
         ("r.raw", RAW + b"\0\0\0\x80" + b"\0\0\0\x30", "has a word of type 0x3 at byte 20, which EVT 2.0 does not have; get it again, or record it again"),
-        ("r.raw", b"% evt 2.1\n% end\n" + bytes(15) + b"\x50", "has a word of type 0x5 at byte 24, which EVT 2.1 does not have; get it again, or record it again"),
+        ("r.raw", b"% evt 2.1\n% endianness little\n% end\n" + bytes(15) + b"\x50", "has a word of type 0x5 at byte 44, which EVT 2.1 does not have; get it again, or record it again"),
         ("r.raw", b"% evt 3.0\n% end\n" + bytes(3) + b"\x90", "has a word of type 0x9 at byte 18, which EVT 3.0 does not have; get it again, or record it again"),
         ("r.raw", b"% x\n" * 300_000, "has a header of more than 1,048,576 bytes; get it again"),
         ("r.raw", b"% " + b"x" * 2_000_000, "has a header of more than 1,048,576 bytes; get it again"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,12 +19,13 @@ from event_files import (
     write_dsec,
     write_mat,
     write_prophesee,
+    write_ros2,
 )
 from recordings import Event
 
 from lehr.cameras import Events, apart, camera_size, decoded, formats
 from lehr.cameras import events as blocks
-from lehr.errors import FileRefused, ToolMissing
+from lehr.errors import FileRefused, ToolMissing, UsageError
 from lehr.network import Input
 from lehr.recordings import open_inputs
 
@@ -146,6 +149,30 @@ def test_what_is_not_one_stream_of_events_is_named(tmp_path: Path) -> None:
         "has 2 topics of EventArray, not one: /dvs0/events (dvs_msgs/msg/EventArray), /dvs1/events "
         "(dvs_msgs/msg/EventArray); filter one into a bag of its own"
     )
+
+
+@pytest.mark.parametrize("plugin", ["SQLITE3", "MCAP"])
+def test_a_ros_2_bag_is_named_and_can_be_converted_as_the_message_says(
+    tmp_path: Path, plugin: str
+) -> None:
+    pytest.importorskip("rosbags", reason="rosbags is not installed")
+    from rosbags.convert import cli
+
+    events, folder = drawn_events(7), tmp_path / "bag"
+    write_ros2(folder, events, plugin)
+    (inner,) = [each for each in folder.iterdir() if each.suffix in (".db3", ".mcap")]
+    for path in (folder, inner):
+        with pytest.raises(UsageError) as caught:
+            open_inputs(path, Input((2, 34, 34), "spikes"), "step_us=1000")
+        assert str(caught.value).startswith(
+            f"{path} is a ROS 2 bag: convert it by rosbags-convert --src FOLDER --dst FILE.bag, "
+            "which comes with the package rosbags, or read it by that, and save its events by "
+        )
+    command = ["-c", "from rosbags.convert.cli import main; main()"]
+    options = ["--src", str(folder), "--dst", str(tmp_path / "r.bag")]
+    assert callable(cli.main)
+    subprocess.run([sys.executable, *command, *options], check=True)
+    assert read(tmp_path / "r.bag") == events
 
 
 def test_other_layouts_of_hdf5_are_named(tmp_path: Path) -> None:

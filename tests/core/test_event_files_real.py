@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lehr.cameras import Events, decoded
+from lehr.cameras import Events, camera_size, decoded
 
 DATA = Path(os.environ.get("LEHR_DATA", "nowhere"))
 RECORDINGS = {
@@ -41,6 +41,15 @@ def test_recordings_are_the_events_that_others_read(name: str) -> None:
     assert (len(found.time), digest(*columns)) == RECORDINGS[name]
     found.x[len(found.x) // 2] ^= 1
     assert digest(*columns) != RECORDINGS[name][1]
+
+
+def test_the_real_header_of_a_davis346_is_read() -> None:
+    """Of a recording without events, which jAER began with the camera's settings."""
+    path = DATA / "tonic_samples/sample_aedat_header.aedat"
+    if not path.is_file():
+        pytest.skip("LEHR_DATA names no folder with tonic_samples")
+    assert camera_size(path) == (260, 346)
+    assert len(Events.joined(decoded(path)).time) == 0
 
 
 def digest(*columns: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> str:
