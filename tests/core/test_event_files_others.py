@@ -81,10 +81,15 @@ def test_where_no_order_is_said_the_camera_says_it(
     path.write_bytes(header + b"% end\n" + words_of(evt21_bytes(EVENTS, order)))
     assert read(path) == EVENTS
     path.write_bytes(header + b"% end\n" + words_of(evt21_bytes(EVENTS, other)))
+    assert read_or_refused(path) != EVENTS
+
+
+def read_or_refused(path: Path) -> list[Event]:
+    """Return the events, none where there are words of a type that there is not."""
     try:
-        assert read(path) != EVENTS
-    except FileRefused as error:  # words of a type that there is not
-        assert "which EVT 2.1 does not have" in str(error)
+        return read(path)
+    except FileRefused:
+        return []
 
 
 def test_tonic_reads_the_same_of_a_davis346(tmp_path: Path) -> None:
