@@ -1,11 +1,12 @@
 """Measure how long processes take from start to end, and where that goes.
 
-    python benchmarks/startup.py [--repeats 5]
+    python benchmarks/startup.py [--repeats 5] [--lehr PROGRAM]
 
 `lehr --help` runs against the imports that it needs and those that it leaves to the commands; `lehr
 simulate` on 16 images of 100 steps with an empty and with a full cache of machine code, against
 imports alone. The processes take turns; of each the least time counts, by the clock and of the
-processor.
+processor. `--lehr` names the lehr of another environment, such as one with a wheel, which brings
+compiled kernels.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ from networks import CASES, at_rate, inputs, network
 
 from lehr import nirfile
 
-LEHR = str(Path(sys.executable).parent / "lehr")
 IMPORTS = ("pass", "import typer", "import numpy", "import numba", "import torch")
 
 
@@ -38,14 +38,14 @@ def taken(command: list[str], cache: str) -> tuple[float, float]:
     return end - start, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def main(repeats: int = 5) -> None:
-    """Time processes from start to end."""
+def main(repeats: int = 5, lehr: Path = Path(sys.executable).with_name("lehr")) -> None:
+    """Time processes from start to end; of another environment's lehr if one is named."""
     with tempfile.TemporaryDirectory() as folder:
         x = inputs(CASES["fashion-mnist"], 16)
         nirfile.write(at_rate(network(CASES["fashion-mnist"]), x[:4], 0.1), Path(folder) / "m.nir")
         np.savez(Path(folder) / "x.npz", input=x)
-        simulate = [LEHR, "simulate", f"{folder}/m.nir", "-i", f"{folder}/x.npz", "--threads", "1"]
-        commands = {"lehr --help": [LEHR, "--help"], "lehr simulate": simulate}
+        simulate = [str(lehr), "simulate", f"{folder}/m.nir", "-i", f"{folder}/x.npz", "--threads", "1"]
+        commands = {"lehr --help": [str(lehr), "--help"], "lehr simulate": simulate}
         commands |= {f"python -c '{what}'": [sys.executable, "-c", what] for what in IMPORTS}
         shown("lehr simulate, empty cache", *taken(simulate, f"{folder}/cache"))
         times: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}

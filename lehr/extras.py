@@ -20,7 +20,6 @@ CORE: Mapping[str, str] = {
     "jinja2": "jinja2",
     "llvmlite": "llvmlite",
     "nir": "nir",
-    "numba": "numba",
     "numpy": "numpy",
     "pooch": "pooch",
     "pydantic": "pydantic",
@@ -34,6 +33,7 @@ CORE: Mapping[str, str] = {
 EXTRAS: Mapping[str, Mapping[str, str]] = {
     "train": {
         "nirtorch": "nirtorch",
+        "numba": "numba",
         "scikit-learn": "sklearn",
         "scipy": "scipy",
         "snntorch": "snntorch",

@@ -9,6 +9,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("train", "export", "simulate", "targets")
+PLAIN = {"PATH": "/usr/bin:/bin"}
+"""An environment of nothing but the system's tools."""
+WITHOUT_KERNELS = {**PLAIN, "LEHR_KERNELS": "0"}
+"""The same for a build that compiles no kernels, which takes a minute of the processor."""
 
 
 def run(
@@ -20,7 +24,7 @@ def run(
         cwd=cwd,
         capture_output=True,
         text=True,
-        env=env or {"PATH": "/usr/bin:/bin"},
+        env=env or PLAIN,
     )
 
 
@@ -34,7 +38,7 @@ def succeed(*command: str | Path, cwd: Path, env: Mapping[str, str] | None = Non
 def copy_checkout(to: Path) -> Path:
     """Return the files that a build reads, links as links."""
     to.mkdir()
-    for name in ("pyproject.toml", "MANIFEST.in", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, to)
     for name in ("lehr", *FOLDERS):
         shutil.copytree(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from checkouts import FOLDERS, ROOT, copy_checkout, run, succeed
+from checkouts import FOLDERS, ROOT, WITHOUT_KERNELS, copy_checkout, run, succeed
 
 SETTINGS: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 ZOO = "lehr/zoo/models/digits/model.nir"
@@ -107,7 +107,8 @@ def wheel_names(path: Path) -> list[str]:
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Return the source archive, and the wheel made from it."""
     checkout = copy_checkout(tmp_path_factory.mktemp("build") / "checkout")
-    ran = run(sys.executable, "-m", "build", "--no-isolation", ".", cwd=checkout)
+    build = (sys.executable, "-m", "build", "--no-isolation", ".")
+    ran = run(*build, cwd=checkout, env=WITHOUT_KERNELS)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "WARNING" not in ran.stdout + ran.stderr
     (archive,), (wheel,) = (
@@ -188,6 +189,7 @@ def test_the_wheel_works_and_holds_the_package_alone(
         "LICENSE",
         "README.md",
         "pyproject.toml",
+        "setup.py",
         "simulate/reference.py",
         "train/recipes/digits.toml",
         ZOO,
@@ -202,7 +204,8 @@ def test_a_wheel_from_a_checkout_without_links_is_the_same(
     built: tuple[Path, Path], tmp_path: Path
 ) -> None:
     checkout = without_links(copy_checkout(tmp_path / "checkout"))
-    succeed(sys.executable, "-m", "build", "--no-isolation", "--wheel", ".", cwd=checkout)
+    build = (sys.executable, "-m", "build", "--no-isolation", "--wheel", ".")
+    succeed(*build, cwd=checkout, env=WITHOUT_KERNELS)
     (wheel,) = (checkout / "dist").glob("*.whl")
     with zipfile.ZipFile(wheel) as one, zipfile.ZipFile(built[1]) as other:
         assert {name: one.read(name) for name in one.namelist()} == {

@@ -69,13 +69,15 @@ def doctor(
             for name, version in own.items()
         ]
         out.table(("tool in an environment of its own", "version", _WAY), rows)
-        kept = _machine_code()
+        kept, kernels = _machine_code(), _kernels()
+        out.say(f"kernels of the engine 'fast': {kernels}")
         out.say(f"machine code of the engine 'fast' is kept {kept}")
         out.facts.update(
             lehr=__version__,
             python=platform.python_version(),
             targets=runners,
             environments=own,
+            kernels=kernels,
             machine_code=kept,
         )
         if MISSING in (packages[name] for name in CORE):
@@ -188,6 +190,19 @@ def _machine_code() -> str:
             "can write to"
         )
     return f"in {place}"
+
+
+def _kernels() -> str:
+    """Say whether compiled kernels came with lehr, and who compiles them if none did."""
+    try:
+        from lehr.simulate.fast import machine, shipped
+    except ImportError:
+        return "none: a package is missing"
+    if not (reason := shipped.reason(machine.kernels_digest())):
+        return "compiled ones came with this installation"
+    if find_spec("numba"):
+        return f"{reason}; numba compiles them"
+    return f"{reason}; pip install numba, which compiles them"
 
 
 def _version(package: str) -> str:

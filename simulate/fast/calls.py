@@ -14,12 +14,37 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from lehr.simulate.fast import machine
 
 Kinds = tuple[Any, ...]
-Run = Callable[[tuple[Any, ...]], None]
 ONE_AT_A_TIME = Lock()
+
+
+class Call:
+    """A kernel with what it is to run on: the arrays live as long as the call."""
+
+    def __init__(self, run: Callable[[int], None], arguments: tuple[Any, ...]) -> None:
+        self._run, self._arguments = run, arguments
+        arrays = [each for each in arguments if isinstance(each, np.ndarray)]
+        words = [word for array in arrays for word in (_address(array), array.size)]
+        self._words = np.array(words, np.int64)
+        self._address = _address(self._words)
+
+    def __call__(self) -> None:
+        """Run it, without Python's lock."""
+        self._run(self._address)
+
+
+def _address(array: npt.NDArray[Any]) -> int:
+    address: int = array.__array_interface__["data"][0]
+    return address
+
+
+def kinds_of(arguments: tuple[Any, ...]) -> Kinds:
+    """Return the types of elements of arrays, and lengths of tuples."""
+    return tuple([a.dtype if isinstance(a, np.ndarray) else len(a) for a in arguments])
 
 
 class Kernel:
@@ -28,23 +53,23 @@ class Kernel:
     Attributes:
         file: of kernels/, in which it stands.
         name: in that file.
-        ready: what runs it, by the kinds of its arguments.
+        ready: its machine code, by the kinds of its arguments.
     """
 
     def __init__(self, file: str, name: str) -> None:
         self.file, self.name = file, name
-        self.ready: dict[Kinds, Run] = {}
+        self.ready: dict[Kinds, Callable[[int], None]] = {}
 
     def __call__(self, *arguments: Any) -> None:
         """Run on numpy arrays `[n]` without gaps, and tuples that stand for a number of lanes."""
-        self.ready_for(arguments)(arguments)
+        self.on(arguments)()
 
-    def ready_for(self, arguments: tuple[Any, ...]) -> Run:
-        """Return the machine code that runs on such arguments."""
-        kinds = tuple([a.dtype if isinstance(a, np.ndarray) else len(a) for a in arguments])
-        return self.ready.get(kinds) or self._compile(kinds)
+    def on(self, arguments: tuple[Any, ...]) -> Call:
+        """Return the call on such arguments, which can be made again and again."""
+        kinds = kinds_of(arguments)
+        return Call(self.ready.get(kinds) or self._compile(kinds), arguments)
 
-    def _compile(self, kinds: Kinds) -> Run:
+    def _compile(self, kinds: Kinds) -> Callable[[int], None]:
         with ONE_AT_A_TIME:  # compiled once, however many threads ask
             if kinds not in self.ready:
                 self.ready[kinds] = machine.function(self.file, self.name, kinds)

@@ -1,8 +1,11 @@
-"""Machine code of kernels: where it is kept, and how it is loaded, by LLVM and without numba.
+"""Machine code of kernels: what it is made of, where it is kept, and how it is loaded.
 
-A file holds one kernel for one combination of types, one processor and one numba, as an object
+LLVM makes it of the intermediate code that comes with the wheel, see `lehr.simulate.fast.shipped`,
+and where that has none for a kernel, numba compiles the kernel's source.
+
+A file holds one kernel for one combination of types, one processor and one LLVM, as an object
 file, behind a digest of it, of its name and of the kernels' source. What does not fit its digest,
-because it is damaged or a kernel has changed, is compiled again and replaced.
+because it is damaged or a kernel has changed, is made again and replaced.
 A digest keeps nobody out: code is run only from files and folders that nobody can write to but
 those whose Python code is run as well.
 """
@@ -15,7 +18,6 @@ import importlib
 import logging
 import os
 import platform
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
@@ -25,19 +27,22 @@ from typing import Any
 
 import llvmlite
 import llvmlite.binding as llvm
-import numpy as np
 
 from lehr import ownership
 from lehr.atomic import write_bytes
-from lehr.errors import FileRefused
+from lehr.errors import FileRefused, ToolMissing
+from lehr.simulate.fast import shipped
 
 KERNELS = Path(__file__).with_name("kernels")
 """The folder of the files that kernels are made of: all of them, so that none is forgotten."""
-C_FUNCTION = ctypes.CFUNCTYPE(None, ctypes.py_object)
-"""Takes a kernel's arguments as one tuple, and gives up Python's lock while it runs."""
+C_FUNCTION = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+"""Takes the address of 64-bit words, and gives up Python's lock while it runs.
+
+They are, of each array that the kernel takes, the address of its elements and their number.
+"""
 
 
-def function(file: str, name: str, kinds: tuple[Any, ...]) -> Callable[[tuple[Any, ...]], None]:
+def function(file: str, name: str, kinds: tuple[Any, ...]) -> Callable[[int], None]:
     """Return a kernel for arguments of some kinds.
 
     Args:
@@ -45,7 +50,7 @@ def function(file: str, name: str, kinds: tuple[Any, ...]) -> Callable[[tuple[An
         name: of the kernel.
         kinds: of each argument the dtype of its elements, or the length of a tuple.
     """
-    label = ",".join(map(str, kinds))
+    label = label_of(kinds)
     library = (
         llvm.JITLibraryBuilder()
         .add_object_img(object_file(file, name, kinds, label))
@@ -58,13 +63,18 @@ def function(file: str, name: str, kinds: tuple[Any, ...]) -> Callable[[tuple[An
     return runnable  # type: ignore[no-any-return]
 
 
+def label_of(kinds: tuple[Any, ...]) -> str:
+    """Return the types of a kernel's arguments as a word."""
+    return ",".join(map(str, kinds))
+
+
 def object_file(file: str, name: str, kinds: tuple[Any, ...], label: str) -> bytes:
     """Return the object file of a kernel: from where it is kept, or compiled and kept now."""
     place = folder()
     if place is None or not ownership.only_ours(
         place
     ):  # its rights may have changed since it was chosen
-        return _compiled(file, name, kinds)
+        return _compiled(file, name, kinds, label)
     path = (
         place
         / f"{name}-{_digest(repr((label, *processor(), *_installed())).encode()).hex()[:16]}.o"
@@ -75,15 +85,19 @@ def object_file(file: str, name: str, kinds: tuple[Any, ...], label: str) -> byt
         digest, code = data[:32], data[32:]
         if digest == _digest(known, code):
             return code
-    code = _compiled(file, name, kinds)
+    code = _compiled(file, name, kinds, label)
     with suppress(FileRefused):  # what a full disk does not take is compiled again next time
         write_bytes(path, _digest(known, code) + code, mode=0o644)
     return code
 
 
-def _compiled(file: str, name: str, kinds: tuple[Any, ...]) -> bytes:
-    _say_that_it_takes_a_while()
-    return bytes(target_machine().emit_object(module(file, name, kinds)))
+def _compiled(file: str, name: str, kinds: tuple[Any, ...], label: str) -> bytes:
+    machine, code = target_machine(), shipped.bitcode(name, label, kernels_digest())
+    if code is None:
+        return bytes(machine.emit_object(module(file, name, kinds, label)))
+    parsed = llvm.parse_bitcode(code)
+    parsed.triple, parsed.data_layout = machine.triple, str(machine.target_data)
+    return bytes(machine.emit_object(parsed))
 
 
 @cache
@@ -93,8 +107,19 @@ def _say_that_it_takes_a_while() -> None:
     logging.getLogger("lehr").info("compiling kernels (%s)", kept)
 
 
-def module(file: str, name: str, kinds: tuple[Any, ...]) -> llvm.ModuleRef:
-    """Return a kernel in LLVM's intermediate code, its function `name` as C_FUNCTION says."""
+def module(file: str, name: str, kinds: tuple[Any, ...], label: str) -> llvm.ModuleRef:
+    """Return a kernel in LLVM's intermediate code, its function `name` as C_FUNCTION says.
+
+    Raises:
+        ToolMissing: when numba is not installed.
+    """
+    if find_spec("numba") is None:
+        none = shipped.reason(kernels_digest()) or "it did not come with this installation"
+        raise ToolMissing(
+            f"the fast engine has no kernel {name} for {label}: {none}; "
+            "pip install numba, which compiles it here"
+        )
+    _say_that_it_takes_a_while()
     compiled = importlib.import_module("lehr.simulate.fast.kernels.compiled")
     return compiled.module(
         getattr(importlib.import_module(f"lehr.simulate.fast.kernels.{file}"), name), name, kinds
@@ -171,20 +196,15 @@ def kernels_digest() -> bytes:
 
 @cache
 def _installed() -> tuple[object, ...]:
-    """Name what machine code depends on besides the processor.
+    """Name what machine code depends on besides the processor: LLVM, and who made the code.
 
-    These are numba, LLVM, and how Python and numpy lay out objects.
+    numba is not imported to be asked its version, and importlib.metadata takes longer than all of
+    this.
     """
-    numba = find_spec(
-        "numba"
-    )  # not imported to be asked its version, and importlib.metadata takes longer than all of this
-    assert numba
-    assert numba.origin
-    return (
-        Path(numba.origin).stat().st_mtime_ns,
-        llvmlite.__version__,
-        sys.implementation.cache_tag,
-        np.__version__,
+    numba = find_spec("numba")
+    made_by = (shipped.ARCHIVE, Path(numba.origin) if numba and numba.origin else Path())
+    return llvmlite.__version__, *(
+        path.stat().st_mtime_ns if path.is_file() else None for path in made_by
     )
 
 

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from lehr.arithmetic import Int64
 from lehr.errors import NotBitExact
+from lehr.extras import needed_by
 from lehr.targets.dynapcnn.configuration import Core
 from lehr.targets.dynapcnn.updates import HIGHEST, LOWEST
 from lehr.update import MOST_SPIKES
@@ -113,7 +114,8 @@ def _exposed(core: Core, v: Int64, up: Int64, down: Int64) -> npt.NDArray[np.boo
 
 @cache
 def _compiled() -> Callable[..., None]:
-    import numba  # half a second, and only who runs the model needs it
+    with needed_by("the model of DYNAP-CNN"):
+        import numba  # half a second, and only who runs the model needs it
 
     compiled: Callable[..., None] = numba.njit(_take)
     return compiled

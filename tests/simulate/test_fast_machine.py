@@ -40,7 +40,7 @@ def compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[s
     """
     done: list[str] = []
 
-    def module_code(file: str, name: str, kinds: object) -> bytes:
+    def module_code(file: str, name: str, kinds: object, label: str) -> bytes:
         done.append(name)
         return name.encode()
 

@@ -28,7 +28,7 @@ for name in sys.argv[2:] or HARD:
     assert flows(net, expected)
     compare(expected.trace, got.trace).require_equal(name)
     assert expected.saturations == got.saturations
-code = machine.target_machine().emit_assembly(machine.module(neurons.file, neurons.name, next(iter(neurons.ready))))
+code = machine.target_machine().emit_assembly(machine.module(neurons.file, neurons.name, next(iter(neurons.ready)), ''))
 print(len(sys.argv[2:] or HARD), "zmm" in code, "ymm" in code)
 """
 

@@ -1,4 +1,4 @@
-"""Compilation of kernels by numba, each with an entry that takes a tuple of numpy's arrays."""
+"""Compilation of kernels by numba, each with an entry that takes the addresses of its arrays."""
 
 from __future__ import annotations
 
@@ -26,11 +26,6 @@ INLINED: dict[str, Any] = {
 }
 """Called neither from C nor from Python: to leave out such ways in saves a fifth of compiling."""
 WORD = ir.IntType(64)
-HEAD, ITEMS = object.__basicsize__ // 8, tuple.__basicsize__ // 8
-"""Words before what numpy says of an array, and before the addresses of what a tuple holds.
-
-An array begins with the address of its elements, its dimensions, and the address of its shape.
-"""
 
 
 def inlined(kernel: F) -> F:
@@ -48,7 +43,7 @@ Its machine code becomes part of its entry.
 def module(kernel: Any, name: str, kinds: tuple[Any, ...]) -> llvm.ModuleRef:
     """Return a kernel and its entry, called `name`, for arguments of some kinds.
 
-    See `lehr.simulate.fast.machine` for the kinds.
+    See `lehr.simulate.fast.machine` for the kinds, and for what the entry takes.
     """
     built = numba.cfunc(types.void(types.voidptr), **WITHIN)(
         _way_in(kernel, types.Tuple([_type(kind) for kind in kinds]))
@@ -82,31 +77,30 @@ def _way_in(kernel: Any, wanted: Any) -> Callable[[Any], None]:
 
 
 def _taken_apart(context: Any, builder: Any, given: Any, wanted: Any) -> Any:
-    """Code that makes the kernel's arguments of a tuple's address."""
+    """Code that makes the kernel's arguments of the words at an address.
 
-    def word(at: Any, index: int) -> Any:
-        return builder.load(builder.gep(at, [ir.Constant(WORD, index)]))
+    An array has two of them, the address of its elements and their number; a tuple, whose length
+    is part of its type, has none.
+    """
+    words = builder.bitcast(given, WORD.as_pointer())
+    places = iter(range(2 * len(wanted)))
 
-    def address(at: Any, index: int) -> Any:
-        return builder.inttoptr(word(at, index), WORD.as_pointer())
+    def word() -> Any:
+        return builder.load(builder.gep(words, [ir.Constant(WORD, next(places))]))
 
-    def argument(index: int, kind: Any) -> Any:
+    def argument(kind: Any) -> Any:
         if not isinstance(kind, types.Array):
             return context.get_constant_undef(kind)
-        array, built = address(items, ITEMS + index), context.make_array(kind)(context, builder)
+        built = context.make_array(kind)(context, builder)
         width = context.get_constant(types.intp, kind.dtype.bitwidth // 8)
-        data = builder.bitcast(address(array, HEAD), built.data.type)
         populate_array(
             built,
-            data,
-            shape=[word(address(array, HEAD + 2), 0)],
+            builder.inttoptr(word(), built.data.type),
+            shape=[word()],
             strides=[width],
             itemsize=width,
             meminfo=None,
         )
         return built._getvalue()
 
-    items = builder.bitcast(given, WORD.as_pointer())
-    return context.make_tuple(
-        builder, wanted, [argument(index, kind) for index, kind in enumerate(wanted)]
-    )
+    return context.make_tuple(builder, wanted, [argument(kind) for kind in wanted])

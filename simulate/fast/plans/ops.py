@@ -33,8 +33,8 @@ class Worker:
         saturations: int64 `[samples]` by layer.
         membranes: int32 `[samples, steps, neurons]` of the layers whose membranes are kept; of no
             size for the others.
-        calls: kernels and what they are called with, by operation, first step, steps and samples:
-            to make that anew takes longer than many a kernel.
+        calls: of kernels, by operation, first step, steps and samples: to make them anew takes
+            longer than many a kernel.
         scratch: memory that kernels of an operation use while they run, by operation and purpose.
         count: how many samples there are at present.
     """
@@ -46,9 +46,7 @@ class Worker:
     totals: dict[str, Array] = field(default_factory=dict)
     saturations: dict[str, Array] = field(default_factory=dict)
     membranes: dict[str, Array] = field(default_factory=dict)
-    calls: dict[tuple[Op, int, int, int], tuple[calls.Run, tuple[Any, ...]]] = field(
-        default_factory=dict
-    )
+    calls: dict[tuple[Op, int, int, int], calls.Call] = field(default_factory=dict)
     scratch: dict[tuple[Op, str], Array] = field(default_factory=dict)
     count: int = 0
 
@@ -98,9 +96,8 @@ class KernelOp(Op):
             if len(worker.calls) >= MOST_CALLS:
                 worker.calls.clear()
             kernel, arguments = self.call(worker, first, steps)
-            worker.calls[key] = kernel.ready_for(arguments), arguments
-        run, arguments = worker.calls[key]
-        run(arguments)
+            worker.calls[key] = kernel.on(arguments)
+        worker.calls[key]()
 
 
 @dataclass(eq=False)

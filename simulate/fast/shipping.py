@@ -1,0 +1,95 @@
+"""Write the kernels that come with the wheel: every one for every combination of types.
+
+    python -m lehr.simulate.fast.shipping FILE
+
+It needs numba, which compiles them for a plain processor of x86-64, with SSE 4.2. Nothing in their
+code is that processor's own: vectors are LLVM's, and it is made into machine code for another,
+of ARM too, where it runs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterable, Iterator
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+
+from lehr.simulate.fast import calls, machine, shipped
+from lehr.simulate.fast.calls import Kernel, Kinds
+
+PLAIN = {"NUMBA_CPU_NAME": "x86-64-v2", "NUMBA_CPU_FEATURES": ""}
+"""What numba is told to compile for."""
+BITS, LISTED, POSITIONS = np.dtype(np.uint64), np.dtype(np.uint32), np.dtype(np.uint16)
+BYTES, INT8 = np.dtype(np.uint8), np.dtype(np.int8)
+INT16, INT32, INT64 = np.dtype(np.int16), np.dtype(np.int32), np.dtype(np.int64)
+SUMS = INT16, INT32, INT64
+"""What sums may be held in."""
+VALUES = BYTES, INT32, INT64
+"""What values other than bits may be held in."""
+LANES = (INT16, INT16), (INT32, INT32), (INT32, INT64), (INT64, INT64)
+"""Sums that come in, and lanes of neurons."""
+
+
+def combinations() -> Iterator[tuple[Kernel, Kinds]]:
+    """Return each kernel with the types of its arguments, for all that the planner may ask."""
+    numbers, kept = (INT64, INT64), (INT64, INT64, INT32)
+    yield calls.pack, (BYTES, BITS, BYTES, INT64, BYTES, *numbers)
+    for into, lanes in product((INT16, INT32), range(3)):
+        listed = (INT64, *numbers, LISTED)
+        yield calls.gather, (BITS, INT8, into, *listed, INT64, into, lanes, POSITIONS)
+        yield calls.look_up, (BITS, INT8, into, *listed, into, lanes)
+    for into in SUMS:
+        yield calls.count_columns, (BITS, BITS, into, *numbers, LISTED, INT64, POSITIONS)
+        yield calls.count_matches, (BITS, BITS, INT64, into, *numbers, INT64)
+        yield calls.copy_bits, (BITS, INT32, into, *numbers)
+        yield calls.maxima_of_bits, (BITS, INT32, INT32, into, *numbers)
+        for source in VALUES:
+            yield calls.copy, (source, INT32, into, *numbers)
+            yield calls.maxima, (source, INT32, INT32, into, *numbers)
+        for weights in (INT8, INT32):
+            yield calls.scatter_bits, (BITS, weights, INT32, into, INT64, *numbers)
+            for source in VALUES:
+                yield calls.scatter, (source, weights, INT32, into, INT64, *numbers)
+    for sums, lane in LANES:
+        yield calls.neurons, (sums, lane, BITS, lane, INT64, *kept, *numbers)
+        table = (sums, lane, lane, BITS, BYTES, INT64)
+        yield calls.programs, (*table, *kept, INT64, *numbers)
+    for spikes in (BITS, BYTES):
+        yield calls.queue_events, (spikes, INT32, INT32, INT64, *numbers)
+    events = (INT32, INT64, INT64, INT64, INT64)
+    yield calls.event_neurons, (*events, INT64, BYTES, INT64, INT64, *kept, *numbers, INT64, INT64)
+    yield calls.event_programs, (*events, INT64, BYTES, INT64, INT64, *kept, *numbers, INT64)
+
+
+def write(path: Path, kernels: Iterable[tuple[Kernel, Kinds]]) -> int:
+    """Write an archive of kernels, and return how many there are."""
+    count = 0
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        about = json.dumps(shipped.about(machine.kernels_digest()))
+        _add(archive, shipped.ABOUT, about.encode())
+        for kernel, kinds in kernels:
+            label = machine.label_of(kinds)
+            code = machine.module(kernel.file, kernel.name, kinds, label).as_bitcode()
+            _add(archive, shipped.member(kernel.name, label), code)
+            count += 1
+    return count
+
+
+def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
+    """Add a member that says nothing of the time it was made at."""
+    archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
+
+
+if __name__ == "__main__":
+    if any(
+        os.environ.get(name) != value for name, value in PLAIN.items()
+    ):  # numba reads them first
+        again = [sys.executable, "-m", __spec__.name, *sys.argv[1:]]
+        raise SystemExit(subprocess.run(again, env={**os.environ, **PLAIN}, check=False).returncode)
+    sys.stdout.write(f"{write(Path(sys.argv[1]), combinations())} kernels\n")

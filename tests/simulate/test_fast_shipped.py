@@ -1,0 +1,229 @@
+"""Kernels that come compiled with a wheel: nothing of numba is there when they run."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import llvmlite.binding as llvm
+import numpy as np
+import pytest
+from commands import Lehr
+from hard_networks import HARD
+from strategies import small_network
+
+from lehr.errors import ToolMissing
+from lehr.simulate import compare, simulate
+from lehr.simulate.fast import calls, engine, machine, shipped, shipping
+
+TESTS = Path(__file__).parent.parent
+SCRIPT = """
+import sys
+sys.path[:0] = [sys.argv[1], sys.argv[1] + "/simulate"]
+from pathlib import Path
+from hard_networks import HARD, flows
+from lehr.simulate import compare, simulate
+from lehr.simulate.fast import engine, shipped
+shipped.ARCHIVE = Path(sys.argv[2])
+for name in sys.argv[3].split():
+    net, x = HARD[name]()
+    expected, got = simulate(net, x, trace=net.neurons), engine.simulate(net, x, trace=net.neurons)
+    assert flows(net, expected)
+    compare(expected.trace, got.trace).require_equal(name)
+    assert expected.saturations == got.saturations
+if sys.argv[4:]:
+    import test_fast
+    for name in sys.argv[4:]:
+        getattr(test_fast, name)()
+print("lehr.simulate.fast.kernels.compiled" in sys.modules)
+"""
+"""Compares the engines; says whether a kernel was compiled from its source."""
+
+
+def ran_from(archive: Path, cache: Path, *words: str, **environment: str) -> str:
+    """Return what the script prints, with an empty folder for machine code."""
+    env = {**os.environ, "NUMBA_CACHE_DIR": str(cache), **environment}
+    command = [sys.executable, "-c", SCRIPT, str(TESTS), str(archive), *words]
+    ran = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout.splitlines()[-1]
+
+
+def needed(net_name: str) -> list[tuple[calls.Kernel, calls.Kinds]]:
+    """Return the kernels, with their types, that a hard network takes."""
+    asked: dict[tuple[calls.Kernel, calls.Kinds], None] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        on = calls.Kernel.on
+
+        def noted(kernel: calls.Kernel, arguments: tuple[Any, ...]) -> calls.Call:
+            asked[kernel, calls.kinds_of(arguments)] = None
+            return on(kernel, arguments)
+
+        patch.setattr(calls.Kernel, "on", noted)
+        net, x = HARD[net_name]()
+        engine.simulate(net, x)
+    return list(asked)
+
+
+KERNELS = [each for each in vars(calls).values() if isinstance(each, calls.Kernel)]
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an archive of the kernels of one network."""
+    path = tmp_path_factory.mktemp("few") / "kernels.zip"
+    assert shipping.write(path, needed("small")) > 3
+    return path
+
+
+LINKERS: list[Any] = []
+"""They outlive what they have linked."""
+
+
+@pytest.fixture
+def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Forget the kernels that are loaded, and what the archive said; keep machine code apart."""
+    for kernel in KERNELS:
+        monkeypatch.setattr(kernel, "ready", {})
+    LINKERS.append(llvm.create_lljit_compiler(machine.target_machine()))
+    monkeypatch.setattr(machine, "_linker", lambda: LINKERS[-1])
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
+    caches = (machine.folder, shipped.about_archive)
+    for cache in caches:
+        cache.cache_clear()
+    yield
+    for cache in caches:
+        cache.cache_clear()
+
+
+def test_shipped_kernels_run_without_numba_and_are_exact(few: Path, tmp_path: Path) -> None:
+    assert ran_from(few, tmp_path, "small") == "False"
+    assert ran_from(tmp_path / "none.zip", tmp_path / "other", "small") == "True"
+
+
+def test_every_kernel_that_networks_ask_for_is_shipped() -> None:
+    """All that the networks of this process have asked for, the hard ones among them."""
+    known = {(kernel.name, kinds) for kernel, kinds in shipping.combinations()}
+    assert len(known) == len(list(shipping.combinations())) > 70
+    for name in HARD:
+        net, x = HARD[name]()
+        engine.simulate(net, x[:1])
+    asked = {(kernel.name, kinds) for kernel in KERNELS for kinds in kernel.ready}
+    assert len(asked) > 20
+    assert not asked - known
+
+
+def test_a_machine_without_numba_is_told_which_kernel_is_missing(
+    few: Path, fresh: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(shipped, "ARCHIVE", few)
+    monkeypatch.setattr(machine, "find_spec", lambda name: None)
+    net, x = small_network()
+    expected = simulate(net, x, trace=net.neurons)
+    compare(expected.trace, engine.simulate(net, x, trace=net.neurons).trace).require_equal("small")
+    with pytest.raises(ToolMissing) as refused:
+        calls.maxima(
+            np.zeros(0, np.uint8),
+            *(np.zeros(0, np.int32) for _ in range(3)),
+            np.zeros(6, np.int64),
+            np.zeros(6, np.int64),
+        )
+    assert str(refused.value) == (
+        "the fast engine has no kernel maxima for uint8,int32,int32,int32,int64,int64: it did not "
+        "come with this installation; pip install numba, which compiles it here"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        (
+            {"llvm": 14},
+            "the kernels that came with this installation are of LLVM 14, and llvmlite "
+            f"{llvmlite.__version__} is of LLVM {llvm.llvm_version_info[0]}",
+        ),
+        ({"kernels": "00"}, "the kernels' source is not what the compiled ones came from"),
+        (None, "no compiled kernels came with this installation"),
+    ],
+)
+def test_an_archive_that_does_not_fit_is_left_alone(
+    few: Path,
+    fresh: None,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    lehr: Lehr,
+    changed: dict[str, object] | None,
+    reason: str,
+) -> None:
+    other = tmp_path / "kernels.zip"
+    if changed is not None:
+        with zipfile.ZipFile(few) as source, zipfile.ZipFile(other, "w") as into:
+            for name in source.namelist():
+                data = source.read(name)
+                if name == shipped.ABOUT:
+                    data = json.dumps({**json.loads(data), **changed}).encode()
+                into.writestr(name, data)
+    monkeypatch.setattr(shipped, "ARCHIVE", other)
+    digest = machine.kernels_digest()
+    assert shipped.bitcode("copy", "", digest) is None
+    assert reason in shipped.reason(digest)
+    assert f"kernels of the engine 'fast': {shipped.reason(digest)}; numba compiles them\n" in (
+        lehr("doctor").out
+    )
+    monkeypatch.setattr(machine, "find_spec", lambda name: None)
+    with pytest.raises(ToolMissing, match="pip install numba, which compiles it here$"):
+        engine.simulate(*small_network())
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="emits code for x86-64")
+@pytest.mark.parametrize("processor", ["znver4", "icelake-server"])
+def test_shipped_kernels_use_avx_512_where_it_is(
+    few: Path, monkeypatch: pytest.MonkeyPatch, processor: str
+) -> None:
+    monkeypatch.setenv("NUMBA_CPU_NAME", processor)
+    monkeypatch.setenv("NUMBA_CPU_FEATURES", "")
+    assembly = ""
+    with zipfile.ZipFile(few) as archive:
+        for name in archive.namelist():
+            if name != shipped.ABOUT:
+                assembly += machine.target_machine().emit_assembly(
+                    llvm.parse_bitcode(archive.read(name))
+                )
+    assert "%zmm" in assembly
+    assert "vpternlog" in assembly
+    assert "vpopcntq" in assembly
+
+
+# -------------------------------------------------------------------- all of them
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the archive that a wheel gets."""
+    path = tmp_path_factory.mktemp("whole") / "kernels.zip"
+    command = [sys.executable, "-m", "lehr.simulate.fast.shipping", str(path)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processor", ["", "x86-64-v2", "x86-64-v3"])
+def test_all_networks_are_exact_from_the_whole_archive(
+    whole: Path, tmp_path: Path, processor: str
+) -> None:
+    if processor and platform.machine() != "x86_64":
+        pytest.skip("names processors of x86-64")
+    named = {"NUMBA_CPU_NAME": processor, "NUMBA_CPU_FEATURES": ""} if processor else {}
+    tests = (
+        "test_random_networks_are_exact",
+        "test_random_networks_that_update_by_event_are_exact",
+        "test_random_networks_with_two_states_are_exact",
+    )
+    hard = " ".join(HARD)
+    assert ran_from(whole, tmp_path, hard, *(() if processor else tests), **named) == "False"
