@@ -38,13 +38,24 @@ def taken(command: list[str], cache: str) -> tuple[float, float]:
     return end - start, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def main(repeats: int = 5, lehr: Path = Path(sys.executable).with_name("lehr")) -> None:
+HERE = Path(sys.executable).with_name("lehr")
+
+
+def main(repeats: int = 5, lehr: Path = HERE) -> None:
     """Time processes from start to end; of another environment's lehr if one is named."""
     with tempfile.TemporaryDirectory() as folder:
         x = inputs(CASES["fashion-mnist"], 16)
         nirfile.write(at_rate(network(CASES["fashion-mnist"]), x[:4], 0.1), Path(folder) / "m.nir")
         np.savez(Path(folder) / "x.npz", input=x)
-        simulate = [str(lehr), "simulate", f"{folder}/m.nir", "-i", f"{folder}/x.npz", "--threads", "1"]
+        simulate = [
+            str(lehr),
+            "simulate",
+            f"{folder}/m.nir",
+            "-i",
+            f"{folder}/x.npz",
+            "--threads",
+            "1",
+        ]
         commands = {"lehr --help": [str(lehr), "--help"], "lehr simulate": simulate}
         commands |= {f"python -c '{what}'": [sys.executable, "-c", what] for what in IMPORTS}
         shown("lehr simulate, empty cache", *taken(simulate, f"{folder}/cache"))

@@ -92,12 +92,21 @@ def object_file(file: str, name: str, kinds: tuple[Any, ...], label: str) -> byt
 
 
 def _compiled(file: str, name: str, kinds: tuple[Any, ...], label: str) -> bytes:
-    machine, code = target_machine(), shipped.bitcode(name, label, kernels_digest())
+    code = shipped.bitcode(name, label, kernels_digest())
     if code is None:
-        return bytes(machine.emit_object(module(file, name, kinds, label)))
+        return bytes(target_machine().emit_object(module(file, name, kinds, label)))
+    return emitted(code, target_machine())
+
+
+def emitted(code: bytes, target: llvm.TargetMachine) -> bytes:
+    """Return the object file of intermediate code for a processor, whichever it was compiled for.
+
+    Nothing in it is of one kind of processor but the names of the processor and of its layout of
+    data, and these agree, for the types of kernels, on all of 64 bits that put low bytes first.
+    """
     parsed = llvm.parse_bitcode(code)
-    parsed.triple, parsed.data_layout = machine.triple, str(machine.target_data)
-    return bytes(machine.emit_object(parsed))
+    parsed.triple, parsed.data_layout = target.triple, str(target.target_data)
+    return bytes(target.emit_object(parsed))
 
 
 @cache
