@@ -19,12 +19,14 @@ from typing import Any
 import nir
 import numpy as np
 import pytest
+from kernels import needed
 from strategies import Builder, small_network
 
 import lehr
 from lehr.arithmetic import Arithmetic
 from lehr.extras import ALL, CORE, EXTRAS
 from lehr.network import Input
+from lehr.simulate.fast import shipping
 
 SETTINGS: dict[str, Any] = tomllib.loads(
     (Path(__file__).parent.parent / "pyproject.toml").read_text("utf-8")
@@ -39,6 +41,9 @@ PathFinder.find_spec = find_spec
 """
 RUN = """
 import json, sys
+from pathlib import Path
+from lehr.simulate.fast import shipped
+shipped.ARCHIVE = Path("kernels.zip").absolute()
 from typer.testing import CliRunner
 from lehr.cli.app import app
 for name, words in json.load(sys.stdin).items():
@@ -71,12 +76,10 @@ CORE_COMMANDS = {
     "doctor": 0,
 }
 NEEDY_COMMANDS = {
-    "train digits": "this command needs torch; pip install 'lehr[train]'",
-    "demo": "this command needs torch; pip install 'lehr[train]'",
+    "train digits": "this command needs numba; pip install 'lehr[train]'",
+    "demo": "this command needs numba; pip install 'lehr[train]'",
     "export model.py:make -i in.npz -o m.nir": "this command needs torch; pip install 'lehr[train]'",
-    "recipes samples digits -o digits.npz": (
-        "this command needs scikit-learn; pip install 'lehr[train]'"
-    ),
+    "recipes samples digits -o digits.npz": ("this command needs numba; pip install 'lehr[train]'"),
     "simulate model.nir -i in.npz --engine torch": (
         "engine torch needs torch; pip install 'lehr[train]'"
     ),
@@ -115,6 +118,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     net, x = small_network()
     lehr.write(net, folder / "model.nir")
     np.savez(folder / "in.npz", input=x)
+    shipping.write(folder / "kernels.zip", needed(net, x))  # as a wheel brings them
     lehr.build(net, "onnx", folder / "onnx", x=x)
     (folder / "model.py").write_text("import torch\n\ndef make():\n    return torch.nn.Flatten()\n")
     camera = Builder(Input((2, 4, 4), "spikes"), np.random.default_rng(0))

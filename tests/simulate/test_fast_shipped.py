@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from commands import Lehr
 from hard_networks import HARD
+from kernels import KERNELS
 from strategies import small_network
 
 from lehr.errors import ToolMissing
@@ -57,30 +58,11 @@ def ran_from(archive: Path, cache: Path, *words: str, **environment: str) -> str
     return ran.stdout.splitlines()[-1]
 
 
-def needed(net_name: str) -> list[tuple[calls.Kernel, calls.Kinds]]:
-    """Return the kernels, with their types, that a hard network takes."""
-    asked: dict[tuple[calls.Kernel, calls.Kinds], None] = {}
-    with pytest.MonkeyPatch.context() as patch:
-        on = calls.Kernel.on
-
-        def noted(kernel: calls.Kernel, arguments: tuple[Any, ...]) -> calls.Call:
-            asked[kernel, calls.kinds_of(arguments)] = None
-            return on(kernel, arguments)
-
-        patch.setattr(calls.Kernel, "on", noted)
-        net, x = HARD[net_name]()
-        engine.simulate(net, x)
-    return list(asked)
-
-
-KERNELS = [each for each in vars(calls).values() if isinstance(each, calls.Kernel)]
-
-
 @pytest.fixture(scope="module")
 def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return an archive of the kernels of one network."""
     path = tmp_path_factory.mktemp("few") / "kernels.zip"
-    assert shipping.write(path, needed("small")) > 3
+    assert shipping.write(path, needed(*HARD["small"]())) > 3
     return path
 
 
