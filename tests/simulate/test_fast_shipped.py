@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from commands import Lehr
 from hard_networks import HARD
-from kernels import KERNELS
+from kernels import KERNELS, needed
 from strategies import small_network
 
 from lehr.errors import ToolMissing
