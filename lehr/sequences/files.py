@@ -90,7 +90,7 @@ def _npy(path: Path) -> Floats:
 
 
 def _csv(path: Path) -> Floats:
-    lines = read_text(path, MAX_BYTES, "give fewer samples").splitlines()
+    lines = read_text(path, MAX_BYTES, "save it in UTF-8, in pieces if it is large").splitlines()
     names = bool(lines) and not any(_is_number(cell) for cell in lines[0].split(","))
     rows: list[list[float]] = []
     for number, line in enumerate(lines[names:], 1 + names):

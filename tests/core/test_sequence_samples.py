@@ -202,7 +202,7 @@ ENCODING: dict[str, Any] = {
 def run_folder(folder: Path, **state: Any) -> Path:
     """Write the folder of a run that says no more than its state."""
     folder.mkdir()
-    others = dict.fromkeys(OTHERS, b"")
+    others: dict[str, bytes] = dict.fromkeys(OTHERS, b"")
     tree = {"schema": "lehr-run/2", "network": None, "digest": None, **state}
     for name, data in with_sums("state.json", tree, others).items():
         (folder / name).write_bytes(data)

@@ -332,6 +332,10 @@ def test_bands_need_a_sampling_rate_and_spreads_a_change(tmp_path: Path) -> None
         "channel 1 is 3 in all samples trained on, and has no spread; leave it out, or set "
         "data.threshold_in to 'value'"
     )
+    for path in (tmp_path / "own").glob("*/*.npy"):
+        np.save(path, walks(1)[0] * (1, 1e305))
+    with pytest.raises(FileRefused, match="^channel 1 has values so far apart that their spread "):
+        load_dataset(series(threshold_in="spread"), tmp_path)
 
 
 TONES: dict[str, Any] = {
@@ -406,14 +410,14 @@ def the_run_encodes_others_by_its_numbers(lehr: Lehr, tmp_path: Path) -> None:
     values = []
     for path in sorted((tmp_path / "own").glob("*/*.wav")):
         rate, stored = wavfile.read(path)
-        bands = envelopes(stored / 2**15, rate, state["edges"])
+        bands = envelopes(np.asarray(stored) / 2**15, rate, state["edges"])
         spikes = open_inputs(path, Input((24,), "spikes"), f"run={run}").whole()[0]
         values += [bands] * (spikes.tolist() in trained_on)
     assert len(values) == len(data.train) == 69
     spread = np.concatenate(values).std(axis=0)
     assert np.allclose(state["thresholds"], 0.3 * spread, rtol=1e-9)
     new = write_wav(tmp_path / "new.wav", 0.5 * tone(900, 2000))
-    (bands,) = [envelopes(wavfile.read(new)[1] / 2**15, RATE, state["edges"])]
+    bands = envelopes(np.asarray(wavfile.read(new)[1]) / 2**15, RATE, state["edges"])
     columns = [
         plainly(c.tolist(), d, "level-crossing")
         for c, d in zip(bands.T, state["thresholds"], strict=True)

@@ -105,13 +105,19 @@ def fitted(recipe: DataRecipe, train: Part) -> Encoding:
 def _spread(encoding: Encoding, train: Part, count: int) -> Floats:
     """Return the standard deviations of the coded channels over the first `count` samples."""
     like, total, mean, squares = train.read(0).name, 0, np.zeros(1), np.zeros(1)
-    for number in range(count):
-        values = encoding.coded_channels(train.read(number), like)
-        here, shift = len(values), values.mean(axis=0) - mean
-        squares = squares + ((values - values.mean(axis=0)) ** 2).sum(axis=0)
-        squares = squares + shift**2 * total * here / (total + here)
-        total, mean = total + here, mean + shift * here / (total + here)
-    spread: Floats = np.sqrt(squares / total)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for number in range(count):
+            values = encoding.coded_channels(train.read(number), like)
+            here, shift = len(values), values.mean(axis=0) - mean
+            squares = squares + ((values - values.mean(axis=0)) ** 2).sum(axis=0)
+            squares = squares + shift**2 * total * here / (total + here)
+            total, mean = total + here, mean + shift * here / (total + here)
+        spread: Floats = np.sqrt(squares / total)
+    if not np.isfinite(spread).all():
+        raise FileRefused(
+            f"channel {int(np.argmin(np.isfinite(spread)))} has values so far apart that their "
+            "spread is no number of 64 bits; give them in a larger unit"
+        )
     if not (spread > 0).all():
         raise FileRefused(
             f"channel {int(np.argmin(spread))} is {mean[np.argmin(spread)]:g} in all samples "
