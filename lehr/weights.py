@@ -38,6 +38,17 @@ def zero_share(weight: Int8Array) -> float:
     return float(np.mean(weight == 0))
 
 
+def exact_type(x: npt.NDArray[np.int64], weight: npt.NDArray[np.integer]) -> npt.DTypeLike:
+    """Return a type in which sums of `x` with weights, by output in the first axis, are exact.
+
+    It is float64 where every partial sum stays below 2**53, up to which that holds all integers, in
+    whatever order it is summed: numpy has fast products of floats, and of integers it has none.
+    """
+    reached = max(int(x.max(initial=0)), -int(x.min(initial=0)))
+    fan_in = np.abs(weight.astype(np.int64)).reshape(len(weight), -1).sum(axis=1)
+    return np.float64 if reached * int(fan_in.max(initial=0)) < 2**53 else np.int64
+
+
 def frozen_array(
     value: npt.ArrayLike, dtype: type[np.integer], name: str
 ) -> npt.NDArray[np.integer]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from lehr.errors import UsageError
 from lehr.network import Network
-from lehr.simulate.reference import CHUNK, Machine, Reached
+from lehr.simulate.reference import Machine, Reached, batches
 from lehr.simulate.result import check_input
 from lehr.widths import bits_for, fit_state_bits
 
@@ -67,8 +67,7 @@ def observe(net: Network, x: npt.NDArray[np.uint8]) -> Observed:
     wide = fit_state_bits(net)
     held, steps = check_input(wide, x)
     seen: Reached = {}
-    for start in range(0, len(x), CHUNK):
-        batch = x[start : start + CHUNK]
+    for _, batch in batches(wide, x):
         machine = Machine(wide, len(batch), seen)
         for t in range(steps):
             machine.step((batch if held else batch[:, t]).astype(np.int64))

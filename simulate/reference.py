@@ -14,6 +14,7 @@ ascending flat index; a count of c is c events in a row.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
@@ -29,7 +30,9 @@ from lehr.simulate.result import Recorder, Result, check_input, feeder, input_ev
 from lehr.update import FIRED, MOST_SPIKES
 from lehr.update import INPUT as SUM
 
-CHUNK = 256
+MOST_SAMPLES = 256
+MOST_VALUES = 2**23
+"""Samples that run together, and values that their nodes make in a step, 8 bytes each."""
 Reached = dict[str, dict[str, tuple[int, int]]]
 """By layer and register, the least and greatest value."""
 
@@ -55,10 +58,17 @@ def simulate(
     held, steps = check_input(net, x, steps)
     recorder = Recorder(net, len(x), steps, trace)
     recorder.add_events(input_events(x, held, steps))
-    for start in range(0, len(x), CHUNK):
-        batch = x[start : start + CHUNK]
+    for start, batch in batches(net, x):
         Machine(net, len(batch)).run(batch, held, steps, recorder, start)
     return recorder.result()
+
+
+def batches(net: Network, x: npt.NDArray[np.uint8]) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
+    """Yield samples that run together, at least one, each time after the number of the first."""
+    values = sum(math.prod(shape) for shape in net.shapes.values())
+    size = max(1, min(MOST_SAMPLES, MOST_VALUES // values))
+    for start in range(0, len(x), size):
+        yield start, x[start : start + size]
 
 
 def stream(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,8 @@ from lehr.network import INPUT, Network
 from lehr.nodes import Shape
 
 Spikes = npt.NDArray[np.uint8]
+MOST_VALUES = 2**24
+"""Values in double precision, of all layers and steps, that are recorded at a time."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,17 @@ class Stepper:
         Raises:
             NotMappable: when the model raises an error on them.
         """
-        return self._run(x, network, network.steps)
+        each = network.steps * sum(math.prod(network.shapes[name]) for name in self.sources)
+        size = max(1, MOST_VALUES // each)
+        parts = [
+            self._run(x[start : start + size], network, network.steps)
+            for start in range(0, len(x), size)
+        ]
+        spikes = {
+            name: np.concatenate([part.spikes[name] for part in parts]) for name in parts[0].spikes
+        }
+        membranes = [part.membranes for part in parts if part.membranes is not None]
+        return Recorded(spikes, np.concatenate(membranes) if membranes else None)
 
     def require_steady(self, x: npt.NDArray[np.uint8], network: Network) -> None:
         """Run the first sample for a step, after which all layers must hold what was read of them.

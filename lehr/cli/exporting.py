@@ -288,8 +288,11 @@ def _from_model(
     for name, neuron in exported.neurons.items():
         low, high = int(neuron.threshold.min()), int(neuron.threshold.max())
         threshold = f"{low:,}" if low == high else f"{low:,}..{high:,}"
-        report = converted.layers[name]
-        row = (name, threshold, report.folded.fraction_bits, report.width.bits, proven[name])
+        if report := converted.layers.get(name):
+            bits = (report.folded.fraction_bits, report.width.bits)
+        else:  # neurons that a maximum of spikes became
+            bits = (neuron.fields.fraction_bits, neuron.fields.state_bits)
+        row = (name, threshold, *bits, proven[name])
         fires = (
             ("-", "-") if neuron.integrates else (f"{result.rates[name]:.4f}", f"{differ[name]:,}")
         )

@@ -14,7 +14,7 @@ from lehr.errors import FileRefused
 from lehr.interval import Interval, weighted
 from lehr.nirnodes import Fields, named_padding, weight_block, weight_kind, whole
 from lehr.nodes.base import Node, Number, Pair, Shape, ShapeMismatch, pair, views, windows
-from lehr.weights import Int8Array, WeightKind, declared_weight
+from lehr.weights import Int8Array, WeightKind, declared_weight, exact_type
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +57,8 @@ class Conv2d(Node):
 
     def sums(self, x: Int64) -> Int64:
         """Compute the cross-correlation of `x` `[N, C, H, W]` with the weights."""
-        return self.sums_with(x, self.weight.astype(np.int64))
+        exact = exact_type(x, self.weight)
+        return self.sums_with(x.astype(exact), self.weight.astype(exact)).astype(np.int64)
 
     def sums_with(self, x: npt.NDArray[Number], weight: npt.NDArray[Number]) -> npt.NDArray[Number]:
         """Compute the sums of `x` with other weights of the same shape, in the type of both."""

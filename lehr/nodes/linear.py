@@ -13,7 +13,7 @@ from lehr.arithmetic import Int64
 from lehr.interval import Interval, weighted
 from lehr.nirnodes import Fields, weight_block, weight_kind
 from lehr.nodes.base import Node, Number, Shape, ShapeMismatch
-from lehr.weights import Int8Array, WeightKind, declared_weight
+from lehr.weights import Int8Array, WeightKind, declared_weight, exact_type
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,8 @@ class Linear(Node):
 
     def sums(self, x: Int64) -> Int64:
         """Compute the weighted sums of `x` `[N, in features]`."""
-        return self.sums_with(x, self.weight.astype(np.int64))
+        exact = exact_type(x, self.weight)
+        return self.sums_with(x.astype(exact), self.weight.astype(exact)).astype(np.int64)
 
     def sums_with(self, x: npt.NDArray[Number], weight: npt.NDArray[Number]) -> npt.NDArray[Number]:
         """Compute the sums of `x` with other weights of the same shape, in the type of both."""

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from old_reference import decay
 
 from lehr.arithmetic import Arithmetic, DecayForm, Int64, Rounding
-from lehr.nodes import Conv2d, ShapeMismatch, SumPool2d
+from lehr.nodes import Conv2d, Linear, ShapeMismatch, SumPool2d
+from lehr.weights import exact_type
 
 pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
 paddings = st.tuples(st.integers(0, 2), st.integers(0, 2))
@@ -69,6 +70,19 @@ def test_convolution_is_the_sum_of_its_products(
     except ShapeMismatch:
         assume(False)
     assert node.sums(images).tolist() == [conv_by_loops(image, node) for image in images]
+
+
+@pytest.mark.parametrize("highest", [2**53 // 4, 2**53 // 2, 2**59])
+def test_sums_are_exact_up_to_where_float64_is_and_beyond(highest: int) -> None:
+    x = np.array([[highest - 1, 1 - highest, 1], [highest - 1, highest - 2, -1]])
+    weight = np.array([[1, 1, 1], [1, -1, 0], [-1, -1, 1]], np.int8)
+    expected = [
+        [sum(int(w) * int(v) for w, v in zip(row, of, strict=True)) for row in weight] for of in x
+    ]
+    assert Linear(weight, "ternary").sums(x).tolist() == expected
+    maps = Conv2d(weight.reshape(3, 3, 1, 1), kind="ternary").sums(x.reshape(2, 3, 1, 1))
+    assert maps.reshape(2, 3).tolist() == expected
+    assert exact_type(x, weight) is (np.float64 if highest == 2**53 // 4 else np.int64)
 
 
 @budget(50, 500)
