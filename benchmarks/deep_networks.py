@@ -121,7 +121,8 @@ def images(count: int, seed: int) -> npt.NDArray[np.uint8]:
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (count, 3, 8, 8)).repeat(4, axis=2).repeat(4, axis=3)
     noise = rng.integers(-32, 33, (count, 3, 32, 32))
-    return np.clip(coarse + noise, 0, 255).astype(np.uint8)
+    drawn: npt.NDArray[np.uint8] = np.clip(coarse + noise, 0, 255).astype(np.uint8)
+    return drawn
 
 
 def trained(name: str, share: int = 1, seed: int = 1) -> nn.Module:
