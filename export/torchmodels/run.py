@@ -74,17 +74,7 @@ class Stepper:
         Raises:
             NotMappable: when the model raises an error on them.
         """
-        each = network.steps * sum(math.prod(network.shapes[name]) for name in self.sources)
-        size = max(1, MOST_VALUES // each)
-        parts = [
-            self._run(x[start : start + size], network, network.steps)
-            for start in range(0, len(x), size)
-        ]
-        spikes = {
-            name: np.concatenate([part.spikes[name] for part in parts]) for name in parts[0].spikes
-        }
-        membranes = [part.membranes for part in parts if part.membranes is not None]
-        return Recorded(spikes, np.concatenate(membranes) if membranes else None)
+        return self._run(x, network, network.steps)
 
     def require_steady(self, x: npt.NDArray[np.uint8], network: Network) -> None:
         """Run the first sample for a step, after which all layers must hold what was read of them.
@@ -120,12 +110,15 @@ class Stepper:
     ) -> Recorded:
         """Run the model, or only the layers that were read of it, one after another.
 
-        A model that takes so many samples alone gets the last one again to fill a call.
+        Samples run together as far as memory has room. A model that takes so many samples alone
+        gets the last one again to fill a call.
         """
-        size = self.chain.batch or len(x)
+        each = steps * sum(math.prod(network.shapes[name]) for name in self.sources)
+        fixed = self.chain.batch
+        size = fixed or max(1, MOST_VALUES // max(1, each))
         runs = [
             self._run_batch(
-                np.concatenate([part, part[-1:].repeat(size - len(part), 0)]),
+                np.concatenate([part, part[-1:].repeat((fixed or len(part)) - len(part), 0)]),
                 network,
                 steps,
                 chained=chained,
