@@ -15,6 +15,7 @@ from torch_models import result_of, stepped_by_snntorch
 
 from lehr import nirfile
 from lehr.export import from_torch
+from lehr.export.torchmodels import run
 from lehr.network import Conv2d, Network
 from lehr.simulate.fast.engine import simulate
 from lehr.targets.golden import read_golden
@@ -43,7 +44,9 @@ def one_unit_more(net: Network, place: int) -> Network:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_narrow_one_is_the_model_and_its_c(name: str, tmp_path: Path) -> None:
+def test_a_narrow_one_is_the_model_and_its_c(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model, x = deep_networks.trained(name, share=16), deep_networks.images(2, 7)
     converted = from_torch(model, x, steps=deep_networks.STEPS, full_scale=255)
     net, trace = converted.network, result_of(converted).trace
@@ -52,6 +55,9 @@ def test_a_narrow_one_is_the_model_and_its_c(name: str, tmp_path: Path) -> None:
     assert len(right) == {"vgg11": 9, "resnet19": 21}[name]
     for layer, report in converted.layers.items():
         np.testing.assert_array_equal(trace.spikes[layer], right[report.source][0].numpy())
+    monkeypatch.setattr(run, "MOST_VALUES", 1)  # the model's samples one by one
+    alone = converted.spikes()
+    assert all(np.array_equal(alone[layer], trace.spikes[layer]) for layer in alone)
     changed = simulate(one_weight_turned(net, -1), x, trace=net.neurons).trace
     assert any(np.any(changed.spikes[layer] != trace.spikes[layer]) for layer in net.neurons)
     c_code.require_equal(tmp_path, net, x)

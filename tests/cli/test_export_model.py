@@ -5,6 +5,7 @@ Each fault of the file is named in one sentence.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,12 @@ class Membrane(nn.Module):
     def forward(self, x):
         return self.lif2(self.out(self.lif1(self.fc(x))))[1]
 
+def pooled():
+    conv = nn.Conv2d(1, 2, 3, padding=1, bias=False)
+    conv.weight.data = torch.where(torch.arange(18) % 4 > 0, 0.25, -0.25).reshape(2, 1, 3, 3)
+    fire = snn.Leaky(beta=0.5, threshold=0.5, init_hidden=True)
+    return nn.Sequential(conv, fire, nn.MaxPool2d(2), nn.Flatten(), *layers(0.5, 0.25)[2:])
+
 def fails():
     raise RuntimeError("no weights here\\nsecond line")
 
@@ -132,6 +139,17 @@ def test_an_exact_model_passes_and_is_written(lehr: Lehr, folder: Path) -> None:
     assert net.digest == facts["network"]
     with np.load(folder / "in.npz") as arrays:
         assert dict(simulate(net, arrays["input"]).rates) == facts["rates"]
+
+
+def test_a_maximum_of_spikes_has_its_row(lehr: Lehr, folder: Path) -> None:
+    x = (np.random.default_rng(1).random((20, 8, 1, 8, 4)) < 0.3).astype(np.uint8)
+    np.savez(folder / "in.npz", input=x)
+    ran = export(lehr, folder, ":pooled")
+    assert ran.code == 0, ran.err
+    assert re.search(r"layer2 +1 +1 +\d+ +equal +0\.\d+ +0 *\n", ran.out), ran.out
+    rates = export(lehr, folder, ":pooled", "--json").facts["rates"]
+    assert len(rates) == 3
+    assert all(0 < rate < 1 for rate in rates.values()), rates
 
 
 @pytest.mark.slow

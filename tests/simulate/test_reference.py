@@ -18,7 +18,7 @@ from strategies import alive, networks, random_input, small_network
 from lehr.arithmetic import Arithmetic
 from lehr.network import INPUT, OUTPUT, Delay, Edge, Input, Linear, Network, Neuron
 from lehr.nodes import Node
-from lehr.simulate import Result, simulate
+from lehr.simulate import Result, compare, reference, simulate
 
 IF = Arithmetic()
 LEAKY = Arithmetic(decay_numerator=7, decay_shift=3)
@@ -243,3 +243,17 @@ def test_every_field_makes_a_difference(fields: dict[str, Any]) -> None:
     assert any(
         (usual.trace.spikes[name] != changed.trace.spikes[name]).any() for name in net.neurons
     )
+
+
+def test_samples_that_run_one_by_one_do_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, x = small_network()
+    together = simulate(net, x, trace=net.neurons)
+    assert alive(together)
+    monkeypatch.setattr(reference, "MOST_VALUES", 1)
+    assert [(start, len(batch)) for start, batch in reference.batches(net, x)] == [
+        (number, 1) for number in range(len(x))
+    ]
+    alone = simulate(net, x, trace=net.neurons)
+    compare(together.trace, alone.trace).require_equal("one by one")
+    assert alone.rates == together.rates
+    assert np.array_equal(alone.counts, together.counts)
