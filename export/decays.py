@@ -65,6 +65,13 @@ class Decay:
             else [int(number) for number in self.numerator]
         )
 
+    @property
+    def fractions(self) -> str:
+        """Return it as a note has it, the least and the greatest where neurons differ."""
+        low, high = int(np.min(self.numerator)), int(np.max(self.numerator))
+        whole = 1 << self.shift
+        return f"{low}/{whole} to {high}/{whole}" if self.own else f"{low}/{whole}"
+
     def __str__(self) -> str:
         """Return the decay as a table shows it."""
         low, high = int(np.min(self.numerator)), int(np.max(self.numerator))

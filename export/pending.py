@@ -17,8 +17,15 @@ from lehr.export.decays import Decay, leak_errors
 from lehr.export.digits import DOUBLE, digits
 from lehr.export.fold import Affine, Float, Folded, fold, in_units
 from lehr.nodes import Int32Array, Neuron, Shape
-from lehr.programs import CURRENT, giving_back, program_of, with_decays
-from lehr.update import MEMBRANE
+from lehr.programs import (
+    CURRENT,
+    firing_often,
+    giving_back,
+    program_of,
+    with_decays,
+    with_floor,
+)
+from lehr.update import MEMBRANE, MOST_SPIKES
 from lehr.update import Decay as Leaking
 from lehr.widths import LayerWidth
 
@@ -37,6 +44,10 @@ class Dynamics:
             state bits; it forgets everything where neurons have their own decays of it.
         shape: of the layer, where neurons of a channel differ, so that all numbers are one a
             neuron, in one axis.
+        floor: how many thresholds below 0 a membrane is brought up to at the end of a step, whole
+            numbers by channel or neuron; None where that is not done.
+        most: how often a neuron fires in a step, at most, where it passes its threshold so often;
+            None for any number, until it is known how many that can be.
         gives_back: they give a threshold back where one subtraction leaves a membrane above it.
     """
 
@@ -45,6 +56,8 @@ class Dynamics:
     threshold: Float
     synapse: Synapse | None
     shape: Shape | None = None
+    floor: Float | None = None
+    most: int | None = 1
     gives_back: bool = False
 
     @property
@@ -61,7 +74,9 @@ class Dynamics:
             replace(decay, numerator=np.repeat(decay.numerator, each)) if decay.own else decay
             for decay in self.decays
         )
-        return replace(self, decays=decays, threshold=np.repeat(self.threshold, each), shape=shape)
+        threshold = np.repeat(self.threshold, each)
+        floor = None if self.floor is None else np.repeat(self.floor, each)
+        return replace(self, decays=decays, threshold=threshold, floor=floor, shape=shape)
 
     def bits_lost(self, steps: int) -> int:
         """Return how many fraction bits leaking over a number of steps fills."""
@@ -104,20 +119,28 @@ class Dynamics:
             for x, decay in zip((MEMBRANE, CURRENT), self.decays, strict=False)
             if decay.own
         }
-        if not own and not self.gives_back:
+        if not own and not self.gives_back and self.floor is None and self.most == 1:
             return Neuron(laid(threshold), laid(bias), fields, self.synapse)
         leaks = {
             x: Leaking("multiply", _OWN[x], decay.shift, fields.rounding)
             for x, decay in own.items()
         }
-        numerators = {
+        parameters = {
             _OWN[x]: laid(np.asarray(decay.numerator, np.int32)) for x, decay in own.items()
         }
         program = with_decays(program_of(fields, self.synapse), leaks)
         if self.gives_back:
             program = giving_back(program)
-        return Neuron(laid(threshold), laid(bias), program, parameters=numerators)
+        if self.most != 1:
+            program = firing_often(program, MOST_SPIKES if self.most is None else self.most)
+        if self.floor is not None:
+            program = with_floor(program, _FLOOR)
+            parameters[_FLOOR] = laid((-self.floor * threshold).astype(np.int32))
+        return Neuron(laid(threshold), laid(bias), program, parameters=parameters)
 
+
+_FLOOR = "floor"
+"""The parameter in which neurons have the least membrane that a step leaves."""
 
 _OWN = {MEMBRANE: "decay", CURRENT: "synapse_decay"}
 """Parameters in which neurons have their own decays, by the register that leaks."""

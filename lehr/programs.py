@@ -145,6 +145,22 @@ def giving_back(program: Program) -> Program:
     return Program(statements, program.membrane)
 
 
+def firing_often(program: Program, most: int) -> Program:
+    """Return a program that fires so often as a membrane passes its threshold, at most `most`.
+
+    Spikes are then numbers; what it subtracts for a spike it subtracts for each.
+    """
+    return Program(
+        tuple(replace(s, up_to=most) if isinstance(s, Fire) else s for s in program.statements),
+        program.membrane,
+    )
+
+
+def with_floor(program: Program, floor: str) -> Program:
+    """Return a program that ends in bringing the membrane up to a parameter where it is below."""
+    return Program((*program.statements, Bound(MEMBRANE, floor, 2**31 - 1)), program.membrane)
+
+
 def input_shift(program: Program) -> int:
     """Return by how many bits a program shifts the input that it adds.
 

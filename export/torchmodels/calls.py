@@ -43,6 +43,7 @@ _COMPUTES_WEIGHT: Mapping[Any, str] = {
 They compute one tensor of their module and nothing else.
 """
 
+_LIBRARIES = ("torch", "snntorch", "sinabs", "norse", "spikingjelly")
 _CALLS = ("forward", "_call_impl", "_slow_forward", "_wrapped_call_impl")
 
 
@@ -174,7 +175,7 @@ def _replaced_methods(module: nn.Module) -> list[str]:
     Of a library's layer all count, of other modules those by which torch calls them.
     """
     kind = layer_class(module)
-    library = kind.__module__.startswith(("torch.", "snntorch."))
+    library = kind.__module__.partition(".")[0] in _LIBRARIES
     names = [
         name for name in vars(module) if name in _CALLS or (library and name in _methods(kind))
     ]

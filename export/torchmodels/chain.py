@@ -21,6 +21,7 @@ from lehr.export.torchmodels.classes import STATES, count_returned, name_of, neu
 from lehr.export.torchmodels.functions import called, layer_of
 from lehr.export.torchmodels.joins import join_of
 from lehr.export.torchmodels.numbers import Numbers
+from lehr.export.torchmodels.others.neuron import OtherNeuron
 from lehr.export.torchmodels.products import by_numbers, is_product, product_of
 from lehr.network import INPUT
 
@@ -160,7 +161,13 @@ class Walk:
                     "one input"
                 )
             return
-        for (state, place), value in self._given_states(kind, node):
+        given = self._given_states(kind, node)
+        if isinstance(module, OtherNeuron) and not module.init_hidden and not given:
+            raise NotMappable(
+                f"{name} ({name_of(module)}): it is not given its state, and begins anew in each "
+                "call; hand it the one that it returned in the step before"
+            )
+        for (state, place), value in given:
             if value not in self.arguments or len(value.users) > 1:
                 raise NotMappable(
                     f"{name}: its state {state} is not one that forward only takes and hands on "

@@ -10,6 +10,8 @@ from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils import parametrize
 
+from lehr.export.torchmodels.others import norse, sinabs, spikingjelly
+from lehr.export.torchmodels.others.neuron import OtherNeuron
 from lehr.nodes import Int32Array
 
 STATES: Mapping[type[nn.Module], tuple[tuple[str, int], ...]] = {
@@ -18,11 +20,18 @@ STATES: Mapping[type[nn.Module], tuple[tuple[str, int], ...]] = {
     snn.RLeaky: (("spk", 0), ("mem", 1)),
     snn.Synaptic: (("syn", 1), ("mem", 2)),
     snn.RSynaptic: (("spk", 0), ("syn", 1), ("mem", 2)),
+    OtherNeuron: (("state", 1),),
 }
 """The neurons that are known, each with the states that it takes after its input.
 
 With a state stands the place of the new one in what the neuron returns.
 """
+
+
+NEURONS = (snn.SpikingNeuron, OtherNeuron)
+"""Classes of neurons; of snnTorch's, some are not known."""
+
+_SNNTORCH = tuple(kind.__name__ for kind in STATES if kind is not OtherNeuron)
 
 
 def count_returned(neuron: nn.Module) -> int:
@@ -52,8 +61,8 @@ _QUANTIZED = (
     " into them, where they are recognized as levels"
 )
 _SPIKING = (
-    "whose neurons are not known; use those of snntorch, or write the network as a NIR graph and "
-    "have `lehr quantize` read it"
+    "of which {} are read; use those, or have {} write the network as a NIR graph, if it can, "
+    "and `lehr quantize` read that"
 )
 FOREIGN: Mapping[str, str] = {
     "brevitas": (
@@ -63,9 +72,9 @@ FOREIGN: Mapping[str, str] = {
     "torch.ao": _QUANTIZED.format("layer.weight().dequantize()"),
     "torchao": _QUANTIZED.format("layer.weight.dequantize()"),
     "bitsandbytes": _QUANTIZED.format("dequantized"),
-    "norse": _SPIKING,
-    "sinabs": _SPIKING,
-    "spikingjelly": _SPIKING,
+    "norse": _SPIKING.format(", ".join(norse.NEURONS), "norse.torch.to_nir"),
+    "sinabs": _SPIKING.format(", ".join(sinabs.NEURONS), "sinabs.nir.to_nir"),
+    "spikingjelly": _SPIKING.format(", ".join(spikingjelly.NEURONS), "nir_exchange.export_to_nir"),
 }
 """Packages whose layers are met instead of torch's own, and the way out."""
 
@@ -85,7 +94,8 @@ _NO_LAYERS = ("torch.nn.modules.module", "torch.nn.modules.container")
 
 def name_of(module: nn.Module) -> str:
     """Return the name of a module's class, as its author wrote it."""
-    return parametrize.type_before_parametrizations(module).__name__
+    named = module.inner if isinstance(module, OtherNeuron) else module
+    return parametrize.type_before_parametrizations(named).__name__
 
 
 def layer_class(module: nn.Module) -> type[nn.Module]:
@@ -103,7 +113,7 @@ def layer_class(module: nn.Module) -> type[nn.Module]:
     return next(
         base
         for base in bases
-        if base is HoldsBack
+        if base in (HoldsBack, OtherNeuron)
         or (
             not base.__module__.startswith("lehr.")
             and (base is nn.Module or _replaced(base, module))
@@ -112,7 +122,7 @@ def layer_class(module: nn.Module) -> type[nn.Module]:
 
 
 def neuron_class(module: nn.Module) -> type[nn.Module] | None:
-    """Return which of snnTorch's known neurons a module is; None where it is none of them."""
+    """Return which of the known neurons a module is; None where it is none of them."""
     kind = layer_class(module)
     return kind if kind in STATES else None
 
@@ -142,7 +152,6 @@ def is_layer(module: nn.Module) -> bool:
 def why_unknown(module: nn.Module, known: Sequence[str]) -> str:
     """Say why a module is none of the `known` classes and no neuron, and the way out."""
     package = _package(module)
-    neurons = [each.__name__ for each in STATES]
     if isinstance(module, torch.jit.ScriptModule):
         return TORCHSCRIPT
     if package:
@@ -150,7 +159,7 @@ def why_unknown(module: nn.Module, known: Sequence[str]) -> str:
     if isinstance(module, LazyModuleMixin):
         return "it has no weights yet; run the model once before"
     if isinstance(module, snn.SpikingNeuron):
-        return f"no integer neuron computes it; use {', '.join(neurons)} of snntorch"
+        return f"no integer neuron computes it; use {', '.join(_SNNTORCH)} of snntorch"
     kind = layer_class(module)
     if base := next(
         (
@@ -165,9 +174,8 @@ def why_unknown(module: nn.Module, known: Sequence[str]) -> str:
             f"it is derived from {base.__name__} and replaces {replaced}, so that it may compute "
             f"anything; use nn.{base.__name__}"
         )
-    return (
-        f"the integer network has no such layer; use {', '.join(dict.fromkeys([*known, *neurons]))}"
-    )
+    usable = ", ".join(dict.fromkeys([*known, *_SNNTORCH]))
+    return f"the integer network has no such layer; use {usable}"
 
 
 def computes_weights(module: nn.Module) -> bool:
@@ -176,7 +184,7 @@ def computes_weights(module: nn.Module) -> bool:
     It is then one's own, or a layer of Brevitas or of torch.ao.nn.qat, derived from torch's.
     """
     kind = layer_class(module)
-    if isinstance(module, torch.jit.ScriptModule | snn.SpikingNeuron | HoldsBack):
+    if isinstance(module, (torch.jit.ScriptModule, HoldsBack, *NEURONS)):
         return False
     if _package(module) is None:
         return not kind.__module__.startswith("torch.") and any(True for _ in module.parameters())

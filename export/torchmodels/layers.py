@@ -20,7 +20,6 @@ import numpy as np
 from torch import nn
 
 from lehr.errors import NotMappable
-from lehr.export.decays import Decay
 from lehr.export.digits import digits
 from lehr.export.fold import Affine
 from lehr.export.levels import Levels, kind_of, read_levels
@@ -50,10 +49,11 @@ from lehr.export.torchmodels.nodes import (
     node_of,
     with_equal_sides,
 )
+from lehr.export.torchmodels.others.neuron import OtherNeuron
 from lehr.export.torchmodels.passing import Passing
 from lehr.export.torchmodels.products import ByNumbers
 from lehr.export.torchmodels.qat import fake_quantize_problem
-from lehr.export.torchmodels.readout import values
+from lehr.export.torchmodels.readout import require_read, values
 from lehr.export.torchmodels.recurrent import recurrent_weights, share_step
 from lehr.export.torchmodels.rows import OVER_ROWS, as_map
 from lehr.export.torchmodels.signal import Read
@@ -232,7 +232,9 @@ class Builder(Passing):
         dynamics = read.dynamics
         if dynamics.shape is not None:
             dynamics = replace(dynamics, shape=self.shape)
-        if source == self.membranes_of and dynamics.arithmetic.reset == "none":
+        if isinstance(module, OtherNeuron):
+            require_read(dynamics, at_end=source == self.membranes_of)
+        elif source == self.membranes_of and dynamics.arithmetic.reset == "none":
             never = replace(dynamics.arithmetic, fires="never")
             dynamics = replace(dynamics, arithmetic=never)
         self._gain = self._gain * read.gain
@@ -244,16 +246,15 @@ class Builder(Passing):
         self.sources[name] = source
         if read.recurrent is not None:
             self._recurrent(name, f"{source}.recurrent", read.recurrent)
-        arithmetic = dynamics.arithmetic
-        back = arithmetic.reset == "subtract" and arithmetic.reset_timing == "same_step"
-        self._wait(source, name, dynamics, back)
+        self._wait(source, name, dynamics, read.gives_back)
+        self._spikes = dynamics.most == 1
 
     def _wait(self, source: str, name: str, dynamics: Dynamics, back: bool) -> None:
         """Add neurons that wait for their integers."""
         self._go(name)
         self._tell_moved()
         moved = [
-            f"{source}: decay moved by {d.moved:.2g} to {_fractions(d)}"
+            f"{source}: decay moved by {d.moved:.2g} to {d.fractions}"
             for d in dynamics.decays
             if d.moved
         ]
@@ -330,13 +331,6 @@ def _method_of(module: nn.Module) -> Callable[[Builder, str, nn.Module], None] |
     if is_activation(module):
         return Builder._activation
     return Builder._computed if computes_weights(module) else None
-
-
-def _fractions(decay: Decay) -> str:
-    """Return a decay, or the least and the greatest of a layer, as a note has it."""
-    low, high = int(np.min(decay.numerator)), int(np.max(decay.numerator))
-    whole = 1 << decay.shift
-    return f"{low}/{whole} to {high}/{whole}" if decay.own else f"{low}/{whole}"
 
 
 _METHODS: Mapping[type[nn.Module], Callable[[Builder, str, Any], None]] = {

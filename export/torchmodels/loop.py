@@ -13,13 +13,18 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import snntorch as snn
 import torch
 from torch import Tensor, fx, nn
 from torch.fx.node import map_arg
 
 from lehr.errors import NotMappable, together
-from lehr.export.torchmodels.classes import STATES, HoldsBack, count_returned, neuron_class
+from lehr.export.torchmodels.classes import (
+    NEURONS,
+    STATES,
+    HoldsBack,
+    count_returned,
+    neuron_class,
+)
 from lehr.export.torchmodels.functions import bare_name, called
 from lehr.export.torchmodels.tracer import Tracer
 
@@ -39,7 +44,7 @@ def most_calls(graph: fx.Graph, root: nn.Module) -> int:
 def keeps_state(node: fx.Node, root: nn.Module) -> bool:
     """Return whether an operation is a call of a module that has a state."""
     return node.op == "call_module" and isinstance(
-        root.get_submodule(str(node.target)), snn.SpikingNeuron | HoldsBack
+        root.get_submodule(str(node.target)), (HoldsBack, *NEURONS)
     )
 
 

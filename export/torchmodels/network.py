@@ -13,6 +13,7 @@ from torch import nn
 from lehr.arithmetic import MAX_FRACTION_BITS
 from lehr.errors import NotMappable, UsageError, together
 from lehr.export.coarsen import check_error
+from lehr.export.counts import counted
 from lehr.export.nirgraph.semantics import ReadWhat
 from lehr.export.pending import LayerReport, report
 from lehr.export.precision import chosen_bits, completed, placeholder, rooms
@@ -21,6 +22,7 @@ from lehr.export.torchmodels.calls import all_problems, unwrapped
 from lehr.export.torchmodels.chain import Chain
 from lehr.export.torchmodels.classes import neuron_class
 from lehr.export.torchmodels.layers import Builder
+from lehr.export.torchmodels.others.stepped import Own, in_steps
 from lehr.export.torchmodels.readout import deciding, settled_read
 from lehr.export.torchmodels.rows import as_map
 from lehr.export.torchmodels.run import Recorded, Spikes, Stepper, given_shape
@@ -151,21 +153,21 @@ def from_torch(
         )
     takes = scaling(shape, full_scale, mean, std)
     builder = Builder(shape, takes, full_scale is None, weights, decay_bits)
-    model, chain, last, read = _read(
+    model, own, chain, last, read = _read(
         module, builder, readout, read_from, length, held=steps is not None
     )
     if builder.rows:
         shape = as_map(shape)
         sample = sample.reshape(*sample.shape[:-2], *shape)
-    stepper = Stepper(model, chain, builder.sources, takes, last, read != "count", builder.rows)
+    stepper = Stepper(
+        model, own, chain, builder.sources, takes, last, read != "count", builder.rows
+    )
     kind = "count_argmax_lowest" if read == "count" else f"membrane_{read}_argmax_lowest"
     entry = Input(shape, kind_divided(full_scale))
     placeholders = {name: placeholder(wait) for name, wait in builder.neurons.items()}
     edges = (*builder.edges, (builder.last[0], OUTPUT))
-    drawn, layers = rooms(
-        Network({**builder.nodes, **placeholders}, edges, entry, length, kind),  # type: ignore[arg-type]  # checked by Network
-        builder.neurons,
-    )
+    outline = Network({**builder.nodes, **placeholders}, edges, entry, length, kind)  # type: ignore[arg-type]  # checked by Network
+    drawn, layers = rooms(*counted(outline, builder.neurons))
     bits, waiting = chosen_bits(layers, fraction_bits=fraction_bits, error=error)
     network = completed(drawn, waiting, bits)
     widths = analyse(network).layers
@@ -191,11 +193,11 @@ def _read(
     steps: int,
     *,
     held: bool,
-) -> tuple[nn.Module, Chain, str, ReadWhat]:
+) -> tuple[nn.Module, Own | None, Chain, str, ReadWhat]:
     """Have the builder take in all layers of a model.
 
-    Returns the copy that they were read of, the chain of them, the one that decides, at which the
-    builder stands then, and what is read of it.
+    Returns the copy that they were read of, how its user calls it else, the chain of them, the one
+    that decides, at which the builder stands then, and what is read of it.
 
     Raises:
         NotMappable: with all that stands in the way, as far as it can be known.
@@ -208,6 +210,7 @@ def _read(
     ]
     try:
         model = settled_copy(unwrapped(module))
+        model, own = in_steps(model, steps)
         chain, faults = trace(model, builder.shape, steps, held=held)
     except NotMappable as error:
         if not isinstance(error, NotCopied) or not problems:  # which is a consequence of them
@@ -227,7 +230,7 @@ def _read(
     read = settled_read(chain, last, spiking and len(builder.last) == 1, asked)
     if not spiking or len(builder.last) > 1:
         builder.end_in_values(last)
-    return model, chain, last, read
+    return model, own, chain, last, read
 
 
 def _take_in(chain: Chain, builder: Builder) -> list[str]:

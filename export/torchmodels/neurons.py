@@ -24,10 +24,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import snntorch as snn
-import torch
 from torch import Tensor, nn
 
-from lehr.arithmetic import MAX_SHIFT, Arithmetic, Fires, Synapse
+from lehr.arithmetic import MAX_SHIFT, Arithmetic, Synapse
 from lehr.errors import NotMappable
 from lehr.export.decays import (
     Decay,
@@ -41,13 +40,12 @@ from lehr.export.fold import Float
 from lehr.export.offsets import by_value, narrowed
 from lehr.export.pending import Dynamics
 from lehr.export.torchmodels.classes import neuron_class
+from lehr.export.torchmodels.others.neuron import ONE, Equations, Named, OtherNeuron
+from lehr.export.torchmodels.surrogates import fires
 from lehr.nodes import Shape
 
 _RESETS = {"subtract": "_base_sub", "zero": "_base_zero", "none": "_base_int"}
 """The methods by which snnTorch's neurons compute a step, by the reset that they were built for."""
-
-LEAST = 1e-9
-"""The distance from the threshold, on both sides, at which firing is tried."""
 
 
 @dataclass(frozen=True)
@@ -58,63 +56,58 @@ class NeuronModule:
         dynamics: what its neurons compute.
         gain: what its input is multiplied with, one number or one a channel.
         recurrent: the module through which the neurons' spikes come back a step later.
+        gives_back: a threshold is given back where one reset left a membrane above it.
     """
 
     dynamics: Dynamics
     gain: Float
     recurrent: nn.Module | None
+    gives_back: bool
 
 
 def read_neuron(neuron: Any, shape: Shape, decay_bits: int | None) -> NeuronModule:
     """Read a neuron module.
 
     Args:
-        neuron: one of snnTorch's known neurons, in double precision.
+        neuron: one of the known neurons, in double precision.
         shape: of its output, without batch.
         decay_bits: n, to which a decay that is no k/2**n is rounded; None refuses it.
 
     Raises:
         NotMappable: when the integer neuron does not compute it. The caller names the module.
     """
-    kind = neuron_class(neuron)
-    _require_usual(neuron)
-    if problem := _wrong_reset(neuron):
-        raise NotMappable(problem)
-    given, gain = {"threshold": neuron.threshold, "beta": neuron.beta.clamp(0, 1)}, np.ones(1)
-    if kind is snn.Lapicque:  # whose beta is not what it leaks by
-        given["beta"] = 1 - neuron.time_step / (neuron.R * neuron.C)
-        took = neuron.R * (1 / (neuron.R * neuron.C)) * neuron.time_step
-        gain = by_channel(took, "time_step / C", shape)
-    beta = "1 - time_step / (R C)" if kind is snn.Lapicque else "beta"
-    if kind in (snn.Synaptic, snn.RSynaptic):
-        given["alpha"] = neuron.alpha.clamp(0, 1)
+    own = neuron.equations() if isinstance(neuron, OtherNeuron) else _of_snntorch(neuron)
+    gain = by_channel(own.gain.value, own.gain.name, shape)
+    given = {"threshold": own.threshold, "beta": own.beta, "alpha": own.alpha, "floor": own.floor}
     values = {
-        name: _numbers(value, beta if name == "beta" else name, shape)
-        for name, value in given.items()
+        name: _numbers(named.value, named.name, shape)
+        for name, named in given.items()
+        if named is not None
     }
     by_neuron = any(value.ndim > 1 for value in values.values())
     if by_neuron:
         values = {name: by_value(value, shape).ravel() for name, value in values.items()}
     threshold = values["threshold"]
     if not (threshold > 0).all():
-        raise NotMappable(f"its threshold is {float(threshold.min()):g}; use one above 0")
-    decay = read_decay(values["beta"], beta, decay_bits)
+        raise NotMappable(
+            f"its {own.threshold.name} is {float(threshold.min()):g}; use one above 0"
+        )
+    decay = read_decay(values["beta"], own.beta.name, decay_bits)
     arithmetic = Arithmetic(
         decay_numerator=decay.common(1)[0],
         decay_shift=decay.common(1)[1],
-        reset=neuron.reset_mechanism,
-        reset_timing="next_step"
-        if getattr(neuron, "reset_delay", True) or kind is snn.RSynaptic
-        else "same_step",
-        fires=_fires(neuron),
+        reset=own.reset,
+        reset_timing=own.reset_timing,
+        fires=own.fires,
     )
-    _require_known_reset(neuron, kind, arithmetic)
-    recurrent = getattr(neuron, "recurrent", None)
-    dynamics = Dynamics(arithmetic, (decay,), threshold, None, shape if by_neuron else None)
-    if "alpha" not in values:
-        return NeuronModule(dynamics, gain, recurrent)
-    alpha = read_decay(values["alpha"], "alpha", decay_bits)
-    for name, each in (("alpha", alpha), ("beta", decay)):
+    floor = None if own.floor is None else _floor(values["floor"], threshold, own.floor.name)
+    dynamics = Dynamics(
+        arithmetic, (decay,), threshold, None, shape if by_neuron else None, floor, own.most
+    )
+    if own.alpha is None:
+        return NeuronModule(dynamics, gain, own.recurrent, own.gives_back)
+    alpha = read_decay(values["alpha"], own.alpha.name, decay_bits)
+    for name, each in ((own.alpha.name, alpha), (own.beta.name, decay)):
         if not each.own and each.numerator == 1 << each.shift:
             raise NotMappable(
                 f"its {name} is 1, and a neuron with a synapse leaks in both its states; use one "
@@ -123,7 +116,51 @@ def read_neuron(neuron: Any, shape: Shape, decay_bits: int | None) -> NeuronModu
     synapse = Synapse(
         decay_numerator=alpha.common(0)[0], decay_shift=alpha.common(0)[1], bias_to="synapse"
     )
-    return NeuronModule(replace(dynamics, decays=(decay, alpha), synapse=synapse), gain, recurrent)
+    dynamics = replace(dynamics, decays=(decay, alpha), synapse=synapse)
+    return NeuronModule(dynamics, gain, own.recurrent, own.gives_back)
+
+
+def _of_snntorch(neuron: Any) -> Equations:
+    """Return what one of snnTorch's known neurons computes."""
+    kind = neuron_class(neuron)
+    _require_usual(neuron)
+    if problem := _wrong_reset(neuron):
+        raise NotMappable(problem)
+    beta, gain, alpha = Named(neuron.beta.clamp(0, 1), "beta"), ONE, None
+    if kind is snn.Lapicque:  # whose beta is not what it leaks by
+        leaves = 1 - neuron.time_step / (neuron.R * neuron.C)
+        beta = Named(leaves, "1 - time_step / (R C)")
+        takes = neuron.R * (1 / (neuron.R * neuron.C)) * neuron.time_step
+        gain = Named(takes, "time_step / C")
+    if kind in (snn.Synaptic, snn.RSynaptic):
+        alpha = Named(neuron.alpha.clamp(0, 1), "alpha")
+    delayed = getattr(neuron, "reset_delay", True) or kind is snn.RSynaptic
+    own = Equations(
+        Named(neuron.threshold, "threshold"),
+        beta,
+        gain,
+        neuron.reset_mechanism,
+        "next_step" if delayed else "same_step",
+        fires(neuron.spike_grad, "spike_grad", "snntorch.surrogate"),
+        alpha,
+        recurrent=getattr(neuron, "recurrent", None),
+        gives_back=not delayed and neuron.reset_mechanism == "subtract",
+    )
+    _require_known_reset(neuron, kind, own)
+    return own
+
+
+def _floor(values: Float, threshold: Float, name: str) -> Float:
+    """Return how many thresholds below rest a membrane is brought up to, by channel or neuron."""
+    times = -values / threshold
+    odd = (times < 0) | (times != np.rint(times))
+    if odd.any():
+        one = np.broadcast_to(threshold, values.shape)[odd][0]
+        raise NotMappable(
+            f"its {name} is {float(values[odd][0]):g}, no whole number of thresholds, each "
+            f"{float(one):g}, below 0; use {-float(one):g}"
+        )
+    return times
 
 
 def _require_usual(neuron: Any) -> None:
@@ -140,13 +177,9 @@ def _require_usual(neuron: Any) -> None:
             raise NotMappable(f"it has {why}; build it without")
 
 
-def _require_known_reset(neuron: Any, kind: type[nn.Module] | None, arithmetic: Arithmetic) -> None:
+def _require_known_reset(neuron: Any, kind: type[nn.Module] | None, own: Equations) -> None:
     """Refuse resets of which snnTorch makes something that no integer neuron does, or nothing."""
-    if (
-        arithmetic.reset == "zero"
-        and arithmetic.reset_timing == "next_step"
-        and kind is not snn.Leaky
-    ):
+    if own.reset == "zero" and own.reset_timing == "next_step" and kind is not snn.Leaky:
         way = (
             "use reset_mechanism='subtract'"
             if kind in (snn.Lapicque, snn.RSynaptic)
@@ -220,25 +253,6 @@ def _wrong_reset(neuron: Any) -> str | None:
     return (
         f"it was built with reset_mechanism='{built}', but holds '{others.pop()}', set or loaded "
         "since; build it with that"
-    )
-
-
-def _fires(neuron: Any) -> Fires:
-    """Return how the neuron's own surrogate compares.
-
-    It is tried at the threshold and on both sides of it.
-    """
-    with torch.no_grad():
-        spikes = neuron.spike_grad(
-            torch.tensor([-1.0, -LEAST, 0.0, LEAST, 1.0], dtype=torch.float64)
-        ).tolist()
-    if spikes == [0, 0, 0, 1, 1]:
-        return "gt"
-    if spikes == [0, 0, 1, 1, 1]:
-        return "ge"
-    raise NotMappable(
-        f"its spike_grad gives {spikes} around the threshold, no step from 0 to 1; use one of "
-        "snntorch.surrogate that is one"
     )
 
 

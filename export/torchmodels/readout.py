@@ -91,6 +91,24 @@ def deciding(chain: Chain, asked: str | None) -> str:
     return asked or next(iter(chain.heads), next(reversed([*chain.layers]), "model"))
 
 
+def require_read(dynamics: Dynamics, *, at_end: bool) -> None:
+    """Refuse neurons of other libraries of which something else is read than what they give.
+
+    Raises:
+        NotMappable: where it is so. The caller names the module.
+    """
+    if dynamics.integrates and not at_end:
+        raise NotMappable(
+            "it never fires, and what it gives is no spikes; let forward return it, and say which "
+            "of its values counts: --readout last (in Python: readout='last')"
+        )
+    if at_end and not dynamics.integrates:
+        raise NotMappable(
+            "its membranes are read out, and of other libraries' neurons only spikes are, or what "
+            "those give that never fire; read out its spikes"
+        )
+
+
 def values(channels: int) -> Dynamics:
     """Return integrators that keep nothing: their membrane is what comes to them in the step."""
     arithmetic = Arithmetic(decay_numerator=0, decay_shift=0, reset="none", fires="never")

@@ -18,7 +18,9 @@ from torch.utils._pytree import tree_leaves
 from lehr.errors import NotMappable
 from lehr.export.scaling import Scaling
 from lehr.export.torchmodels.chain import Chain
-from lehr.export.torchmodels.classes import STATES, HoldsBack, name_of, neuron_class
+from lehr.export.torchmodels.classes import NEURONS, STATES, HoldsBack, name_of, neuron_class
+from lehr.export.torchmodels.others.neuron import OtherNeuron
+from lehr.export.torchmodels.others.stepped import Own
 from lehr.export.torchmodels.trace import uncompiled
 from lehr.export.torchmodels.tracer import InDouble, own_instances
 from lehr.export.torchmodels.values import differing, read_tensors
@@ -50,6 +52,7 @@ class Stepper:
 
     Attributes:
         model: in double precision and evaluation mode, the run's own.
+        own: the same as its user calls it, where that is not one call a step; None where it is.
         chain: its layers and states.
         sources: qualified names of the modules that spike, by node name.
         scaling: what the model takes for the integers of its input.
@@ -59,6 +62,7 @@ class Stepper:
     """
 
     model: nn.Module
+    own: Own | None
     chain: Chain
     sources: Mapping[str, str]
     scaling: Scaling
@@ -85,7 +89,8 @@ class Stepper:
         """
         before = {name: read_tensors(layer) for name, layer in self.chain.layers.items()}
         loop = self.chain.loop
-        own = self._run(x[:1], network, network.steps if loop else 1)
+        whole = loop is not None or self.own is not None
+        own = self._run(x[:1], network, network.steps if whole else 1)
         for name, layer in self.chain.layers.items():
             if changed := differing(before[name], read_tensors(layer)):
                 raise NotMappable(
@@ -94,7 +99,7 @@ class Stepper:
                     " forward sets it; keep what it sets as the layer's own parameter, or use "
                     "torch.nn.utils.parametrize"
                 )
-        if loop is None:
+        if not whole:
             return
         chained = self._run(x[:1], network, network.steps, chained=True)
         for name, spikes in own.spikes.items():
@@ -146,10 +151,11 @@ class Stepper:
         states: dict[str, Any] = {}
         for argument, state in self.chain.states.items():
             node = next(name for name, source in self.sources.items() if source == state.neuron)
-            states[argument] = torch.zeros(len(x), *network.shapes[node], dtype=torch.float64)
+            if not isinstance(self.chain.layers[state.neuron], OtherNeuron):
+                states[argument] = torch.zeros(len(x), *network.shapes[node], dtype=torch.float64)
         try:
             with (
-                self._recording(membranes) as recorded,
+                self._recording(membranes, None if chained else self.own, steps) as recorded,
                 torch.no_grad(),
                 uncompiled(),
                 InDouble(),
@@ -157,6 +163,8 @@ class Stepper:
             ):
                 if chained:
                     self._step_layers(frames)
+                elif self.own is not None:
+                    self.own.run(frames)
                 elif self.chain.loop is not None:
                     self.model(self.chain.loop.input(frames))
                 else:
@@ -184,7 +192,7 @@ class Stepper:
     def _step(self, frames: list[Tensor], states: dict[str, Tensor]) -> None:
         """Call the model once a step, and hand on the states that it returns."""
         for now in frames:
-            returned = tree_leaves(self.model(now, **states))
+            returned = tree_leaves(self.model(now, **states), is_leaf=_is_state)
             states = {
                 argument: returned[state.position] for argument, state in self.chain.states.items()
             }
@@ -203,12 +211,16 @@ class Stepper:
 
     def _reset(self) -> None:
         for layer in self.chain.layers.values():
-            if isinstance(layer, snn.SpikingNeuron | HoldsBack):
+            if isinstance(layer, (HoldsBack, *NEURONS)):
                 layer.reset_mem()
 
     @contextlib.contextmanager
-    def _recording(self, membranes: list[Tensor]) -> Iterator[dict[str, list[Tensor]]]:
+    def _recording(
+        self, membranes: list[Tensor], own: Own | None, steps: int
+    ) -> Iterator[dict[str, list[Tensor]]]:
         """Record what layers give in each step: those that spike, or that functions take, the last.
+
+        Where the model runs as its user calls it, `own`, its modules are recorded.
 
         Membranes are those of the last layer, where it is neurons and they are read out.
         """
@@ -218,11 +230,15 @@ class Stepper:
             for name in self._own_before(source):
                 if name not in recorded:
                     kept = recorded[name] = []
-                    hooks.append(
-                        self.chain.layers[name].register_forward_hook(
-                            lambda _m, _i, out, kept=kept: kept.append(_first(out))
-                        )
-                    )
+                    module = self.chain.layers[name] if own is None else own.module(name)
+
+                    def keep(
+                        _m: Any, _i: Any, out: Any, name: str = name, kept: list[Tensor] = kept
+                    ) -> None:
+                        given = _first(out)
+                        kept.extend([given] if own is None else own.steps(name, given, steps))
+
+                    hooks.append(module.register_forward_hook(keep))
         if self.reads_membranes and isinstance(self.chain.layers[self.last], snn.SpikingNeuron):
             hooks.append(
                 self.chain.layers[self.last].register_forward_hook(
@@ -262,6 +278,11 @@ def _stacked(steps: list[Tensor], shape: Shape) -> npt.NDArray[np.float64]:
     """Return `[N, T, *shape]` of what a layer gave in each step, in the network's shape."""
     values: npt.NDArray[np.float64] = torch.stack(steps, 1).numpy()
     return values.reshape(*values.shape[:2], *shape)
+
+
+def _is_state(value: Any) -> bool:
+    """Return whether a value that forward returns is the whole state of a neuron of norse's."""
+    return isinstance(value, tuple) and hasattr(value, "_fields")
 
 
 def _first(output: Any) -> Tensor:

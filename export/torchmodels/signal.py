@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import snntorch as snn
 from torch import nn
 
 from lehr.errors import NotMappable
@@ -21,6 +20,7 @@ from lehr.export.levels import kind_of, rounding_note
 from lehr.export.naming import node_name
 from lehr.export.offsets import changed, narrowed
 from lehr.export.pending import Waiting
+from lehr.export.torchmodels.classes import NEURONS
 from lehr.export.torchmodels.readout import one_unit
 from lehr.network import INPUT, Edge
 from lehr.nodes import MaxPool2d, Node, Scale, Shape
@@ -118,7 +118,7 @@ class Signal:
         self.shape = shape
         self._begin(1.0, spikes=True)
         self._passed_over = True
-        self._currents = weighted and not isinstance(layer, snn.SpikingNeuron)
+        self._currents = weighted and not isinstance(layer, NEURONS)
 
     def _put(self, name: str, node: Node) -> None:
         if self.parts:

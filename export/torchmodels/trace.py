@@ -14,13 +14,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-import snntorch as snn
 import torch
 from torch import fx, nn
 
 from lehr.errors import NotMappable
 from lehr.export.torchmodels.chain import ONE_STEP, Chain, Loop, Walk
-from lehr.export.torchmodels.classes import TORCHSCRIPT, name_of
+from lehr.export.torchmodels.classes import NEURONS, TORCHSCRIPT, name_of
 from lehr.export.torchmodels.functions import (
     drop_identities,
     in_place,
@@ -125,7 +124,7 @@ def _call(
     sizes = [batch, *shape]
     if axis is not None:
         sizes.insert(axis, steps)
-    neurons: list[Any] = [each for each in model.modules() if isinstance(each, snn.SpikingNeuron)]
+    neurons: list[Any] = [each for each in model.modules() if isinstance(each, NEURONS)]
     for neuron in neurons:
         neuron.reset_mem()
     tracer = Tracer(model, torch.empty(sizes, dtype=torch.float64, device="meta"))
@@ -203,7 +202,7 @@ def _require_once(model: nn.Module, runs: Mapping[str, int]) -> None:
     Neurons are named first where there are some, for it is a loop then.
     """
     again = [name for name, count in runs.items() if count > 1]
-    neurons = [name for name in again if isinstance(model.get_submodule(name), snn.SpikingNeuron)]
+    neurons = [name for name in again if isinstance(model.get_submodule(name), NEURONS)]
     if again:
         name, what = (
             (neurons[0], "as in a loop over time") if neurons else (again[0], "in several places")

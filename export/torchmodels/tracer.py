@@ -18,7 +18,7 @@ from torch.fx.node import map_arg
 from torch.overrides import TorchFunctionMode
 
 from lehr.errors import NotMappable
-from lehr.export.torchmodels.classes import HoldsBack, count_returned, is_layer
+from lehr.export.torchmodels.classes import NEURONS, HoldsBack, count_returned, is_layer
 from lehr.export.torchmodels.functions import called, is_reshape
 
 _OTHERS = frozenset({"torch", "snntorch", "nirtorch", "lehr", "contextlib"})
@@ -90,15 +90,13 @@ class Tracer(NIRTorchTracer):  # type: ignore[misc]  # nirtorch has no types
     """
 
     def __init__(self, model: nn.Module, given: Tensor) -> None:
-        leaves: Any = (snn.SpikingNeuron,)
+        leaves: Any = NEURONS
         super().__init__(leaves)
         self.batch: int | None = None
         self._given = given
         self._on_meta: dict[str, nn.Module] = {}
         self._held: dict[nn.Module, Any] = {
-            module: _held(module)
-            for module in model.modules()
-            if isinstance(module, snn.SpikingNeuron)
+            module: _held(module) for module in model.modules() if isinstance(module, NEURONS)
         }
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
@@ -138,7 +136,7 @@ class Tracer(NIRTorchTracer):  # type: ignore[misc]  # nirtorch has no types
     def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
         """Record the call of a layer, and of neurons what was done to their states before it."""
         returned = super().call_module(m, forward, args, kwargs)
-        if isinstance(m, snn.SpikingNeuron) and isinstance(returned, fx.Proxy):
+        if isinstance(m, NEURONS) and isinstance(returned, fx.Proxy):
             meta, held = returned.node.meta, _held(m)
             meta["anew"] = any(
                 a is not b or was != now
@@ -187,7 +185,7 @@ class Tracer(NIRTorchTracer):  # type: ignore[misc]  # nirtorch has no types
 
     def _stateful(self, node: fx.Node) -> nn.Module | None:
         module = self.root.get_submodule(str(node.target)) if node.op == "call_module" else None
-        return module if isinstance(module, snn.SpikingNeuron | HoldsBack) else None
+        return module if isinstance(module, (HoldsBack, *NEURONS)) else None
 
     def _computed(self, node: fx.Node) -> Any:
         if node.op == "placeholder":
@@ -215,7 +213,7 @@ class Tracer(NIRTorchTracer):  # type: ignore[misc]  # nirtorch has no types
 
 def _gives_states(module: nn.Module) -> bool:
     """Return whether a neuron returns its states, too."""
-    return isinstance(module, snn.SpikingNeuron) and (module.output or not module.init_hidden)
+    return isinstance(module, NEURONS) and (module.output or not module.init_hidden)
 
 
 def _own_states(neuron: nn.Module) -> list[Tensor]:

@@ -34,6 +34,13 @@ _READ = frozenset(
         "time_step",
         "graded_spikes_factor",
         "steps",
+        "w",
+        "tau_mem",
+        "tau_syn",
+        "alpha_mem",
+        "alpha_syn",
+        "spike_threshold",
+        "min_v_mem",
     }
 )
 """Names of the tensors that layers and neurons compute with."""
