@@ -75,7 +75,10 @@ def foreign(package: str, base: type[nn.Module]) -> type[nn.Module]:
     )
 
 
-READ = "of which QuantLinear, QuantConv2d, QuantIdentity and QuantReLU are read; build the model of those"
+READ = (
+    "of which QuantLinear, QuantConv1d, QuantConv2d, QuantIdentity and QuantReLU are read; build the "
+    "model of those"
+)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +87,7 @@ READ = "of which QuantLinear, QuantConv2d, QuantIdentity and QuantReLU are read;
         (lambda: OwnPool(2), "0 (OwnPool): it is derived from AvgPool2d and replaces forward, so that it may compute anything; use nn.AvgPool2d"),
         (lambda: EagerLeaky(beta=0.5), "0 (EagerLeaky): no integer neuron computes it; use Leaky, Lapicque, RLeaky, Synaptic, RSynaptic of snntorch"),
         (lambda: foreign("brevitas", nn.Linear)(7, 5), "0 (QuantLinear): its forward calls round on what it takes; compute its weights from parameters alone"),
-        (lambda: foreign("brevitas", nn.Conv1d)(7, 5, 1), f"0 (QuantLinear): it is a layer of brevitas, {READ}"),
+        (lambda: foreign("brevitas", nn.ConvTranspose1d)(7, 5, 1), f"0 (QuantLinear): it is a layer of brevitas, {READ}"),
         (foreign("sinabs", nn.Module), "0 (QuantLinear): it is a layer of sinabs, of which IAF, IAFSqueeze, LIF, LIFSqueeze, ExpLeak, ExpLeakSqueeze are read; use those, or have sinabs.nir.to_nir write the network as a NIR graph, if it can, and `lehr quantize` read that"),
         (lambda: torch.ao.nn.quantized.Linear(7, 5), "0 (Linear): it is a layer of torch.ao, which quantizes as it runs; build the model"),
         (lambda: torch.jit.script(nn.ReLU()), "0 (RecursiveScriptModule): it is TorchScript, which cannot be followed; give the Python model"),
