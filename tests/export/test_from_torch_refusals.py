@@ -171,6 +171,18 @@ def test_forwards_that_are_no_chain_of_one_step(model: nn.Module, message: str) 
         from_torch(model, events(2, 3, 4))
 
 
+class Refractory(snn.Leaky):  # type: ignore[misc]
+    """Neurons of one's own, which stay silent for a while after a spike."""
+
+    def forward(self, input_: Tensor, mem: Any = None) -> Any:
+        """Spikes, held back while the neuron rests."""
+        spk = super().forward(input_, mem) * (self.rests <= 0)
+        self.rests = torch.where(spk > 0, 3, self.rests - 1)
+        return spk
+
+    rests: Any = torch.zeros(())
+
+
 def dyadic_loop(channels: int) -> Any:
     """Neurons whose spikes come back through a convolution of so many channels."""
     looped: Any = snn.RLeaky(beta=0.5, init_hidden=True, conv2d_channels=channels, kernel_size=3)
@@ -199,6 +211,7 @@ def dyadic_loop(channels: int) -> Any:
         (after(neuron(threshold=torch.ones(3))), "1 (Leaky): its threshold has shape [3] where its neurons have [2, 4, 4]; give one per channel, shape [2, 1, 1]"),
         (after(neuron(beta=torch.tensor([[[0.5]], [[0.3]]]))), "1 (Leaky): its beta is 0.3 to 0.5, no k/2**n with n up to 16; have it rounded with --decay-bits 8 (in"),
         (after(snn.Alpha(alpha=0.9, beta=0.5, init_hidden=True)), "1 (Alpha): no integer neuron computes it; use Leaky, Lapicque, RLeaky, Synaptic, RSynaptic"),
+        (after(Refractory(beta=0.5, init_hidden=True)), "1 (Refractory): no integer neuron computes it; use Leaky, Lapicque, RLeaky, Synaptic, RSynaptic"),
         (after(snn.RLeaky(beta=0.5, init_hidden=True, all_to_all=False, V=0.7853)), "1 (RLeaky): its recurrent weights and its input's are not up to 127 levels of one step in each output; train"),
         (after(dyadic_loop(3)), "1 (RLeaky): its recurrent weights make 3 channels of 2; make them equal"),
         (nn.Sequential(neuron(), dyadic(nn.Conv2d(1, 2, 1))), "1: it is the last layer, and no neurons follow it; end in neurons"),

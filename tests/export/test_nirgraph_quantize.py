@@ -263,3 +263,22 @@ def test_a_decay_that_16_bits_do_not_bring_within_the_error_says_so() -> None:
         note.startswith("n: decay moved by 6.1e-06 to 65535/65536") and note.endswith(said)
         for note in quantized.notes
     ), quantized.notes
+
+
+def test_a_threshold_far_above_the_weights_is_what_it_is() -> None:
+    """Pixels over 255 and levels 127 and 1 of 2**-12: a threshold of 1 is 255 * 4096 of them."""
+    weights = np.array([[127.0, 1.0]], np.float32) * np.float32(2**-12)
+    one = np.ones(1, np.float32)
+    neurons = nir.IF(r=one, v_threshold=one, v_reset=0 * one)
+    graph = from_nir(chain({"w": nir.Linear(weights), "n": neurons}, (2,), (1,)))
+    x = np.array([[255, 255], [255, 0], [128, 7]], np.uint8)
+    semantics = Semantics(integrate="step", reset="subtract", reset_timing="next_step")
+    network = quantize(graph, x, semantics, steps=80, full_scale=255).network
+    assert network.neurons["n"].threshold.tolist() == [1_044_480]
+    fired, v, right = np.zeros(3), np.zeros(3), np.zeros(3)
+    for _ in range(80):
+        v = v + x @ np.array([127.0, 1.0]) - 1_044_480 * fired
+        fired = (v > 1_044_480).astype(float)
+        right += fired
+    assert right.tolist() == [2, 2, 1]
+    assert simulate(network, x).counts[:, 0].tolist() == right.tolist()
