@@ -29,6 +29,7 @@ from snntorch import surrogate
 from torch import Tensor
 
 from lehr.train.floats.model import FULL_SCALE, FloatNet
+from lehr.train.learning.allocation import keep_freed_memory
 from lehr.train.recipe import NetworkRecipe
 
 FIRING = 0.1
@@ -153,6 +154,7 @@ def main(
 ) -> None:
     """Time a training iteration of phase A against a plain loop."""
     torch.set_num_threads(1)
+    keep_freed_memory()  # as `lehr train` does, and for the plain loop as well
     for name in names or list(CASES):
         case = CASES[name]
         net, x, y = prepared(replace(case, batch=batch or case.batch))

@@ -22,6 +22,7 @@ from lehr.train.floats.model import FloatNet
 from lehr.train.floats.step_norm import require_statistics
 from lehr.train.keys.augment import Augment
 from lehr.train.learning import rates
+from lehr.train.learning.allocation import keep_freed_memory
 from lehr.train.learning.augment import augmented
 from lehr.train.learning.augment_events import augmented_events
 from lehr.train.learning.evaluation import accuracy, tensors
@@ -104,6 +105,7 @@ def train(
     require_convertible(recipe, data)
     torch.manual_seed(recipe.seed)
     torch.set_num_threads(recipe.train.threads)
+    keep_freed_memory()
     run = _Run(
         recipe, data, np.random.default_rng(recipe.seed), report, progress or Progress(None, recipe)
     )
