@@ -40,9 +40,9 @@ class SignConv2d(nn.Conv2d):
     def __init__(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> None:
         super().__init__(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name
         """Run it."""
-        return functional.conv2d(x, torch.sign(self.weight), None, self.stride, self.padding)
+        return functional.conv2d(input, torch.sign(self.weight), None, self.stride, self.padding)
 
 
 class SignLinear(nn.Linear):
@@ -51,9 +51,9 @@ class SignLinear(nn.Linear):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, bias=False)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name
         """Run it."""
-        return functional.linear(x, torch.sign(self.weight))
+        return functional.linear(input, torch.sign(self.weight))
 
 
 def leaky() -> Any:
