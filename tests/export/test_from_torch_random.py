@@ -10,11 +10,12 @@ import numpy.typing as npt
 import snntorch as snn
 import torch
 from budgets import budget
-from hypothesis import event, given, note
+from hypothesis import event, given, note, reject
 from hypothesis import strategies as st
 from random_torch_models import Model, draw_model
 from torch_models import events
 
+from lehr.errors import NotMappable
 from lehr.export import from_torch
 from lehr.simulate import simulate
 
@@ -57,12 +58,12 @@ def test_spikes_of_random_models_are_the_models_own(data: st.DataObject) -> None
     held = model.style == "loop, input held"
     x = events(6, *([] if held else [STEPS]), *shape, seed=2)
     right = right_spikes(model, x)
-    converted = from_torch(
-        model,
-        x,
-        steps=STEPS if held else None,
-        read_from=last_of(model),
-    )
+    try:
+        converted = from_torch(model, x, steps=STEPS if held else None, read_from=last_of(model))
+    except NotMappable as error:  # RLeaky behind maxima, which keep weights before them as they are
+        if "there are no weights before it that could share a step" not in str(error):
+            raise
+        reject()
     note(str({name: layer.notes for name, layer in converted.layers.items()}))
     assert converted.exact
     trace = simulate(converted.network, converted.sample, trace=converted.network.neurons).trace
