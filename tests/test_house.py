@@ -231,7 +231,6 @@ def names(node_type: str, file: Path) -> bool:
             "max_pool2d",
             {
                 "targets/conformance/scaled.py",
-                "targets/fpga/projections.py",
             },
         ),
     ],

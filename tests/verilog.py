@@ -7,8 +7,10 @@ from pathlib import Path
 
 from strategies import Images
 
+from lehr.errors import NotMappable
 from lehr.network import Network
 from lehr.targets.fpga import Fpga
+from lehr.targets.fpga.engines import chain
 from lehr.targets.golden import golden_plan
 
 SWITCHES = ("+gaps=1", "+gaps=2 +abort=300", "+abort=41", "+frames", "+frames +gaps=3")
@@ -31,3 +33,11 @@ def replay(folder: Path, *switches: str) -> tuple[int, list[str]]:
         text=True,
     )
     return done.returncode, done.stdout.splitlines()
+
+
+def chains(net: Network) -> bool:
+    """Return whether each layer hears the one before and itself alone."""
+    try:
+        return len(chain(net)) > 1
+    except NotMappable:
+        return False

@@ -199,7 +199,8 @@ def clocks(plan: Plan, rates: Mapping[str, float]) -> dict[str, float]:
     """Return the clocks of a step by layer at the given spike rates.
 
     All inputs are sent in every step, none of them 0. A word of n channels at rate r costs as many
-    clocks as it holds events, and one if none: r * n + (1 - r) ** n; a chunk costs one more. Its
+    clocks as it holds events, and one if none: r * n + (1 - r) ** n; a chunk costs one more for
+    each way on which spikes come to it, of which each place of a window of maxima is one. Its
     neurons are updated while the next is summed, so that the slower of the two counts; those of the
     last chunk come after it. One engine takes the sum of these clocks for a step, a chain the
     largest of them, once it is full.
@@ -215,7 +216,7 @@ def clocks(plan: Plan, rates: Mapping[str, float]) -> dict[str, float]:
 
 def _clocks(tables: Tables, layer: Layer, rates: Mapping[str, float]) -> float:
     chunks = layer.rows * layer.columns * layer.chunks
-    summed = float(chunks)
+    summed = float(chunks * len(tables.feeds[layer.name]))
     for feed in tables.feeds[layer.name]:
         words, values = tables.work(layer, feed)
         rate = rates[feed.projection.source]

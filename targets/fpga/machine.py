@@ -265,6 +265,11 @@ class Machine:
             bits_of.get(self.net.readout.removesuffix("_argmax_lowest"), membrane) / 8
         )
 
+    @property
+    def maxima(self) -> int:
+        """Most terms of a layer that are the greatest of some sums."""
+        return max(sum(feed.leaves for feed in feeds) for feeds in self.feeds.values())
+
     # ---------------------------------------------------------------- widths
     @property
     def value_bits(self) -> int:

@@ -7,20 +7,23 @@ are made here, so that stride, padding, dilation and pools, overlapping ones too
 hardware and not circuits. Delays commute with weights and pools, since all of these are linear and
 keep no bias: a path holds back spikes by the sum of its delays. Where these differ from value to
 value, there is a path for each number of steps, on which the weights of all other values are 0. The
-factors of a Scale are multiplied into the weights before or behind it.
+factors of a Scale are multiplied into the weights before or behind it. Through a MaxPool2d there is
+a path for each place of its windows: what comes on those of one place is added up, and the greatest
+of these sums is one term of what the neurons hear.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
 
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
-from lehr.nodes import Node, Scale, Shape
+from lehr.nodes import MaxPool2d, Node, Pair, Scale, Shape
 from lehr.tables import Table
 from lehr.targets.fpga.unmapped import Unmapped
 from lehr.weights import LARGEST
@@ -32,7 +35,7 @@ Int64 = npt.NDArray[np.int64]
 Axis = list[list[tuple[int, int]]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Projection:
     """Weights between a source of events and a neuron layer.
 
@@ -45,6 +48,10 @@ class Projection:
         groups: as those of a convolution.
         rows, columns: for each row (column) of the source the pairs of a kernel row and a row of
             the layer that it reaches.
+        inside: of each row, and of each column, of the layer whether the place of a window through
+            which all of this comes is on the map; what lies around it is never the greatest.
+        closes: whether all that comes through this place of a window has come with it.
+        leaves: whether that was the last place of the window.
     """
 
     source: str
@@ -55,6 +62,9 @@ class Projection:
     groups: int
     rows: tuple[Taps, ...]
     columns: tuple[Taps, ...]
+    inside: tuple[tuple[bool, ...], tuple[bool, ...]]
+    closes: bool = False
+    leaves: bool = False
 
 
 def volume(shape: Shape) -> tuple[int, int, int]:
@@ -71,12 +81,32 @@ class Way:
         lag: the sum of the delays on it.
         path: the nodes between, delays left out whose values are all held back alike.
         steps: of the other delays, how long the values that go this way are held back.
+        windows: of the maxima, through which row and column of their windows it goes.
+        term: the way behind the last of the maxima, the same for all places of its windows; None
+            without maxima.
     """
 
     source: str
     lag: int
     path: Path
     steps: Mapping[str, int] = field(default_factory=dict)
+    windows: Mapping[str, Pair] = field(default_factory=dict)
+    term: tuple[object, ...] | None = None
+
+    def through(self, name: str, node: Node) -> Iterator[Way]:
+        """Yield the ways that lead through a node and then go on as this one."""
+        here = replace(self, path=(name, *self.path))
+        if isinstance(node, Delay) and isinstance(node.steps, int):
+            yield replace(self, lag=self.lag + node.steps)
+        elif isinstance(node, Delay):
+            for steps in map(int, np.unique(node.steps)):
+                yield replace(here, lag=self.lag + steps, steps={**self.steps, name: steps})
+        elif isinstance(node, MaxPool2d):
+            term = self.term or (here.path, self.lag, *self.steps.items())
+            for at in product(range(node.kernel[0]), range(node.kernel[1])):
+                yield replace(here, windows={**self.windows, name: at}, term=term)
+        else:
+            yield here
 
 
 def paths(net: Network, name: str) -> Iterator[Way]:
@@ -84,22 +114,13 @@ def paths(net: Network, name: str) -> Iterator[Way]:
 
     def walk(node: str, way: Way) -> Iterator[Way]:
         for source in net.sources(node):
-            late = way.lag + ((source, node) in net.feedback)
+            late = replace(way, source=source, lag=way.lag + ((source, node) in net.feedback))
             here = None if source == INPUT else net.nodes[source]
             if here is None or isinstance(here, Neuron):
-                yield Way(source, late, way.path, way.steps)
-            elif not isinstance(here, Delay):
-                yield from walk(source, Way(source, late, (source, *way.path), way.steps))
-            elif isinstance(here.steps, int):
-                yield from walk(source, Way(source, late + here.steps, way.path, way.steps))
+                yield late
             else:
-                for steps in map(int, np.unique(here.steps)):
-                    yield from walk(
-                        source,
-                        Way(
-                            source, late + steps, (source, *way.path), {**way.steps, source: steps}
-                        ),
-                    )
+                for through in late.through(source, here):
+                    yield from walk(source, through)
 
     yield from walk(name, Way(name, 0, ()))
 
@@ -107,12 +128,28 @@ def paths(net: Network, name: str) -> Iterator[Way]:
 def projections(net: Network, name: str) -> list[Projection]:
     """Return all projections into layer `name`.
 
-    Each has a convolution, Linears, or no weights on its path.
+    Each has a convolution, Linears, or no weights on its path. Those through maxima come first,
+    place by place of their windows: what the others bring is added to the greatest.
 
     Raises:
         Unmapped: when a way goes through what the engine cannot spread.
     """
-    return [projection(net, way, name) for way in paths(net, name)]
+    terms: dict[object, dict[object, list[Projection]]] = {}
+    plain: list[Projection] = []
+    for way in paths(net, name):
+        made = projection(net, way, name)
+        if way.term is None:
+            plain.append(made)
+        else:
+            at = tuple(way.windows.items())
+            terms.setdefault(way.term, {}).setdefault(at, []).append(made)
+    for places in terms.values():
+        for number, together in enumerate(places.values(), 1):
+            together[-1] = replace(together[-1], closes=True, leaves=number == len(places))
+    return [
+        *(one for places in terms.values() for together in places.values() for one in together),
+        *plain,
+    ]
 
 
 @dataclass
@@ -130,6 +167,8 @@ class _Spread:
         uneven: the node by which gains differ within a channel, and what it has that does, where
             one made them so.
         factors: the nodes whose numbers are multiplied into weights of others.
+        maxima: the nodes of which it is one place of a window.
+        inside: as that of a projection.
         flat: the Flatten behind which all values are channels, if there is one.
     """
 
@@ -144,6 +183,8 @@ class _Spread:
     flat: str = ""
     uneven: tuple[str, str] = ("", "")
     factors: tuple[str, ...] = ()
+    maxima: tuple[str, ...] = ()
+    inside: tuple[tuple[bool, ...], ...] = ()
 
     def by_channel(self, behind: str) -> Int64:
         """Return the gain of whole channels."""
@@ -178,6 +219,16 @@ class _Spread:
                 "engine spreads spikes, not sums"
             )
             raise Unmapped(reason, "put neurons between them", name)
+        self.no_maxima(name, "weighs")
+
+    def no_maxima(self, name: str, does: str) -> None:
+        """Refuse what would have to be done to each maximum before others are added to it."""
+        if self.maxima:
+            reason = (
+                f"it {does} the maxima of {self.maxima[-1]}, the engine adds maxima to what "
+                "neurons hear, and keeps none"
+            )
+            raise Unmapped(reason, "put neurons between them", name)
 
 
 NODES: Table[Callable[..., None]] = Table("the fpga target")
@@ -197,7 +248,10 @@ def _delay(spread: _Spread, name: str, node: Delay) -> None:
 
 @NODES.rule(Scale)
 def _scale(spread: _Spread, name: str, node: Scale) -> None:
-    spread.times(name, "factors", node.spread(spread.net.shapes[name]))
+    factors = node.spread(spread.net.shapes[name])
+    if (factors < 0).any():
+        spread.no_maxima(name, "turns the sign of")
+    spread.times(name, "factors", factors)
     spread.factors = (*spread.factors, name)
 
 
@@ -205,7 +259,9 @@ def _scale(spread: _Spread, name: str, node: Scale) -> None:
 def _linear(spread: _Spread, name: str, node: Linear) -> None:
     """Multiply Linears that stand one behind the other into one."""
     matrix = node.weight.astype(np.int64)
-    if any(not isinstance(spread.net.nodes[before], Linear) for before in spread.weights):
+    if spread.maxima or not all(
+        isinstance(spread.net.nodes[before], Linear) for before in spread.weights
+    ):
         spread.alone(name)
     if spread.weights:
         before = spread.weight * spread.gain.reshape(-1, 1, 1, 1)
@@ -226,7 +282,7 @@ def _conv(spread: _Spread, name: str, node: Conv2d) -> None:
     spread.weight, spread.groups = (grouped * heard).reshape(node.weight.shape), node.groups
     spread.shape, spread.weights = volume(spread.net.shapes[name]), (name,)
     axes = zip(
-        node.weight.shape[2:],
+        map(range, node.weight.shape[2:]),
         node.stride,
         node.padding,
         node.dilation,
@@ -241,11 +297,58 @@ def _conv(spread: _Spread, name: str, node: Conv2d) -> None:
 
 @NODES.rule(SumPool2d)
 def _pool(spread: _Spread, name: str, node: SumPool2d) -> None:
+    spread.no_maxima(name, "adds up")
+    elements = map(range, node.kernel)
+    _windowed(spread, name, zip(elements, node.stride, node.padding, (1, 1), strict=True))
+
+
+@NODES.rule(MaxPool2d)
+def _maxima(spread: _Spread, name: str, node: MaxPool2d) -> None:
+    """Keep what one place of each window gets."""
+    if spread.maxima:
+        _alone_between(spread.net, spread.maxima[-1], name)
+    before = spread.inside or tuple((True,) * size for size in spread.shape[1:])
+    elements = spread.way.windows[name]
+    windows = list(
+        zip([(k,) for k in elements], node.stride, node.padding, node.dilation, strict=True)
+    )
+    _windowed(spread, name, windows)
+    spread.inside = tuple(
+        tuple(
+            0 <= (at := place * stride + k * step - padding) < len(held) and held[at]
+            for place in range(size)
+        )
+        for held, size, ((k,), stride, padding, step) in zip(
+            before, spread.shape[1:], windows, strict=True
+        )
+    )
+    spread.maxima = (*spread.maxima, name)
+
+
+def _alone_between(net: Network, inner: str, outer: str) -> None:
+    """Refuse maxima of maxima to which others are added between."""
+    here = outer
+    while here != inner:
+        sources = net.sources(here)
+        if len(sources) > 1:
+            others = ", ".join(source for source in sources if source != inner)
+            reason = (
+                f"it takes maxima of the sums of {inner} and {others}, the engine has one maximum "
+                "of a sum of spikes"
+            )
+            raise Unmapped(reason, "put neurons between them", outer)
+        (here,) = sources
+
+
+def _windowed(
+    spread: _Spread, name: str, windows: Iterable[tuple[Iterable[int], int, int, int]]
+) -> None:
+    """Spread what the places of windows get, channel by channel."""
     heard = spread.by_channel(name)
     spread.shape = volume(spread.net.shapes[name])
-    axes = zip(node.kernel, node.stride, node.padding, (1, 1), spread.shape[1:], strict=True)
     spread.axes = [
-        _windows(axis, *one, inside=False) for axis, one in zip(spread.axes, axes, strict=True)
+        _windows(axis, *one, size, inside=False)
+        for axis, one, size in zip(spread.axes, windows, spread.shape[1:], strict=True)
     ]
     spread.gain = np.broadcast_to(heard.reshape(-1, 1, 1), spread.shape)
 
@@ -265,6 +368,12 @@ def projection(net: Network, way: Way, target: str) -> Projection:
             "flatten after the neurons",
             spread.flat,
         )
+    if spread.flat and not all(map(all, spread.inside)):
+        raise Unmapped(
+            f"it flattens maxima of {spread.maxima[-1]}, and some windows reach beyond the map",
+            "flatten after the neurons",
+            spread.flat,
+        )
     # feature maps become features, each value a neuron of its own
     if spread.flat and volume(net.shapes[target]) != spread.shape:
         features = np.eye(math.prod(spread.shape), dtype=np.int64).reshape(-1, *spread.shape)
@@ -272,9 +381,12 @@ def projection(net: Network, way: Way, target: str) -> Projection:
         spread.axes = [[[(at, 0) for _, at in taps] for taps in axis] for axis in spread.axes]
     else:
         spread.weight = spread.weight * spread.by_channel(target).reshape(-1, 1, 1, 1)
+    if not spread.maxima or spread.flat:
+        spread.inside = tuple((True,) * size for size in volume(net.shapes[target])[1:])
     if (most := int(np.abs(spread.weight).max())) > LARGEST["int8"]:
         raise _too_large(spread, most)
     rows, columns = (tuple(tuple(taps) for taps in axis) for axis in spread.axes)
+    inside_rows, inside_columns = spread.inside
     return Projection(
         way.source,
         target,
@@ -284,6 +396,7 @@ def projection(net: Network, way: Way, target: str) -> Projection:
         spread.groups,
         rows,
         columns,
+        (inside_rows, inside_columns),
     )
 
 
@@ -305,17 +418,26 @@ def _too_large(spread: _Spread, most: int) -> Unmapped:
 
 
 def _windows(
-    axis: Axis, kernel: int, stride: int, padding: int, dilation: int, size: int, *, inside: bool
+    axis: Axis,
+    elements: Iterable[int],
+    stride: int,
+    padding: int,
+    dilation: int,
+    size: int,
+    *,
+    inside: bool,
 ) -> Axis:
     """Return the taps after a convolution or a pooling along one axis.
 
-    After a convolution (`inside`) a tap names the kernel element.
+    After a convolution (`inside`) a tap names the kernel element. The `elements` are those of the
+    kernel that are looked at.
     """
+    elements = tuple(elements)
     result: Axis = []
     for taps in axis:
         here: list[tuple[int, int]] = []
         for element, at in taps:
-            for k in range(kernel):
+            for k in elements:
                 place, rest = divmod(at + padding - k * dilation, stride)
                 if rest == 0 and 0 <= place < size:
                     here.append((k if inside else element, place))

@@ -7,7 +7,9 @@ added in one clock.
 
 from __future__ import annotations
 
+import hashlib
 import math
+from collections.abc import Hashable
 from dataclasses import dataclass
 from itertools import zip_longest
 
@@ -33,6 +35,14 @@ Int8 = npt.NDArray[np.int8]
 
 
 @dataclass(frozen=True)
+class Place:
+    """Row or column of a layer: what it hears, and whether a window's place there is on the map."""
+
+    taps: tuple[Tap, ...]
+    inside: bool
+
+
+@dataclass(frozen=True)
 class Image:
     """Read-only memory: its words as unsigned integers of `width` bits.
 
@@ -51,7 +61,7 @@ class Image:
         return "".join(f"{word:0{digits}x}\n" for word in self.words).encode()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Feed:
     """Instruction to add what a source sent to a place of a layer.
 
@@ -80,17 +90,23 @@ class Tables:
         # the first word is what a tap of fewer weights finds
         self._weights: list[list[int]] = [[0] for _ in range(self.banks)]
         self._chunks: list[tuple[int, int, int]] = []
-        self._rows: list[list[Tap]] = []
-        self._columns: list[list[Tap]] = []
-        self.feeds: dict[str, list[Feed]] = {layer.name: [] for layer in machine.layers}
+        self._rows: list[Place] = []
+        self._columns: list[Place] = []
+        self._begins: dict[Hashable, int] = {}
+        laid: dict[Projection, Feed] = {}
         # Kernels of one element lie in the first bank alone: they come last, so that the other
         # banks are shorter.
         for feed, block in sorted(
             zip(feeds, blocks, strict=True), key=lambda pair: pair[0].weight.shape[2:] == (1, 1)
         ):
-            self._lay_down(feed, layers[feed.target], block)
-        self.row_tap_bits = bits(max(map(len, self._rows)) - 1)
-        self.column_tap_bits = bits(max(map(len, self._columns)) - 1)
+            laid[feed] = self._lay_down(feed, layers[feed.target], block)
+        self.feeds = {
+            layer.name: [laid[feed] for feed in machine.feeds[layer.name]]
+            for layer in machine.layers
+        }
+        self.row_tap_bits, self.column_tap_bits = (
+            bits(max(len(place.taps) for place in axis) - 1) for axis in (self._rows, self._columns)
+        )
 
     # ---------------------------------------------------------------- weights
     def _words(self, feed: Projection, layer: Layer, chunk: int) -> tuple[int, int]:
@@ -128,16 +144,49 @@ class Tables:
             )
         return block
 
-    def _lay_down(self, feed: Projection, layer: Layer, block: Int8) -> None:
-        chunks, _, width, heard, _ = block.shape
+    def _lay_down(self, feed: Projection, layer: Layer, block: Int8) -> Feed:
+        """Return where tables and weights of a feed begin; what others have too is kept once."""
+        _, _, width, heard, _ = block.shape
         source = self.machine.sources[feed.source]
-        self.feeds[feed.target].append(
-            Feed(feed, len(self._rows), len(self._columns), len(self._chunks))
-        )
         across = math.ceil(width / self.column_banks)
-        for chunk in range(chunks):
+        rows = _places(
+            _taps(feed.rows, layer.rows, source.row_step, self.row_banks, across * heard),
+            feed.inside[0],
+        )
+        columns = _places(
+            _taps(
+                feed.columns,
+                layer.columns,
+                source.column_step,
+                self.column_banks,
+                heard,
+                source.across,
+            ),
+            feed.inside[1],
+        )
+        return Feed(
+            feed,
+            self._begin(self._rows, "rows", rows),
+            self._begin(self._columns, "columns", columns),
+            self._weigh(feed, layer, block, across),
+        )
+
+    def _begin(self, axis: list[Place], name: str, places: tuple[Place, ...]) -> int:
+        """Return where places stand in a table."""
+        if (name, places) not in self._begins:
+            self._begins[name, places] = len(axis)
+            axis += places
+        return self._begins[name, places]
+
+    def _weigh(self, feed: Projection, layer: Layer, block: Int8, across: int) -> int:
+        """Return the first chunk of a block of weights."""
+        spans = tuple(self._words(feed, layer, chunk) for chunk in range(layer.chunks))
+        key = (spans, layer.pack, block.shape, hashlib.sha256(block.tobytes()).digest())
+        if key in self._begins:
+            return self._begins[key]
+        self._begins[key] = len(self._chunks)
+        for chunk, (low, high) in enumerate(spans):
             base = max(map(len, self._weights))
-            low, high = self._words(feed, layer, chunk)
             self._chunks.append((low, high - low - 1, base << layer.pack))
             for bank, held in enumerate(self._weights):
                 row, column = divmod(bank, self.column_banks)
@@ -147,10 +196,7 @@ class Tables:
                     held += [0] * (base - len(held)) + self._pack(
                         mine.reshape(-1, mine.shape[3]), layer.pack
                     )
-        self._rows += _taps(feed.rows, layer.rows, source.row_step, self.row_banks, across * heard)
-        self._columns += _taps(
-            feed.columns, layer.columns, source.column_step, self.column_banks, heard, source.across
-        )
+        return self._begins[key]
 
     def _pack(self, weights: Int8, pack: int) -> list[int]:
         """Return weights `[word, lane]` as memory words.
@@ -177,9 +223,22 @@ class Tables:
         return max(map(len, self._weights))
 
     @property
+    def counted(self) -> bool:
+        """Whether lanes count weights of +1, of which all sums are made in the end.
+
+        Sums that are compared are made with their signs.
+        """
+        return self.weight_bits == 1 and not self.machine.maxima
+
+    @property
+    def window_bits(self) -> int:
+        """Bits of a place in a table by which it is known whether it is on the map, if need be."""
+        return int(not all(place.inside for place in (*self._rows, *self._columns)))
+
+    @property
     def sum_bits(self) -> int:
         """Bits of what one event adds to a lane, all banks together; a value not yet counted."""
-        if self.weight_bits == 1:
+        if self.counted:
             return bits(self.banks)
         most = self.banks << (self.weight_bits - 1)
         return signed_bits(-most, most)
@@ -216,7 +275,7 @@ class Tables:
 
         What lanes sum up of binary weights has no sign.
         """
-        return max(self.machine.narrow_bits - (self.weight_bits == 1), self.sum_bits + 1)
+        return max(self.machine.narrow_bits - self.counted, self.sum_bits + 1)
 
     def work(self, layer: Layer, feed: Feed) -> tuple[int, int]:
         """Return what a step looks at for a feed, over all places and chunks.
@@ -229,7 +288,7 @@ class Tables:
             self._rows[feed.first_row :][: layer.rows],
             self._columns[feed.first_column :][: layer.columns],
         )
-        taps = sum(map(len, rows)) * sum(map(len, columns))
+        taps = math.prod(sum(len(place.taps) for place in axis) for axis in (rows, columns))
         words = sum(last + 1 for _, last, _ in self._chunks[feed.first_chunk :][: layer.chunks])
         values = min(
             words * self.machine.sources[source].grain,
@@ -287,16 +346,17 @@ class Tables:
         return words
 
     def _axis(
-        self, places: list[list[Tap]], tap_bits: int, banks: int, across: int
+        self, places: list[Place], tap_bits: int, banks: int, across: int
     ) -> tuple[int, list[int]]:
         """Width and words of a table of taps.
 
-        A word is (last of its place, offset in the map, (heard, offset of the weight) for each
-        parity, of `across` pixels of a word).
+        A word is (whether the place of a window is on the map, last of its place, offset in the
+        map, (heard, offset of the weight) for each parity, of `across` pixels of a word).
         """
-        w, a = self.offset_bits, self.address_bits
+        w, a, inside = self.offset_bits, self.address_bits, self.window_bits
         words = []
-        for taps in places:
+        for place in places:
+            taps = place.taps
             padded = [*taps, *[(0, ())] * ((1 << tap_bits) - len(taps))]
             for number, (at, pixels) in enumerate(padded):
                 every = [
@@ -309,8 +369,13 @@ class Tables:
                     for offset in every
                     for field in ((1, int(offset is not None)), (w, offset or 0))
                 ]
-                words.append(_pack((1, int(number >= len(taps) - 1)), (a, at), *heard))
-        return 1 + a + across * banks * (1 + w), words
+                last = int(number >= len(taps) - 1)
+                words.append(_pack((inside, int(place.inside)), (1, last), (a, at), *heard))
+        return inside + 1 + a + across * banks * (1 + w), words
+
+
+def _places(by_place: list[list[Tap]], inside: tuple[bool, ...]) -> tuple[Place, ...]:
+    return tuple(Place(tuple(taps), there) for taps, there in zip(by_place, inside, strict=True))
 
 
 def _merges(axis: tuple[Taps, ...]) -> bool:

@@ -234,7 +234,9 @@ def _into(net: Network, name: str, largest: int) -> Iterator[Problem]:
             f"spikes come to it on more than {MAX_WAYS} ways, each of which the engine scans on "
             "its own"
         )
-        yield Problem(name, reason, "merge nodes that stand side by side")
+        merge = "merge nodes that stand side by side"
+        smaller = "use smaller windows of maxima, or " * any(way.windows for way in ways)
+        yield Problem(name, reason, smaller + merge)
         return
     slowest = max(way.lag for way in ways)
     if slowest >= MAX_MAPS:

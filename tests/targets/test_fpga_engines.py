@@ -14,13 +14,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from states import grown_networks
 from strategies import delayed_network, inputs, networks, recurrent_network, small_network
-from verilog import SWITCHES, replay, write
+from verilog import SWITCHES, chains, replay, write
 
 from lehr.errors import NotMappable, UsageError
-from lehr.network import Network
 from lehr.simulate import compare, simulate
 from lehr.targets.fpga import Fpga
-from lehr.targets.fpga.engines import chain
 from lehr.targets.fpga.runner import FpgaRunner
 from lehr.targets.verilog import missing
 
@@ -115,14 +113,6 @@ def test_random_networks_with_an_engine_for_each_layer(data: st.DataObject) -> N
         )
         got = FpgaRunner("iverilog", tuple(switches.split())).run(folder, x)
     compare(result.trace, got).require_equal("fpga")
-
-
-def chains(net: Network) -> bool:
-    """Return whether each layer hears the one before and itself alone."""
-    try:
-        return len(chain(net)) > 1
-    except NotMappable:
-        return False
 
 
 def test_layers_that_hear_more_than_the_one_before_are_refused() -> None:

@@ -1,0 +1,257 @@
+"""MaxPool2d in the Verilog: every spike and membrane is that of the network, or it is refused."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from budgets import budget
+from hard_networks import flows
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from max_pool_networks import networks_of_maxima
+from strategies import Builder, Images, inputs, networks, random_input
+from verilog import SWITCHES, chains, replay, write
+
+from lehr.arithmetic import Arithmetic
+from lehr.network import INPUT, OUTPUT, Conv2d, Input, Linear, Network, Neuron, SumPool2d
+from lehr.nodes import Delay, Flatten, MaxPool2d, Node, Scale
+from lehr.simulate import compare, simulate
+from lehr.targets.conformance.mutations import weights
+from lehr.targets.fpga import Fpga
+from lehr.targets.fpga.runner import FpgaRunner, Simulator
+from lehr.targets.verilog import missing
+from lehr.weights import WeightKind
+
+MISSING = missing("iverilog")
+simulated = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
+ARITHMETIC = Arithmetic(decay_numerator=7, decay_shift=3)
+TWO = MaxPool2d((2, 2), (2, 2))
+HANGING = MaxPool2d((3, 2), (2, 1), (1, 1), (1, 2), ceil_mode=True)
+
+
+def tutorial(kind: WeightKind = "binary") -> tuple[Network, Images]:
+    """The layers of snnTorch's tutorial on convolutions, on a map of 12 x 12."""
+    net = Builder(Input((1, 12, 12), "spikes"), np.random.default_rng(3), (kind,))
+    for number, (channels, side) in enumerate(((4, 5), (6, 3)), 1):
+        net.conv(f"conv{number}", channels, (side, side))
+        net.add(f"max{number}", TWO)
+        net.neuron(f"lif{number}", ARITHMETIC)
+    net.linear("fc", 10)
+    net.neuron("out", ARITHMETIC)
+    made = net.network(5, 1)
+    return made, random_input(made, np.random.default_rng(1), 1, held=False)
+
+
+def two_terms() -> tuple[Network, Images]:
+    """Two maxima and a convolution come to one layer, whose spikes come back through a third."""
+    net = Builder(Input((2, 6, 6), "spikes"), np.random.default_rng(4), ("int4",))
+    net.conv("conv", 3, (3, 3), padding=(1, 1))
+    net.add("max", HANGING)
+    net.neuron("lif", ARITHMETIC)
+    net.nodes |= {
+        "other": Conv2d(net.weight(3, 2, 3, 3, kind="int4"), padding=(1, 1), kind="int4"),
+        "late": Delay(1),
+        "max_other": HANGING,
+        "plain": Conv2d(net.weight(3, 2, 3, 2, kind="int4"), (2, 1), (1, 0), kind="int4"),
+        "max_back": MaxPool2d((3, 3), (1, 1), (1, 1)),
+    }
+    net.edges += [
+        *pairwise((INPUT, "other", "late", "max_other", "lif")),
+        *pairwise((INPUT, "plain", "lif")),
+        *pairwise(("lif", "max_back", "lif")),
+    ]
+    net.linear("fc", 4)
+    net.neuron("out", ARITHMETIC)
+    made = net.network(5, 1)
+    return made, random_input(made, np.random.default_rng(1), 1, held=False)
+
+
+def maxima_of_maxima() -> tuple[Network, Images]:
+    """Pixels through a kernel, a mean, maxima, others of these, and factors by channel."""
+    net = Builder(Input((2, 9, 8), "u8"), np.random.default_rng(5), ("ternary",))
+    net.conv("conv", 3, (2, 2))
+    net.add("pool", SumPool2d((2, 2), (1, 1)))
+    net.add("inner", MaxPool2d((2, 2), (1, 1), (1, 1)))
+    net.add("outer", HANGING)
+    net.add("scale", Scale(np.array([1, 3, 0], np.int32).reshape(3, 1, 1)))
+    net.neuron("lif", ARITHMETIC)
+    net.linear("fc", 4)
+    net.neuron("out", ARITHMETIC)
+    made = net.network(4, 1)
+    return made, random_input(made, np.random.default_rng(1), 1, held=True)
+
+
+CASES = {
+    "tutorial": tutorial,
+    "tutorial, int4": lambda: tutorial("int4"),
+    "two terms": two_terms,
+    "maxima of maxima": maxima_of_maxima,
+}
+
+
+@simulated
+@pytest.mark.few(1)
+@pytest.mark.parametrize("engines", ["shared", "layers"])
+@pytest.mark.parametrize("name", CASES)
+def test_equals_the_network_and_one_weight_is_noticed(
+    name: str, engines: str, tmp_path: Path
+) -> None:
+    net, x = CASES[name]()
+    expected = simulate(net, x, trace=net.neurons)
+    assert flows(net, expected), expected.rates
+    runner = FpgaRunner("iverilog")
+    folder = write(tmp_path / "out", net, x, lanes="2", engines=engines)
+    compare(expected.trace, runner.run(folder, x)).require_equal("fpga")
+    changed = next(
+        other
+        for other in weights(net)
+        if not compare(expected.trace, simulate(other, x, trace=net.neurons).trace).equal
+        and not Fpga().check(other)
+    )
+    got = runner.run(write(tmp_path / "other", changed, x, lanes="4", engines=engines), x)
+    assert not compare(expected.trace, got).equal
+    compare(simulate(changed, x, trace=net.neurons).trace, got).require_equal("fpga")
+
+
+@simulated
+@budget(1, 40)
+@given(data=st.data())
+def test_random_networks(data: st.DataObject) -> None:
+    net = data.draw(networks_of_maxima() | networks())
+    assume(any(isinstance(node, MaxPool2d) for node in net.nodes.values()))
+    assume(not Fpga().check(net))
+    x = data.draw(inputs(net))[:2]
+    expected = simulate(net, x, trace=net.neurons)
+    assume(flows(net, expected))
+    options = {"lanes": str(data.draw(st.sampled_from((1, 2, 4, 8))))}
+    if chains(net) and data.draw(st.booleans()):
+        options["engines"] = "layers"
+    switches = tuple(data.draw(st.sampled_from(("", *SWITCHES))).split())
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = write(Path(scratch) / "out", net, x, **options)
+        got = FpgaRunner("iverilog", switches).run(folder, x)
+    compare(expected.trace, got).require_equal("fpga")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_verilator_computes_the_same(name: str, tmp_path: Path) -> None:
+    if lacking := missing("verilator"):
+        pytest.skip(lacking)
+    simulator: Simulator = "verilator"
+    net, x = CASES[name]()
+    got = FpgaRunner(simulator).run(write(tmp_path / "out", net, x), x)
+    compare(simulate(net, x, trace=net.neurons).trace, got).require_equal("fpga")
+
+
+@simulated
+def test_the_estimate_counts_the_clocks_of_every_place_of_a_window(tmp_path: Path) -> None:
+    """A word of one channel costs a clock whether it has an event or not, so no rate matters."""
+    clocks = {}
+    for size in (1, 2):
+        net = Builder(Input((1, 10, 10), "spikes"), np.random.default_rng(2), ("binary",))
+        net.conv("conv", 4, (3, 3))
+        net.add("max", MaxPool2d((size, size), (2, 2)))
+        net.neuron("lif", ARITHMETIC)
+        made = net.network(4, 1)
+        assert made.shapes["lif"] == (4, 4, 4)
+        x = random_input(made, np.random.default_rng(1), 1, held=False)
+        folder = write(tmp_path / str(size), made, x, lanes="4")
+        assert replay(folder, "+events", "+frames", "+phases=phases.txt")[0] == 0
+        _, *of_layers, _ = map(int, (folder / "phases.txt").read_text().split())
+        rates = simulate(made, x).rates
+        figures = {f.name: f.value for f in Fpga().estimate(made, rates, {"lanes": "4"}).figures}
+        clocks[size] = figures["clocks of lif"]
+        assert abs(sum(of_layers) / made.steps - clocks[size]) <= 3  # neurons wait for their turn
+    assert clocks[2] - clocks[1] == 16 * 3 * (9 + 1)
+
+
+def chain(
+    *nodes: tuple[str, Node], shape: tuple[int, ...] = (2, 6, 6), channels: int = 2
+) -> Network:
+    """Return a network of these nodes, one behind the other, between its input and its neurons."""
+    neurons = Neuron(np.ones(channels, np.int32), np.zeros(channels, np.int32), ARITHMETIC)
+    path = (INPUT, *dict(nodes), "lif", OUTPUT)
+    return Network(
+        {**dict(nodes), "lif": neurons}, tuple(pairwise(path)), Input(shape, "spikes"), 2
+    )
+
+
+CONV = ("conv", Conv2d(np.ones((2, 2, 2, 2), np.int8)))
+
+
+@pytest.mark.parametrize(
+    ("nodes", "sentence"),
+    [
+        (
+            [("max", TWO), CONV],
+            "conv: it weighs the maxima of max, the engine adds maxima to what neurons hear, and "
+            "keeps none; put neurons between them",
+        ),
+        (
+            [CONV, ("max", TWO), ("flat", Flatten()), ("fc", Linear(np.ones((2, 8), np.int8)))],
+            "fc: its weights follow those of conv without a neuron between, the engine spreads "
+            "spikes, not sums; put neurons between them",
+        ),
+        (
+            [CONV, ("max", TWO), ("pool", SumPool2d((2, 2), (1, 1)))],
+            "pool: it adds up the maxima of max, the engine adds maxima to what neurons hear, and "
+            "keeps none; put neurons between them",
+        ),
+        (
+            [CONV, ("max", TWO), ("turned", Scale(np.array([1, -1], np.int32).reshape(2, 1, 1)))],
+            "turned: it turns the sign of the maxima of max, the engine adds maxima to what neurons "
+            "hear, and keeps none; put neurons between them",
+        ),
+        (
+            [("max", MaxPool2d((2, 2), (2, 2), (1, 1))), ("flat", Flatten())],
+            "flat: it flattens maxima of max, and some windows reach beyond the map; flatten after "
+            "the neurons",
+        ),
+        (
+            [("max", MaxPool2d((17, 17), (1, 1), (8, 8)))],
+            "lif: spikes come to it on more than 256 ways, each of which the engine scans on its "
+            "own; use smaller windows of maxima, or merge nodes that stand side by side",
+        ),
+    ],
+)
+def test_what_would_need_maxima_as_values_is_refused(
+    nodes: list[tuple[str, Node]], sentence: str
+) -> None:
+    channels = 32 if nodes[-1][0] == "flat" else 2
+    net = chain(*nodes, shape=(2, 17, 17) if "256" in sentence else (2, 6, 6), channels=channels)
+    assert [str(problem) for problem in Fpga().check(net)] == [sentence]
+
+
+def test_maxima_of_sums_with_maxima_are_refused() -> None:
+    net = chain(CONV, ("inner", MaxPool2d((1, 1), (1, 1))), ("outer", TWO))
+    beside = Conv2d(np.ones((2, 2, 2, 2), np.int8))
+    net = replace(
+        net,
+        nodes={**net.nodes, "beside": beside},
+        edges=(*net.edges, (INPUT, "beside"), ("beside", "outer")),
+    )
+    (problem,) = Fpga().check(net)
+    assert str(problem) == (
+        "outer: it takes maxima of the sums of inner and beside, the engine has one maximum of a "
+        "sum of spikes; put neurons between them"
+    )
+
+
+def test_maxima_take_no_memory_but_that_of_the_tables() -> None:
+    """Weights lie there once, of one bit where they are binary; windows inside need no table."""
+
+    def bits(node: Node) -> dict[str, float]:
+        net = chain(CONV, ("max", node))
+        figures = Fpga().estimate(net, {"lif": 0.5}, {"lanes": "2"}).figures
+        return {f.name: f.value for f in figures if f.name.startswith("memory of ")}
+
+    whole, one = bits(MaxPool2d((2, 2), (3, 3))), bits(MaxPool2d((1, 1), (3, 3)))
+    tables = {name for name, size in whole.items() if size != one[name]}
+    assert tables == {"memory of rows", "memory of columns"}
+    assert whole["memory of weights0"] == 2 * 2 * 4 + 2  # of one bit, and a first word of nothing
