@@ -173,8 +173,11 @@ class _Layers:
             for n, p, d, k, s in zip(size, padding, dilations, kernels, stride, strict=True)
         ]
         if (wide := min(size[int(row) :])) >= 4 and not same and self._chance(0.6):
-            pooled = "pool" if self._chance() else "max_pool"
+            share = self.rng.random()
+            pooled = "pool" if share < 0.8 else "max_pool"
             table[pooled] = 2 if row or size[0] > 1 else [1, 2]
+            if 0.5 <= share < 0.8:
+                table["pooling"] = "max"
             size = [n // p for n, p in zip(size, _pair(table[pooled], row), strict=True)]
         assert wide >= 1, table
         table |= {"channels": out, **self._weights(), **self._neurons()}

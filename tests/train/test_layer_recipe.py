@@ -203,8 +203,18 @@ def test_keys_of_a_layer(keys: dict[str, Any], sentence: str) -> None:
         ),
         (
             {"pool": 2, "max_pool": 2},
-            "average pooling before the neurons and max_pool behind them are two poolings; leave "
-            "out 'pool' or 'max_pool'",
+            "pooling before the neurons and max_pool behind them are two poolings; leave out "
+            "'pool' or 'max_pool'",
+        ),
+        (
+            {"pool": [1, 2], "pooling": "max", "max_pool": 2},
+            "pooling before the neurons and max_pool behind them are two poolings; leave out "
+            "'pool' or 'max_pool'",
+        ),
+        (
+            {"pooling": "max"},
+            "'pooling' is 'max', but there is no 'pool' to take the greatest current of; give its "
+            "windows, such as pool = 2, or leave it out",
         ),
     ],
 )
@@ -293,12 +303,14 @@ def test_layers_in_a_few_letters() -> None:
     layers = (
         {**CONV, "kernel": [3, 5], "pool": [2, 1], "padding": [1, 2]},
         {**CONV, "max_pool": 2, "from": "input"},
+        {**CONV, "pool": 2, "pooling": "max", "from": "input"},
         add("conv1", "conv2"),
         LINEAR,
     )
     assert [summary(layer) for layer in mixed(*layers).network.layers] == [
         "4C3x5-P2x1",
         "4C3-M2",
+        "4C3-G2",
         "+",
         "10",
     ]

@@ -99,6 +99,7 @@ def test_random_recipes_have_every_part_of_the_language() -> None:
     convolutions = [layer for layer in layers if isinstance(layer, Convolution)]
     assert {layer.groups for layer in convolutions} == {1, 2}
     windows = [layer.geometry for layer in convolutions]
+    assert {each.greatest for each in windows if each.pool != (1, 1)} == {True, False}
     for name in ("stride", "dilation", "pool", "max_pool"):
         assert any(getattr(each, name) != (1, 1) for each in windows), name
     assert any(each.kernel[0] != each.kernel[1] for each in windows)

@@ -21,7 +21,7 @@ from lehr.train.keys.network import NetworkRecipe
 
 
 class Block(nn.Module):
-    """One layer: weights, average pooling, batch norm, neurons, in Eshraghian & Lu's order.
+    """One layer: weights, pooling, batch norm, neurons, in Eshraghian & Lu's order.
 
     Attributes:
         shape: of what the next layer gets, without time and batch.

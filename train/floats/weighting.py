@@ -1,4 +1,4 @@
-"""What a layer of phase A makes of spikes before its neurons: weights, average pooling, batch norm.
+"""What a layer of phase A makes of spikes before its neurons: weights, pooling, batch norm.
 
 Tensors are `[N, ...]`, time folded into the batch.
 """
@@ -16,7 +16,7 @@ from lehr.nodes import Pair, Shape, values_in
 from lehr.tables import Table
 from lehr.train.floats.layers import QuantizedConv2d, QuantizedLinear
 from lehr.train.floats.quantize import quantizer
-from lehr.train.keys.layer import Conv, Conv1d, Convolution, Integrator, Linear
+from lehr.train.keys.layer import Conv, Conv1d, Convolution, Geometry, Integrator, Linear
 from lehr.train.keys.network import NetworkRecipe
 
 
@@ -26,7 +26,7 @@ class Weighting:
 
     Attributes:
         weight: a convolution or a fully connected layer, quantized where the integer network's is.
-        pool: average pooling; the identity where there is none.
+        pool: pooling of currents; the identity where there is none.
         norm: batch norm; the identity where there is none.
         shape: of what they put out, without time and batch.
         window: of the pooling that the convolution can compute with its own kernel, in rows and
@@ -99,16 +99,23 @@ def _conv(net: NetworkRecipe, layer: Convolution, key: str, shape: Shape) -> Wei
     exact = (
         kind is not None
         and windows.dilation == (1, 1)
+        and not windows.greatest
         and all(side in (1, 2, 4, 8) for side in windows.pool)
     )
     return Weighting(
         weight,
-        nn.AvgPool2d(windows.pool) if windows.area > 1 else nn.Identity(),
+        _pooling(windows),
         nn.BatchNorm2d(layer.channels) if layer.batch_norm else nn.Identity(),
         (layer.channels, *rooms),
         windows.pool if exact else (1, 1),
         windows.max_pool,
     )
+
+
+def _pooling(windows: Geometry) -> nn.Module:
+    if windows.pool == (1, 1):
+        return nn.Identity()
+    return nn.MaxPool2d(windows.pool) if windows.greatest else nn.AvgPool2d(windows.pool)
 
 
 @_WEIGHTINGS.rule(Linear, Integrator)

@@ -46,7 +46,11 @@ Margins = Annotated[
 
 @dataclass(frozen=True)
 class Geometry:
-    """The windows of a convolution and of the pooling behind it, in rows and columns."""
+    """The windows of a convolution and of the pooling behind it, in rows and columns.
+
+    Attributes:
+        greatest: whether neurons get the greatest current of a window of `pool`, or else the mean.
+    """
 
     kernel: Pair
     stride: Pair
@@ -54,6 +58,7 @@ class Geometry:
     dilation: Pair
     pool: Pair
     max_pool: Pair
+    greatest: bool
 
     def convolved(self, size: Pair) -> Pair:
         """Return the rows and columns that the convolution makes of so many, below 1 if none."""
@@ -68,7 +73,7 @@ class Geometry:
     @property
     def area(self) -> int:
         """How many places average pooling makes one of."""
-        return self.pool[0] * self.pool[1]
+        return 1 if self.greatest else self.pool[0] * self.pool[1]
 
 
 class _Named(Strict):
@@ -153,10 +158,13 @@ class _Convolution(_Spiking):
     Attributes:
         channels: of its output.
         groups: into how many parts the channels fall, each of which sees its own part alone.
+        pooling: what each neuron gets of the currents in a window of `pool`: their mean, or the
+            greatest of them.
     """
 
     channels: Count
     groups: Count = 1
+    pooling: Literal["mean", "max"] = "mean"
 
     @property
     @abstractmethod
@@ -170,16 +178,22 @@ class _Convolution(_Spiking):
                 f"its {self.channels} channels do not fall into {self.groups} groups; use a "
                 "divisor of them"
             )
-        if self.geometry.area > 1 and self.geometry.max_pool != (1, 1):
+        pool, max_pool = self.geometry.pool, self.geometry.max_pool
+        if pool != (1, 1) and max_pool != (1, 1):
             raise ValueError(
-                "average pooling before the neurons and max_pool behind them are two poolings; "
-                "leave out 'pool' or 'max_pool'"
+                "pooling before the neurons and max_pool behind them are two poolings; leave out "
+                "'pool' or 'max_pool'"
+            )
+        if self.pooling == "max" and pool == (1, 1):
+            raise ValueError(
+                "'pooling' is 'max', but there is no 'pool' to take the greatest current of; give "
+                "its windows, such as pool = 2, or leave it out"
             )
         return self
 
 
 class Conv(_Convolution):
-    """A convolution of maps, its average pooling, its batch norm, its neurons, their max pooling.
+    """A convolution of maps, its pooling, its batch norm, its neurons, the OR of their spikes.
 
     Windows are one number, or two: rows and columns.
 
@@ -188,7 +202,7 @@ class Conv(_Convolution):
         stride: from window to window.
         padding: rows and columns of 0 around its input.
         dilation: from place to place within a window.
-        pool: windows of currents, of which each neuron gets the mean.
+        pool: windows of currents, of which each neuron gets the mean, or what `pooling` says.
         max_pool: windows of neurons, one of whose spikes goes on: an OR.
     """
 
@@ -214,7 +228,8 @@ class Conv(_Convolution):
                     self.pool,
                     self.max_pool,
                 )
-            )
+            ),
+            self.pooling == "max",
         )
 
 
@@ -226,7 +241,7 @@ class Conv1d(_Convolution):
         stride: from window to window.
         padding: places of 0 at both ends.
         dilation: from place to place within a window.
-        pool: windows of currents, of which each neuron gets the mean.
+        pool: windows of currents, of which each neuron gets the mean, or what `pooling` says.
         max_pool: windows of neurons, one of whose spikes goes on: an OR.
     """
 
@@ -248,6 +263,7 @@ class Conv1d(_Convolution):
             (1, self.dilation),
             (1, self.pool),
             (1, self.max_pool),
+            self.pooling == "max",
         )
 
 
@@ -298,12 +314,15 @@ Layer = Weighted | Add
 
 
 def summary(layer: Layer) -> str:
-    """Return a layer in a few letters: 16C5-P2, a number of features, or + for a sum."""
+    """Return a layer in a few letters: 16C5-P2, a number of features, or + for a sum.
+
+    P is a mean of currents, G the greatest of them, M an OR of spikes.
+    """
     if isinstance(layer, Add):
         return "+"
     if not isinstance(layer, Convolution):
         return str(layer.features)
-    pools = {"P": layer.pool, "M": layer.max_pool}
+    pools = {"G" if layer.geometry.greatest else "P": layer.pool, "M": layer.max_pool}
     return f"{layer.channels}C{_side(layer.kernel)}" + "".join(
         f"-{letter}{_side(pool)}" for letter, pool in pools.items() if pool not in (1, (1, 1))
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -65,7 +66,11 @@ def convert(model: FloatNet, recipe: Recipe, shape: Shape, kind: InputKind) -> C
             folded = fold_neurons(block, one, area * scale, net_recipe.thresholds)
         except NotMappable as error:
             raise NotMappable(f"layer {number + 1}: {error}") from None
-        latent = quantizer.frozen(_flip(weight, torch.from_numpy(folded.fold.layer.sign)))
+        # the greatest of what negative weights give is not the negative of the greatest
+        behind = isinstance(layer, Convolution) and layer.geometry.greatest
+        turned, signs = folded.fold.layer.sign, np.ones_like(folded.fold.layer.sign)
+        turned, signs = (signs, turned) if behind else (turned, signs)
+        latent = quantizer.frozen(_flip(weight, torch.from_numpy(turned)))
         returning = None
         if block.recurrent:
             latent, returning = _halves(latent)
@@ -73,7 +78,8 @@ def convert(model: FloatNet, recipe: Recipe, shape: Shape, kind: InputKind) -> C
         if block.delays is not None:
             made.put(f"delay{number + 1}", Delay(block.delays.whole()))
         taken = shapes[sources[0]]
-        latents[made.put_weights(number, layer, taken, latent, quantizer.kind)] = latent
+        weights = made.put_weights(number, layer, taken, latent, quantizer.kind, signs)
+        latents[weights] = latent
         name = made.put(f"{'li' if block.integrates else 'lif'}{number + 1}", None)
         neurons[name] = folded
         if returning is not None:

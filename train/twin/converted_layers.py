@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from lehr.export.latent import Latent
 from lehr.export.torchmodels.nodes import any_of
 from lehr.network import INPUT, OUTPUT, Conv2d, Edge, Flatten, Linear, SumPool2d
-from lehr.nodes import Node, Pair, Shape
+from lehr.nodes import MaxPool2d, Node, Pair, Scale, Shape
 from lehr.train.keys.graph import FROM_INPUT
 from lehr.train.keys.layer import Convolution, Weighted
 from lehr.train.keys.network import NetworkRecipe
@@ -61,7 +63,13 @@ class Layers:
         return name
 
     def put_weights(
-        self, number: int, layer: Weighted, taken: Shape, latent: Latent, kind: WeightKind
+        self,
+        number: int,
+        layer: Weighted,
+        taken: Shape,
+        latent: Latent,
+        kind: WeightKind,
+        signs: npt.NDArray[np.int8],
     ) -> str:
         """Append what leads to the neurons of a layer.
 
@@ -71,6 +79,7 @@ class Layers:
             taken: shape of what it takes.
             latent: its weights.
             kind: that they are declared to be.
+            signs: 1 or -1 by channel, which its sums are multiplied by before the neurons.
 
         Returns:
             The name of the node with the weights.
@@ -89,8 +98,11 @@ class Layers:
                     kind,
                 ),
             )
-            if windows.area > 1:
-                self.put(f"pool{number + 1}", SumPool2d(windows.pool, windows.pool))
+            if windows.pool != (1, 1):
+                pool = MaxPool2d if windows.greatest else SumPool2d
+                self.put(f"pool{number + 1}", pool(windows.pool, windows.pool))
+            if (signs < 0).any():
+                self.put(f"sign{number + 1}", Scale(signs.astype(np.int32).reshape(-1, 1, 1)))
             return name
         if len(taken) > 1:
             again = any(isinstance(node, Flatten) for node in self.nodes.values())
