@@ -304,7 +304,7 @@ def test_layers_in_a_few_letters() -> None:
         {**CONV, "kernel": [3, 5], "pool": [2, 1], "padding": [1, 2]},
         {**CONV, "max_pool": 2, "from": "input"},
         {**CONV, "pool": 2, "pooling": "max", "from": "input"},
-        add("conv1", "conv2"),
+        add("conv1", "conv2", "conv3"),
         LINEAR,
     )
     assert [summary(layer) for layer in mixed(*layers).network.layers] == [
