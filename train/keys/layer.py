@@ -229,7 +229,7 @@ class Conv(_Convolution):
                     self.max_pool,
                 )
             ),
-            self.pooling == "max",
+            greatest=self.pooling == "max",
         )
 
 
@@ -263,7 +263,7 @@ class Conv1d(_Convolution):
             (1, self.dilation),
             (1, self.pool),
             (1, self.max_pool),
-            self.pooling == "max",
+            greatest=self.pooling == "max",
         )
 
 
