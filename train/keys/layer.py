@@ -217,20 +217,12 @@ class Conv(_Convolution):
     @property
     def geometry(self) -> Geometry:
         """Its windows, in rows and columns."""
-        return Geometry(
-            *(
-                (side, side) if isinstance(side, int) else side
-                for side in (
-                    self.kernel,
-                    self.stride,
-                    self.padding,
-                    self.dilation,
-                    self.pool,
-                    self.max_pool,
-                )
-            ),
-            greatest=self.pooling == "max",
+        sides = (self.kernel, self.stride, self.padding, self.dilation, self.pool, self.max_pool)
+        kernel, stride, padding, dilation, pool, max_pool = (
+            (side, side) if isinstance(side, int) else side for side in sides
         )
+        greatest = self.pooling == "max"
+        return Geometry(kernel, stride, padding, dilation, pool, max_pool, greatest)
 
 
 class Conv1d(_Convolution):
