@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import tempfile
 from dataclasses import replace
 from itertools import pairwise
@@ -24,7 +25,7 @@ from lehr.simulate import compare, simulate
 from lehr.targets.conformance.mutations import weights
 from lehr.targets.fpga import Fpga
 from lehr.targets.fpga.runner import FpgaRunner, Simulator
-from lehr.targets.verilog import missing
+from lehr.targets.verilog import command, missing
 from lehr.weights import WeightKind
 
 MISSING = missing("iverilog")
@@ -57,7 +58,7 @@ def two_terms() -> tuple[Network, Images]:
         "other": Conv2d(net.weight(3, 2, 3, 3, kind="int4"), padding=(1, 1), kind="int4"),
         "late": Delay(1),
         "max_other": HANGING,
-        "plain": Conv2d(net.weight(3, 2, 3, 2, kind="int4"), (2, 1), (1, 0), kind="int4"),
+        "plain": Conv2d(net.weight(3, 2, 2, 3, kind="int4"), (2, 1), (1, 1), kind="int4"),
         "max_back": MaxPool2d((3, 3), (1, 1), (1, 1)),
     }
     net.edges += [
@@ -95,7 +96,7 @@ CASES = {
 
 
 @simulated
-@pytest.mark.few(1)
+@pytest.mark.few(3)
 @pytest.mark.parametrize("engines", ["shared", "layers"])
 @pytest.mark.parametrize("name", CASES)
 def test_equals_the_network_and_one_weight_is_noticed(
@@ -140,13 +141,18 @@ def test_random_networks(data: st.DataObject) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
-def test_verilator_computes_the_same(name: str, tmp_path: Path) -> None:
+def test_verilator_computes_the_same_and_has_nothing_to_say(name: str, tmp_path: Path) -> None:
     if lacking := missing("verilator"):
         pytest.skip(lacking)
     simulator: Simulator = "verilator"
     net, x = CASES[name]()
-    got = FpgaRunner(simulator).run(write(tmp_path / "out", net, x), x)
+    folder = write(tmp_path / "out", net, x)
+    got = FpgaRunner(simulator).run(folder, x)
     compare(simulate(net, x, trace=net.neurons).trace, got).require_equal("fpga")
+    lint = ["make", "-s", "lint", f"VERILATOR={command('verilator')}"]
+    done = subprocess.run(lint, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "%Warning" not in done.stdout + done.stderr
 
 
 @simulated
