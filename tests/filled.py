@@ -11,6 +11,11 @@ import numpy as np
 import pytest
 from commands import run
 from nir_graphs import chain
+from strategies import Builder
+
+import lehr
+from lehr.arithmetic import Arithmetic
+from lehr.network import Input
 
 MINE = """
 import snntorch, torch
@@ -36,8 +41,8 @@ def trained():
 def fill(folder: Path, line: Path) -> None:
     """Fill an empty folder with every file that the examples name.
 
-    These are what `line` holds, a float graph, a model in Python, events, a memristive device, a
-    built artefact and a data set.
+    These are what `line` holds, a float graph, models in Python, events, a sequence and a network
+    that takes it, a memristive device, a built artefact and a data set.
     """
     for name in ("model.nir", "in.npz"):
         shutil.copy(line / name, folder / name)
@@ -54,6 +59,11 @@ def fill(folder: Path, line: Path) -> None:
     (folder / "ann.py").write_text(ANN)
     pixels = rng.integers(0, 17, (20, 12)).astype(np.uint8)
     np.savez(folder / "digits.npz", input=pixels, labels=np.arange(20) % 3)
+    moved = Builder(Input((12,), "spikes"), rng)
+    moved.linear("fc", 3)
+    moved.neuron("out", Arithmetic())
+    lehr.write(moved.network(steps=30), folder / "motion.nir")
+    np.savetxt(folder / "motion.csv", rng.normal(0, 1, (30, 6)).cumsum(0), delimiter=",")
     (folder / "memristor.toml").write_text(
         "seeds = 3\ng_min = 2e-6\ng_max = 1e-4\nvariation = { deviation = 0.3 }\n"
     )

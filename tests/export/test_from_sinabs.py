@@ -26,7 +26,9 @@ from lehr.simulate.result import predicted
 
 pytestmark = pytest.mark.filterwarnings("ignore:nirtorch.extract_nir_graph:DeprecationWarning")
 sl = pytest.importorskip("sinabs.layers", reason="sinabs is not installed")
-from sinabs.activation import MaxSpike, MembraneReset, MembraneSubtract, SingleSpike  # noqa: E402 - skipped without
+activation = pytest.importorskip("sinabs.activation")
+MaxSpike, SingleSpike = activation.MaxSpike, activation.SingleSpike
+MembraneReset, MembraneSubtract = activation.MembraneReset, activation.MembraneSubtract
 
 X = events(6, STEPS, 2, 8, 8)
 FIRE = {"layer1": "1", "layer5": "5"}
@@ -170,8 +172,7 @@ def test_membranes_of_exp_leak_are_read_out(read: Any) -> None:
 
 @pytest.mark.parametrize("kind", ["IAF", "LIF"])
 def test_by_way_of_its_own_nir_graph(kind: str, tmp_path: Path) -> None:
-    from sinabs.nir import to_nir
-
+    to_nir = pytest.importorskip("sinabs.nir").to_nir
     torch.manual_seed(0)
     wide, flat = torch.ones(5), X.reshape(*X.shape[:2], -1)
     neurons = (

@@ -22,8 +22,11 @@ from lehr.export import from_torch
 from lehr.export.nirgraph import Semantics, quantize, read
 from lehr.simulate import simulate
 
-sj = pytest.importorskip("spikingjelly.activation_based", reason="spikingjelly is not installed")
-from spikingjelly.activation_based import functional, layer, neuron, surrogate  # noqa: E402 - skipped without
+pytest.importorskip("spikingjelly.activation_based", reason="spikingjelly is not installed")
+functional, layer, neuron, surrogate = (
+    pytest.importorskip(f"spikingjelly.activation_based.{name}")
+    for name in ("functional", "layer", "neuron", "surrogate")
+)
 
 X = events(6, STEPS, 2, 8, 8)
 FIRE = {"layer1": "1", "layer5": "5"}
@@ -134,8 +137,7 @@ def test_a_loop_in_forward() -> None:
     ],
 )
 def test_by_way_of_its_own_nir_graph(node: str, integrate: Any, tmp_path: Path) -> None:
-    from spikingjelly.activation_based.nir_exchange import export_to_nir
-
+    nir_exchange = pytest.importorskip("spikingjelly.activation_based.nir_exchange")
     torch.manual_seed(0)
     model = nn.Sequential(
         dyadic(layer.Conv2d(2, 4, 3, padding=1)),
@@ -146,7 +148,7 @@ def test_by_way_of_its_own_nir_graph(node: str, integrate: Any, tmp_path: Path) 
     )
     layers = {"_1": "1", "_4": "4"}
     right = stepped(model, layers)
-    export_to_nir(model, frames(X)[0].float(), tmp_path / "graph.nir", dt=1e-3)
+    nir_exchange.export_to_nir(model, frames(X)[0].float(), tmp_path / "graph.nir", dt=1e-3)
     graph = read(tmp_path / "graph.nir")
     said = Semantics(dt=1e-3, fires="ge", integrate=integrate)
     spikes = simulate(quantize(graph, X, said).network, X, trace=layers).trace.spikes
