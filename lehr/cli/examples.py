@@ -45,7 +45,8 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "lehr simulate model.nir -i in.npz --trace all -o out.npz",
         "lehr simulate model.nir -i in.npz --compare out.npz",
         "lehr simulate model.nir -i in.npz --device memristor.toml",
-        "lehr simulate motion.nir -i motion.csv --frames code=delta,threshold=0.5",
+        "lehr simulate motion.nir -i motion.csv \\",
+        "    --frames code=delta,threshold=0.5",
     ),
     "inspect": ("lehr inspect model.nir", "lehr inspect graph.nir --structure"),
     "widths": (
