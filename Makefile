@@ -33,9 +33,10 @@ test-slow: $(TEST) ## Run the second tier: conformance that takes minutes, many 
 test-chips: $(TEST) ## Run the tests of both tiers for machines that others made, in their own tools where these are here
 	$(BIN)/pytest -n $(JOBS) -m chips
 
-bench: $(TEST) ## Time the simulator beside other programs, in processor time, by pytest-benchmark
+bench: $(TEST) ## Time the simulator beside other programs, in processor time; build/bench.json has the ratios
 	$(PIP) install -c constraints.txt -e '.[bench]'
-	$(BIN)/pytest benchmarks --benchmark-timer=time.process_time
+	mkdir -p build
+	$(BIN)/pytest benchmarks --benchmark-timer=time.process_time --benchmark-json=build/bench.json
 
 lint: $(TEST) ## Run ruff
 	$(BIN)/ruff check
