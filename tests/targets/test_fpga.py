@@ -218,7 +218,7 @@ def test_golden_vectors_that_are_cut_off_fail(small: Path) -> None:
     [
         (recurrent_network, "shared", "constants.mem", 0),
         (recurrent_network, "shared", "weights0.mem", 1),
-        (recurrent_network, "shared", "columns.mem", 0),
+        (recurrent_network, "shared", "chunks.mem", 0),
         (delayed_network, "layers", "layer1_constants.mem", 1),
         (delayed_network, "layers", "layer0_weights0.mem", 1),
     ],
