@@ -137,7 +137,8 @@ def windows() -> st.SearchStrategy[MaxPool2d]:
 def networks_before_neurons(draw: st.DrawFn) -> Network:
     """Draw one or two convolutions with maxima between them and their neurons, which fire."""
     seed, channels = draw(st.integers(0, 2**16)), st.integers(1, 4)
-    kind = draw(st.sampled_from(("binary", "ternary", "int4")))
+    kinds: tuple[WeightKind, ...] = ("binary", "ternary", "int4")
+    kind = draw(st.sampled_from(kinds))
     entry = Input((draw(channels), 8, 8), draw(st.sampled_from(("spikes", "u8"))))
     net = Builder(entry, np.random.default_rng(seed), (kind,))
     for number in range(draw(st.integers(1, 2))):
