@@ -50,7 +50,7 @@ def last_of(model: Model) -> str:
     return f"m{len([*model.named_children()]) - 1}"
 
 
-@budget(12, 300)
+@budget(12, 120)
 @given(st.data())
 def test_spikes_of_random_models_are_the_models_own(data: st.DataObject) -> None:
     model, shape = draw_model(data.draw, STEPS)
