@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
 import snntorch as snn
@@ -40,19 +41,19 @@ def count_returned(neuron: nn.Module) -> int:
     return 4 if kind is None else 1 + max(place for _, place in STATES[kind])
 
 
-class HoldsBack(nn.Module):
+class HoldsBack(nn.Module, ABC):
     """A layer that holds each channel back by steps of its own; `lehr.train.AxonalDelays` is one.
 
     It is called once a step. Its parameter `steps` has one number a channel.
     """
 
+    @abstractmethod
     def whole(self) -> Int32Array:
         """Return the steps as integers, each at least 1."""
-        raise NotImplementedError
 
+    @abstractmethod
     def reset_mem(self) -> None:
         """Forget what it has taken."""
-        raise NotImplementedError
 
 
 _QUANTIZED = (

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
@@ -20,6 +21,8 @@ import llvmlite.binding as llvm
 
 ARCHIVE = Path(__file__).with_name("kernels.zip")
 ABOUT = "about.json"
+DAMAGED = OSError, KeyError, ValueError, zipfile.BadZipFile, zlib.error
+"""What reading an archive raises that is not whole, or lacks a member."""
 
 
 def about(digest: bytes) -> dict[str, object]:
@@ -46,7 +49,7 @@ def bitcode(name: str, label: str, digest: bytes) -> bytes | None:
     """
     if reason(digest):
         return None
-    with suppress(KeyError), zipfile.ZipFile(ARCHIVE) as archive:
+    with suppress(*DAMAGED), zipfile.ZipFile(ARCHIVE) as archive:
         return archive.read(member(name, label))
     return None
 
@@ -59,10 +62,12 @@ def reason(digest: bytes) -> str:
     """
     shipped, here = about_archive(), about(digest)
     if not shipped:
+        if ARCHIVE.exists():
+            return f"{ARCHIVE} is damaged; install lehr again"
         return "no compiled kernels came with this installation"
-    if shipped["llvm"] != here["llvm"]:
+    if shipped.get("llvm") != here["llvm"]:
         return (
-            f"the kernels that came with this installation are of LLVM {shipped['llvm']}, and "
+            f"the kernels that came with this installation are of LLVM {shipped.get('llvm')}, and "
             f"llvmlite {llvmlite.__version__} is of LLVM {here['llvm']}"
         )
     if shipped != here:
@@ -72,8 +77,8 @@ def reason(digest: bytes) -> str:
 
 @cache
 def about_archive() -> Mapping[str, object]:
-    """Return what the archive says of itself; nothing where there is none."""
-    with suppress(FileNotFoundError), zipfile.ZipFile(ARCHIVE) as archive:
-        said: Mapping[str, object] = json.loads(archive.read(ABOUT))
-        return said
+    """Return what the archive says of itself; nothing where there is none, or a damaged one."""
+    with suppress(*DAMAGED), zipfile.ZipFile(ARCHIVE) as archive:
+        said = json.loads(archive.read(ABOUT))
+        return said if isinstance(said, dict) else {}
     return {}

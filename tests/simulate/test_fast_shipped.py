@@ -165,6 +165,24 @@ def test_an_archive_that_does_not_fit_is_left_alone(
         engine.simulate(*small_network())
 
 
+@pytest.mark.parametrize("kept", [0, 40, -10, "about"])
+def test_a_damaged_archive_is_told(
+    few: Path, fresh: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kept: int | str
+) -> None:
+    other = tmp_path / "kernels.zip"
+    if isinstance(kept, int):
+        other.write_bytes(few.read_bytes()[:kept])
+    else:
+        with zipfile.ZipFile(other, "w") as archive:
+            archive.writestr(shipped.ABOUT, "[")
+    monkeypatch.setattr(shipped, "ARCHIVE", other)
+    assert shipped.reason(machine.kernels_digest()) == f"{other} is damaged; install lehr again"
+    net, x = small_network()
+    monkeypatch.setattr(machine, "find_spec", lambda name: None)
+    with pytest.raises(ToolMissing, match="is damaged; install lehr again; pip install numba"):
+        engine.simulate(net, x)
+
+
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="emits code for x86-64")
 @pytest.mark.parametrize("processor", ["znver4", "icelake-server"])
 def test_shipped_kernels_use_avx_512_where_it_is(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,7 +64,7 @@ def number(value: Any) -> Tensor:
 ONE = Named(torch.ones((), dtype=torch.float64), "1")
 
 
-class OtherNeuron(nn.Module):
+class OtherNeuron(nn.Module, ABC):
     """A neuron module of another library, of which a call runs one step.
 
     Attributes:
@@ -77,17 +78,17 @@ class OtherNeuron(nn.Module):
         self.inner: Any = inner
         self.init_hidden, self.output = init_hidden, output
 
+    @abstractmethod
     def equations(self) -> Equations:
         """Return what it computes.
 
         Raises:
             NotMappable: when no integer neuron does. The caller names the module.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def reset_mem(self) -> None:
         """Set its state to what it begins with."""
-        raise NotImplementedError
 
 
 def library_class(module: nn.Module, package: str) -> str | None:
