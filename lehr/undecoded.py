@@ -12,14 +12,8 @@ from lehr.errors import UsageError
 
 RECORDS = "save its events by numpy.save as records t (microseconds), x, y, p, in a file .npy"
 """What to do with events that no decoder of lehr reads."""
-_ROS_2 = (
-    "a ROS 2 bag: convert it by rosbags-convert --src FOLDER --dst FILE.bag, which comes with the "
-    "package rosbags, or read it by that"
-)
 FORMATS: Mapping[str, str] = {
     ".es": "an Event Stream file: read it by the package event_stream",
-    ".mcap": _ROS_2,
-    ".db3": _ROS_2,
     ".txt": "a text file: read it by numpy.loadtxt",
     ".csv": "a text file: read it by numpy.loadtxt",
 }
@@ -36,6 +30,7 @@ def refuse_undecoded(path: Path, decoded: str) -> None:
     Raises:
         UsageError: when it is one.
     """
-    bag = path.is_dir() and (path / "metadata.yaml").is_file()
-    if way := _ROS_2 if bag else path.is_file() and FORMATS.get(path.suffix.lower()):
+    if path.is_dir() and (path / "metadata.yaml").is_file():
+        raise UsageError(f"{path} is the folder of a ROS 2 bag; give the .mcap or .db3 file in it")
+    if way := path.is_file() and FORMATS.get(path.suffix.lower()):
         raise UsageError(f"{path} is {way}, and {RECORDS}; lehr reads {decoded} and .npz")

@@ -5,6 +5,7 @@ Nothing here is lehr's: what a file should decode to is the list of events that 
 
 from __future__ import annotations
 
+import shutil
 import struct
 from collections.abc import Iterable, Sequence
 from itertools import groupby
@@ -239,6 +240,14 @@ def write_ros2(path: Path, events: Sequence[Event], plugin: str) -> None:
                 events=part,
             )
             bag.write(link, number, store.serialize_cdr(message, many.__msgtype__))
+
+
+def write_ros2_file(path: Path, events: Sequence[Event]) -> None:
+    """Write a ROS 2 bag and keep the file in its folder, of the kind that the name says."""
+    folder = path.with_suffix("")
+    write_ros2(folder, events, {".mcap": "MCAP", ".db3": "SQLITE3"}[path.suffix])
+    next(folder.glob(f"*{path.suffix}")).rename(path)
+    shutil.rmtree(folder)
 
 
 def write_dsec(path: Path, events: Iterable[Event], offset: int = 0) -> None:

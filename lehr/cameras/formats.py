@@ -72,7 +72,8 @@ FORMATS: tuple[Format, ...] = (
     Format("N-MNIST", (".bin", ".bs2"), forty_bits),
     Format("numpy", (".npy",), structured, in_unit=structured),
     _kept("ST-MNIST", (".mat",), b"", "scipy"),
-    _kept("ROS bag", (".bag",), b"", "rosbags"),
+    _kept("ROS bag", (".bag",), b"#ROSBAG V2.0", "rosbags"),
+    _kept("ROS 2 bag", (".mcap", ".db3"), b"", "rosbags"),
     _kept("HDF5 of Prophesee and DSEC", (".h5", ".hdf5"), b"", "h5py"),
 )
 SUFFIXES: tuple[str, ...] = tuple(dict.fromkeys(end for each in FORMATS for end in each.suffixes))

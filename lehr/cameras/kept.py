@@ -5,7 +5,7 @@ or None, and then times in microseconds, columns, rows and polarities, some at a
 that it needs before it yields the first.
 
 Sources: Gehrig et al. 2021, "DSEC" (layout of its HDF5 files); Prophesee, "HDF5 Event File Format";
-See et al. 2020, "ST-MNIST"; rpg_dvs_ros, dvs_msgs (messages of a ROS bag).
+See et al. 2020, "ST-MNIST".
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import numpy.typing as npt
 from lehr.cameras.events import BLOCK, Size
 from lehr.cameras.header import size_of
 from lehr.cameras.records import microseconds
+from lehr.cameras.rosbag import Bag
 from lehr.errors import FileRefused
 from lehr.hdf5walk import lower_limit
 
@@ -100,35 +101,13 @@ def _matlab() -> Reader:
 
 
 def _rosbag() -> Reader:
-    from pathlib import Path
-
-    from rosbags.rosbag1 import Reader as Bag
-
-    event = np.dtype([("x", "<u2"), ("y", "<u2"), ("s", "<u4"), ("ns", "<u4"), ("p", "u1")])
+    import_module("rosbags.rosbag1")
+    import_module("rosbags.rosbag2")
 
     def read(file: int) -> Iterator[Size | Columns | None]:
-        with Bag(Path(_place(file))) as bag:
-            _no_more_files()
-            topics = [each for each in bag.connections if each.msgtype.endswith("/EventArray")]
-            if len({each.topic for each in topics}) != 1:
-                told = {each.topic: each.msgtype for each in topics or bag.connections}
-                lists = ", ".join(f"{topic} ({kind})" for topic, kind in told.items())
-                raise FileRefused(
-                    f"has {len({each.topic for each in topics})} topics of EventArray, not one: "
-                    f"{lists}; filter one into a bag of its own"
-                )
-            size: Size | None = None
-            for number, (_, _, data) in enumerate(bag.messages(topics)):
-                name = int.from_bytes(data[12:16], "little")
-                shape = np.frombuffer(data, "<u4", 3, 16 + name)
-                if number == 0:
-                    size = int(shape[0]), int(shape[1])
-                    yield size
-                found = np.frombuffer(data, event, int(shape[2]), 28 + name)
-                time = found["s"].astype(np.int64) * 10**6 + found["ns"] // 1000
-                yield time, found["x"], found["y"], found["p"]
-            if size is None:
-                yield None
+        bag = Bag(file)
+        _no_more_files()
+        yield from bag.events()
 
     return read
 

@@ -18,6 +18,7 @@ from event_files import (
     write_bag,
     write_dsec,
     write_mat,
+    write_ros2_file,
 )
 from recordings import Event, aedat_bytes, nmnist_bytes
 
@@ -49,6 +50,8 @@ WRITERS: dict[str, tuple[str, str, Writer]] = {
     "poker-dvs": (".npy", "", lambda path, events: np.save(path, np.reshape(events, (-1, 4)).astype(int))),
     "st-mnist": (".mat", "scipy", write_mat),
     "rosbag": (".bag", "rosbags", write_bag),
+    "ros2-mcap": (".mcap", "rosbags", write_ros2_file),
+    "ros2-sqlite": (".db3", "rosbags", write_ros2_file),
     "dsec": (".h5", "h5py", write_dsec),
     "dsec-long-name": (".hdf5", "h5py", write_dsec),
 }  # fmt: skip

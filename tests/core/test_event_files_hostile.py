@@ -23,6 +23,7 @@ from event_files import (
     write_bag,
     write_dsec,
     write_mat,
+    write_ros2_file,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,6 +46,8 @@ FILES: dict[str, tuple[str, bytes]] = {
 KEPT: dict[str, tuple[str, str, Callable[[Path], None]]] = {
     "aedat4": (".aedat4", "aedat", lambda path: put(path, aedat4_bytes(EVENTS))),
     "rosbag": (".bag", "rosbags", lambda path: write_bag(path, EVENTS)),
+    "ros2-mcap": (".mcap", "rosbags", lambda path: write_ros2_file(path, EVENTS)),
+    "ros2-sqlite": (".db3", "rosbags", lambda path: write_ros2_file(path, EVENTS)),
     "dsec": (".h5", "h5py", lambda path: write_dsec(path, EVENTS)),
     "st-mnist": (".mat", "scipy", lambda path: write_mat(path, [(t, x % 10, y % 10, p) for t, x, y, p in EVENTS], do_compression=True)),
 }  # fmt: skip

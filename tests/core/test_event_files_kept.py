@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from event_files import (
     write_mat,
     write_prophesee,
     write_ros2,
+    write_ros2_file,
 )
 from recordings import Event
 
@@ -38,6 +37,8 @@ WRITERS: dict[str, tuple[str, str, Callable[[Path, list[Event]], None]]] = {
     "aedat4": (".aedat4", "aedat", write_aedat4),
     "aedat4-short-name": (".aedat", "aedat", write_aedat4),
     "rosbag": (".bag", "rosbags", write_bag),
+    "ros2-mcap": (".mcap", "rosbags", write_ros2_file),
+    "ros2-sqlite": (".db3", "rosbags", write_ros2_file),
     "dsec": (".h5", "h5py", lambda path, events: write_dsec(path, events, offset=40)),
     "prophesee": (".hdf5", "h5py", write_prophesee),
     "st-mnist": (".mat", "scipy", write_mat),
@@ -151,28 +152,58 @@ def test_what_is_not_one_stream_of_events_is_named(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("plugin", ["SQLITE3", "MCAP"])
-def test_a_ros_2_bag_is_named_and_can_be_converted_as_the_message_says(
-    tmp_path: Path, plugin: str
-) -> None:
+def test_the_folder_of_a_ros_2_bag_is_named(tmp_path: Path) -> None:
     pytest.importorskip("rosbags", reason="rosbags is not installed")
-    from rosbags.convert import cli
+    write_ros2(tmp_path / "bag", drawn_events(7), "MCAP")
+    with pytest.raises(UsageError) as caught:
+        open_inputs(tmp_path / "bag", Input((2, 34, 34), "spikes"), "step_us=1000")
+    assert str(caught.value) == (
+        f"{tmp_path / 'bag'} is the folder of a ROS 2 bag; give the .mcap or .db3 file in it"
+    )
 
-    events, folder = drawn_events(7), tmp_path / "bag"
-    write_ros2(folder, events, plugin)
-    (inner,) = [each for each in folder.iterdir() if each.suffix in (".db3", ".mcap")]
-    for path in (folder, inner):
-        with pytest.raises(UsageError) as caught:
-            open_inputs(path, Input((2, 34, 34), "spikes"), "step_us=1000")
-        assert str(caught.value).startswith(
-            f"{path} is a ROS 2 bag: convert it by rosbags-convert --src FOLDER --dst FILE.bag, "
-            "which comes with the package rosbags, or read it by that, and save its events by "
-        )
-    command = ["-c", "from rosbags.convert.cli import main; main()"]
-    options = ["--src", str(folder), "--dst", str(tmp_path / "r.bag")]
-    assert callable(cli.main)
-    subprocess.run([sys.executable, *command, *options], check=True)
-    assert read(tmp_path / "r.bag") == events
+
+def packet_bag(path: Path, data: bytes, kind: str = "dvs_msgs/msg/EventArray") -> Path:
+    """Write a ROS 2 bag of one message, and return the file in its folder."""
+    from rosbags.rosbag2 import StoragePlugin, Writer
+
+    with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as bag:
+        link = bag.add_connection("/events", kind, msgdef="uint8 x", rihs01="RIHS01_0")
+        bag.write(link, 1, data)
+    return next(path.glob("*.mcap"))
+
+
+@pytest.mark.parametrize(
+    ("data", "refusal"),
+    [
+        (
+            b"\x28\xb5\x2f\xfd" + bytes(40),
+            "has a message that begins with b'(\\xb5/\\xfd', not with b'\\x00\\x01': it is packed, or "
+            "big-endian; convert the bag by ros2 bag convert without compression",
+        ),
+        (
+            b"\0\1\0\0"
+            + bytes(8)
+            + b"\1\0\0\0\0\0\0\0"
+            + b"\x22\0\0\0" * 2
+            + b"\2\0\0\0"
+            + bytes(20),
+            "has a message of 52 bytes, where 2 events take 61",
+        ),
+    ],
+    ids=["packed", "short"],
+)
+def test_messages_of_another_kind_are_refused(tmp_path: Path, data: bytes, refusal: str) -> None:
+    pytest.importorskip("rosbags", reason="rosbags is not installed")
+    assert message(packet_bag(tmp_path / "bag", data)).startswith(refusal)
+
+
+def test_packets_of_encoded_events_have_their_own_way_out(tmp_path: Path) -> None:
+    pytest.importorskip("rosbags", reason="rosbags is not installed")
+    path = packet_bag(tmp_path / "bag", b"", "event_camera_msgs/msg/EventPacket")
+    assert message(path) == (
+        "has 0 topics of EventArray, not one: /events (event_camera_msgs/msg/EventPacket); make a "
+        "RAW file of packets by bag_to_raw, which comes with event_camera_tools"
+    )
 
 
 def test_other_layouts_of_hdf5_are_named(tmp_path: Path) -> None:
