@@ -183,14 +183,23 @@ def check_input(
         FileRefused: when they are not.
         UsageError: when no step is asked for.
     """
-    held, steps = check_shape(net, x.shape, x.dtype, steps)
+    shape = check_shape(net, x.shape, x.dtype, steps)
+    check_values(net, x)
+    return shape
+
+
+def check_values(net: Network, x: npt.NDArray[np.uint8]) -> None:
+    """Refuse inputs that hold values which the network's input does not take.
+
+    Raises:
+        FileRefused: naming the highest one.
+    """
     highest = int(x.max())
     if highest > net.input.highest:
         raise FileRefused(
             f"input holds {highest}, but the network takes spikes 0 and 1; encode it as spikes "
             "first"
         )
-    return held, steps
 
 
 def input_events(x: npt.NDArray[np.uint8], held: bool, steps: int) -> Int64:

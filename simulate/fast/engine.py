@@ -5,7 +5,6 @@ What flows between layers stays in the cache so.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
@@ -17,12 +16,11 @@ import numpy.typing as npt
 from lehr.arithmetic import Int64
 from lehr.errors import UsageError
 from lehr.network import Network
-from lehr.simulate.fast import calls
-from lehr.simulate.fast.kernels.layout import EDGE, PackSizes
+from lehr.simulate.fast.intake import Intake
 from lehr.simulate.fast.plans.buffers import Buffer, aligned
 from lehr.simulate.fast.plans.ops import Worker, run_stages
 from lehr.simulate.fast.plans.plan import Plan, plan
-from lehr.simulate.result import LEAST, Recorder, Result, check_input, input_events
+from lehr.simulate.result import LEAST, Recorder, Result, check_shape, check_values
 
 Images = npt.NDArray[np.uint8]
 SAMPLES, LOOPING_SAMPLES = 16, 64
@@ -86,9 +84,11 @@ class Engine:
 
     def run(self, x: Images, *, trace: Iterable[str] = (), steps: int | None = None) -> Result:
         """Run the network on every sample of `x`, as `simulate` says."""
-        held, steps = check_input(self.net, x, steps)
+        held, steps = check_shape(self.net, x.shape, x.dtype, steps)
         recorder = Recorder(self.net, len(x), steps, trace)
-        planned, x = self.plan_for(held, steps), np.ascontiguousarray(x)
+        if not held and steps < x.shape[1]:
+            check_values(self.net, x)  # those of steps that run are checked when they are put in
+        planned, x = self.plan_for(held, steps), np.ascontiguousarray(x[:, None] if held else x)
         size = min(-(-len(x) // self.threads), _samples(planned))
         count = min(self.threads, -(-len(x) // size))
         key = (held, steps, size, count, recorder.membranes)
@@ -110,7 +110,7 @@ class Engine:
             machine = machines.get()
             try:
                 machine.begin(min(size, len(x) - start))
-                for first, block in machine.blocks(x[start : start + size], steps):
+                for first, block in machine.blocks(x, steps, start):
                     machine.run(block)
                     record_steps(recorder, machine, start, first)
                 record_output(recorder, machine, start)
@@ -200,10 +200,7 @@ class Machine:
                 (samples, self.block, row) if name in kept else 0, np.int32
             )
         self.steps = self.ran = 0
-        self._recent, self._events = (
-            aligned(planned.input.size, np.uint8),
-            np.zeros(planned.input.shape, np.int64),
-        )
+        self._intake = Intake(planned.net, planned.input, worker.arrays[planned.input])
         past = [(array, buffer.past) for buffer, array in worker.arrays.items() if buffer.past]
         self._past = [(array[:, :kept], array, kept) for array, kept in past]
         self._begun = [*worker.states.values(), *(kept for kept, _, _ in self._past)]
@@ -228,57 +225,37 @@ class Machine:
 
     def count_anew(self) -> None:
         """Forget what was counted; the states stay as they are."""
-        self._events[:] = 0
+        self._intake.events[:] = 0
         for totals in self.worker.totals.values():
             totals[:, 0], totals[:, 1], totals[:, 2] = 0, -LEAST - 1, LEAST
         for saturations in self.worker.saturations.values():
             saturations[:] = 0
 
-    def blocks(self, x: Images, steps: int) -> Iterator[tuple[int, int]]:
-        """Load one block of contiguous inputs after another, run between them.
+    def blocks(self, x: Images, steps: int, start: int = 0) -> Iterator[tuple[int, int]]:
+        """Put in one block of steps after another, run between them.
 
-        Yields the first step and the number of steps of each.
+        Args:
+            x: contiguous inputs `[N, steps, *shape]`, of one step if they are held.
+            steps: to run.
+            start: the first sample.
+
+        Yields:
+            The first step and the number of steps of each block.
+
+        Raises:
+            FileRefused: when there are values that the network's input does not take.
         """
-        if self.plan.held:
-            self.load(x[:, None], 0, 1, 0)
+        put, held = self._intake.of(x, start, self.worker.count), self.plan.held
+        if held:
+            put(0, 1, 0)
             for op in self.plan.before:
                 op.run(self.worker, 0, 1)
         for first in range(0, steps, self.block):
             block = min(self.block, steps - first)
-            if not self.plan.held:
-                self.load(x, first, block, min(self.plan.input.past, 1))
+            if not held:
+                put(first, block, min(self.plan.input.past, 1))
             yield first, block
             self.pass_on()
-
-    def load(self, x: Images, first: int, steps: int, slot: int) -> None:
-        """Put steps of contiguous inputs `[samples, steps, *shape]` into slots.
-
-        They are those from `first` on, and go into the slots from `slot` on.
-        """
-        buffer, array = self.plan.input, self.worker.arrays[self.plan.input]
-        channels, places = x.shape[2], math.prod(x.shape[3:])
-        if not buffer.bits:
-            part = x[:, first : first + steps]
-            flat = part.reshape(len(x), steps, channels, places).swapaxes(2, 3)
-            array[: len(x), slot : slot + steps, : buffer.size] = flat.reshape(
-                len(x), steps, buffer.size
-            )
-            self._events += input_events(part, held=False, steps=steps)
-            return
-        each = channels * places
-        if places == 1:  # no maps: in one row
-            channels, places = 1, channels
-        sizes = np.array(PackSizes(len(x), steps, channels, places, buffer.row))
-        rows = np.array((first * each, x.shape[1] * each, each, slot, buffer.slots(self.block), 1))
-        calls.pack(
-            x.reshape(-1),
-            array.reshape(-1),
-            self._recent,
-            self._events.reshape(-1),
-            EDGE,
-            sizes,
-            rows,
-        )
 
     def run(self, steps: int) -> None:
         """Run the block that was loaded; `spikes` and `membranes` are of it until the next one."""
@@ -309,7 +286,8 @@ class Machine:
 
     def events(self) -> Int64:
         """Return how often each element of the input was not 0 since the last counting anew."""
-        return np.asarray(self._events * self.ran, np.int64) if self.plan.held else self._events
+        events = self._intake.events
+        return events * self.ran if self.plan.held else events
 
     def totals(self, name: str, which: int) -> Int64:
         """Return one statistic of each neuron since the last count, `[samples, *shape]`.

@@ -39,7 +39,8 @@ LANES = (INT16, INT16), (INT32, INT32), (INT32, INT64), (INT64, INT64)
 def combinations() -> Iterator[tuple[Kernel, Kinds]]:
     """Return each kernel with the types of its arguments, for all that the planner may ask."""
     numbers, kept = (INT64, INT64), (INT64, INT64, INT32)
-    yield calls.pack, (BYTES, BITS, BYTES, INT64, BYTES, *numbers)
+    yield calls.pack, (BYTES, BITS, BYTES, INT64, BYTES, INT64, *numbers)
+    yield calls.take, (BYTES, BYTES, BYTES, INT64, *numbers)
     for into, lanes in product((INT16, INT32), range(3)):
         listed = (INT64, *numbers, LISTED)
         yield calls.gather, (BITS, INT8, into, *listed, INT64, into, lanes, POSITIONS)

@@ -248,7 +248,7 @@ def test_more_spikes_than_32_bits_count_are_counted() -> None:
     )
     machine.begin(len(x))
     machine.worker.totals["lif1"][:, 0] = many
-    for _, block in machine.blocks(x, net.steps):
+    for _, block in machine.blocks(x[:, None], net.steps):
         machine.run(block)
     wanted = simulate(net, x).layers["lif1"].spikes
     assert wanted.any()

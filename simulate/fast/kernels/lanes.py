@@ -79,6 +79,22 @@ def filled(_: Any, mask: Any, like: Any) -> Any:
     return result(mask, like), lambda c, b, s, a: b.sext(a[0], result.llvm)
 
 
+def _alternating(half: int) -> Any:
+    """Return an operation: lanes of two vectors by turns, of the lower or upper half of each."""
+
+    @intrinsic
+    def alternating(_: Any, left: Any, right: Any) -> Any:
+        lanes = left.lanes
+        order = [half * lanes // 2 + i // 2 + (i & 1) * lanes for i in range(lanes)]
+        turns = ir.Constant(ir.VectorType(ir.IntType(32), lanes), order)
+        return left(left, right), lambda c, b, s, a: b.shuffle_vector(*a, turns)
+
+    return alternating
+
+
+lower_alternating, upper_alternating = _alternating(0), _alternating(1)
+
+
 # -------------------------------------------------------------------- computing
 @intrinsic
 def apart(_: Any, value: Any) -> Any:

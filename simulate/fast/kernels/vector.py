@@ -151,6 +151,22 @@ def load_line(_: Any, memory: Any, index: Any) -> Any:
 
 
 @intrinsic
+def fetch(_: Any, memory: Any, index: Any) -> Any:
+    """Ask for what is at `memory[index]`, which will be read; it may lie beyond the array."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Value:
+        byte, choice = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, choice, choice, choice])
+        ask = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+        at = builder.bitcast(builder.gep(args[0], [args[1]]), byte)
+        read, near, of_data = (ir.Constant(choice, value) for value in (0, 3, 1))
+        builder.call(ask, [at, read, near, of_data])
+        return context.get_dummy_value()
+
+    return types.void(memory, types.int64), code
+
+
+@intrinsic
 def load_like(_: Any, memory: Any, index: Any, like: Any) -> Any:
     """Load as many elements from `memory[index]` on as the vector `like` has lanes."""
     vector = Vector(memory.dtype.bitwidth, like.lanes)
