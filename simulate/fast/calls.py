@@ -9,7 +9,7 @@ networks to run.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from threading import Lock
 from typing import Any
 
@@ -23,18 +23,45 @@ ONE_AT_A_TIME = Lock()
 
 
 class Call:
-    """A kernel with what it is to run on: the arrays live as long as the call."""
+    """A kernel with what it is to run on: the arrays live as long as the call.
 
-    def __init__(self, run: Callable[[int], None], arguments: tuple[Any, ...]) -> None:
-        self._run, self._arguments = run, arguments
+    Attributes:
+        code: of the kernel.
+        address: of what it is given.
+    """
+
+    def __init__(self, code: machine.Code, arguments: tuple[Any, ...]) -> None:
+        self.code, self._arguments = code, arguments
         arrays = [each for each in arguments if isinstance(each, np.ndarray)]
         words = [word for array in arrays for word in (_address(array), array.size)]
         self._words = np.array(words, np.int64)
-        self._address = _address(self._words)
+        self.address = _address(self._words)
 
     def __call__(self) -> None:
         """Run it, without Python's lock."""
-        self._run(self._address)
+        self.code.run(self.address)
+
+    def take_first(self, array: npt.NDArray[Any]) -> None:
+        """Run on another first array, of the same type, from now on."""
+        self._arguments = array, *self._arguments[1:]
+        self._words[:2] = _address(array), array.size
+
+
+class Chain:
+    """Calls that are made one after another, without a way back into Python between them.
+
+    What the interpreter needs, kernels drive out of the caches: between two of them it takes ten
+    times as long as by itself.
+    """
+
+    def __init__(self, calls: Sequence[Call]) -> None:
+        self.calls = calls
+        words = [word for call in calls for word in (call.code.address, call.address)]
+        self._words = np.array([len(calls), *words], np.int64)
+
+    def __call__(self) -> None:
+        """Make them, without Python's lock."""
+        machine.one_after_another().run(_address(self._words))
 
 
 def _address(array: npt.NDArray[Any]) -> int:
@@ -58,7 +85,7 @@ class Kernel:
 
     def __init__(self, file: str, name: str) -> None:
         self.file, self.name = file, name
-        self.ready: dict[Kinds, Callable[[int], None]] = {}
+        self.ready: dict[Kinds, machine.Code] = {}
 
     def __call__(self, *arguments: Any) -> None:
         """Run on numpy arrays `[n]` without gaps, and tuples that stand for a number of lanes."""
@@ -69,7 +96,7 @@ class Kernel:
         kinds = kinds_of(arguments)
         return Call(self.ready.get(kinds) or self._compile(kinds), arguments)
 
-    def _compile(self, kinds: Kinds) -> Callable[[int], None]:
+    def _compile(self, kinds: Kinds) -> machine.Code:
         with ONE_AT_A_TIME:  # compiled once, however many threads ask
             if kinds not in self.ready:
                 self.ready[kinds] = machine.function(self.file, self.name, kinds)
@@ -89,6 +116,8 @@ maxima_of_bits = Kernel("maxima", "maxima_of_bits")
 neurons = Kernel("neurons", "neurons")
 queue_events = Kernel("events", "queue_events")
 event_neurons = Kernel("events", "event_neurons")
+clear = Kernel("moving", "clear")
+keep = Kernel("moving", "keep")
 pack = Kernel("packing", "pack")
 take = Kernel("packing", "take")
 programs = Kernel("table", "programs")

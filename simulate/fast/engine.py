@@ -18,7 +18,7 @@ from lehr.errors import UsageError
 from lehr.network import Network
 from lehr.simulate.fast.intake import Intake
 from lehr.simulate.fast.plans.buffers import Buffer, aligned
-from lehr.simulate.fast.plans.ops import Worker, run_stages
+from lehr.simulate.fast.plans.ops import Keep, Work, Worker, joined, works
 from lehr.simulate.fast.plans.plan import Plan, plan
 from lehr.simulate.result import LEAST, Recorder, Result, check_shape, check_values
 
@@ -110,8 +110,7 @@ class Engine:
             machine = machines.get()
             try:
                 machine.begin(min(size, len(x) - start))
-                for first, block in machine.blocks(x, steps, start):
-                    machine.run(block)
+                for first in machine.run(x, steps, start, apart=bool(recorder.membranes)):
                     record_steps(recorder, machine, start, first)
                 record_output(recorder, machine, start)
             finally:
@@ -149,7 +148,10 @@ def _step_bytes(planned: Plan) -> int:
 
 
 def record_steps(recorder: Recorder, machine: Machine, start: int, first: int) -> None:
-    """Record the block that a machine ran: samples from `start` on, steps from `first` on."""
+    """Record the block that a machine ran: samples from `start` on, steps from `first` on.
+
+    Nothing is to be recorded where no layer's membranes are.
+    """
     if not recorder.membranes:
         return
     recorder.add_steps(
@@ -174,6 +176,10 @@ def record_totals(recorder: Recorder, machine: Machine) -> None:
         recorder.add_totals(name, machine.totals(name, 0), lowest, highest)
 
 
+BLOCKS, MOST_WORKS = 16, 64
+"""Blocks that are run without a way back into Python; how many such runs a machine remembers."""
+
+
 class Machine:
     """One worker of a plan: its memory, and what it does with it.
 
@@ -181,7 +187,8 @@ class Machine:
         plan: what it runs.
         worker: its memory.
         block: the most steps that it runs at once.
-        steps: how many of the present block are valid.
+        steps: of the block that was run last.
+        ran: steps that the present samples have run.
     """
 
     def __init__(self, planned: Plan, samples: int, steps: int, kept: Iterable[str]) -> None:
@@ -201,10 +208,11 @@ class Machine:
             )
         self.steps = self.ran = 0
         self._intake = Intake(planned.net, planned.input, worker.arrays[planned.input])
-        past = [(array, buffer.past) for buffer, array in worker.arrays.items() if buffer.past]
-        self._past = [(array[:, :kept], array, kept) for array, kept in past]
-        self._begun = [*worker.states.values(), *(kept for kept, _, _ in self._past)]
-        self._begun.append(worker.totals[planned.net.output][:, 0])
+        self._keeping = [Keep(buffer) for buffer in planned.buffers if buffer.past]
+        past = [worker.arrays[keep.into][:, : keep.into.past] for keep in self._keeping]
+        self._begun = [*worker.states.values(), *past, worker.totals[planned.net.output][:, 0]]
+        self._works: dict[tuple[Any, ...], list[Work]] = {}
+        self._ops = [*planned.before, *(op for stage in planned.stages for op in stage.ops)]
         self.count_anew()
 
     @staticmethod
@@ -219,7 +227,7 @@ class Machine:
 
     def begin(self, samples: int) -> None:
         """Start `samples` new samples: every state is 0, and so are the output's counts."""
-        self.worker.count, self.ran = samples, 0
+        self.worker.count, self.ran, self.steps = samples, 0, 0
         for state in self._begun:
             state.fill(0)
 
@@ -231,41 +239,64 @@ class Machine:
         for saturations in self.worker.saturations.values():
             saturations[:] = 0
 
-    def blocks(self, x: Images, steps: int, start: int = 0) -> Iterator[tuple[int, int]]:
-        """Put in one block of steps after another, run between them.
+    def run(self, x: Images, steps: int, start: int = 0, *, apart: bool) -> Iterator[int]:
+        """Run steps of inputs.
 
         Args:
             x: contiguous inputs `[N, steps, *shape]`, of one step if they are held.
             steps: to run.
             start: the first sample.
+            apart: whether `spikes` and `membranes` are read of every block.
 
         Yields:
-            The first step and the number of steps of each block.
+            The first step of each block that was run, or of some together; `spikes` and
+            `membranes` are those of the last one until the next is run.
 
         Raises:
             FileRefused: when there are values that the network's input does not take.
+            NotMappable: when a neuron fires more than 255 times in a step.
         """
-        put, held = self._intake.of(x, start, self.worker.count), self.plan.held
-        if held:
-            put(0, 1, 0)
+        self._intake.begin(x, start)
+        try:
+            first = 0
+            while first < steps:
+                left = -(-(steps - first) // self.block)
+                blocks = [self.block] * (1 if apart else min(left, BLOCKS))
+                blocks[-1] = min(self.block, steps - first - self.block * (len(blocks) - 1))
+                for work in self._work_on(tuple(blocks)):
+                    work()
+                self._intake.refuse()
+                for op in self._ops:
+                    op.refuse(self.worker)
+                self.steps, self.ran = blocks[-1], self.ran + sum(blocks)
+                yield first
+                first += sum(blocks)
+        finally:
+            self._intake.end()
+
+    def _work_on(self, blocks: tuple[int, ...]) -> list[Work]:
+        """Return what is to be done for blocks of so many steps."""
+        key = (self.ran == 0, self.steps, blocks, self.worker.count)
+        if key not in self._works:
+            if len(self._works) >= MOST_WORKS:
+                self._works.clear()
+            self._works[key] = joined(self._each_work(blocks))
+        return self._works[key]
+
+    def _each_work(self, blocks: tuple[int, ...]) -> Iterator[Work]:
+        worker, held, before = self.worker, self.plan.held, self.steps
+        if held and self.ran == 0:
+            yield self._intake.work(worker.count, 1)
             for op in self.plan.before:
-                op.run(self.worker, 0, 1)
-        for first in range(0, steps, self.block):
-            block = min(self.block, steps - first)
+                yield op.work(worker, 0, 1)
+        for steps in blocks:
+            if before:
+                for keep in self._keeping:
+                    yield keep.work(worker, 0, before)
             if not held:
-                put(first, block, min(self.plan.input.past, 1))
-            yield first, block
-            self.pass_on()
-
-    def run(self, steps: int) -> None:
-        """Run the block that was loaded; `spikes` and `membranes` are of it until the next one."""
-        self.steps, self.ran = steps, self.ran + steps
-        run_stages(self.plan.stages, self.worker, steps)
-
-    def pass_on(self) -> None:
-        """Keep, of the block that was run, what later steps need."""
-        for kept, array, past in self._past:
-            kept[:] = array[:, self.steps : self.steps + past]
+                yield self._intake.work(worker.count, steps)
+            yield from works(self.plan.stages, worker, steps)
+            before = steps
 
     # ---------------------------------------------------------------- what came out
     def spikes(self, name: str) -> npt.NDArray[np.uint8]:

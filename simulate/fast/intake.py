@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +13,8 @@ from lehr.simulate.fast.kernels.layout import EDGE, PackSizes
 from lehr.simulate.fast.plans.buffers import Buffer, aligned
 from lehr.simulate.fast.plans.ops import Array
 from lehr.simulate.result import check_values
+
+Images = npt.NDArray[np.uint8]
 
 
 class Intake:
@@ -26,48 +27,48 @@ class Intake:
     def __init__(self, net: Network, buffer: Buffer, array: Array) -> None:
         self._net, self._buffer, self._array = net, buffer, array
         self.events = np.zeros(buffer.shape, np.int64)
+        self._x: Images = np.zeros((0, 0, *buffer.shape), np.uint8)
         self._recent = aligned(buffer.size, np.uint8)
         self._wrong = np.zeros(1, np.int64)
+        slots = array.shape[1]
+        self._rows = np.array((0, 0, buffer.size, min(buffer.past, 1), slots, 1))
+        self._calls: dict[tuple[int, int], calls.Call] = {}
 
-    def of(
-        self, x: npt.NDArray[np.uint8], start: int, samples: int
-    ) -> Callable[[int, int, int], None]:
-        """Return what puts steps of some samples into slots, in order of both.
+    def begin(self, x: Images, start: int) -> None:
+        """Take inputs of a whole run, contiguous, `[N, steps, *shape]`, from sample `start` on."""
+        self._x = x
+        self._rows[:2] = start * x.shape[1] * self._buffer.size, x.shape[1] * self._buffer.size
+        for call in self._calls.values():
+            call.take_first(x.reshape(-1))
 
-        It takes the first step, how many, and the first slot.
+    def end(self) -> None:
+        """Let go of the inputs."""
+        self.begin(self._x[:0], 0)
 
-        Args:
-            x: the inputs of a whole run, contiguous, `[N, steps, *shape]`.
-            start: the first sample.
-            samples: how many, from the first one of the buffer on.
+    def work(self, samples: int, steps: int) -> calls.Call:
+        """Return what puts the next steps of so many samples into their slots."""
+        if (samples, steps) not in self._calls:
+            self._calls[samples, steps] = self._call(samples, steps)
+        return self._calls[samples, steps]
 
-        Raises:
-            FileRefused: by what is returned, when there are values that the network does not take.
-        """
-        buffer, steps, each = self._buffer, x.shape[1], self._buffer.size
+    def _call(self, samples: int, steps: int) -> calls.Call:
+        buffer = self._buffer
         channels, places = buffer.shape[0], math.prod(buffer.shape[1:])
         if places == 1:  # no maps: in one row
             channels, places = 1, channels
-        sizes = np.array(PackSizes(samples, 0, channels, places, buffer.row))
-        rows = np.array((0, steps * each, each, 0, self._array.shape[1], 1))
-        kernel, checks = (calls.pack, (EDGE, self._wrong)) if buffer.bits else (calls.take, ())
-        call = kernel.on(
-            (
-                x.reshape(-1),
-                self._array.reshape(-1),
-                self._recent,
-                self.events.reshape(-1),
-                *checks,
-                sizes,
-                rows,
-            )
-        )
+        sizes = np.array(PackSizes(samples, steps, channels, places, buffer.row))
+        into, events = self._array.reshape(-1), self.events.reshape(-1)
+        counted = (self._x.reshape(-1), into, self._recent, events)
+        if buffer.bits:
+            return calls.pack.on((*counted, EDGE, self._wrong, sizes, self._rows))
+        return calls.take.on((*counted, sizes, self._rows))
 
-        def put(first: int, count: int, slot: int) -> None:
-            sizes[1], rows[0], rows[3] = count, (start * steps + first) * each, slot
-            call()
-            if self._wrong[0]:
-                self._wrong[0] = 0
-                check_values(self._net, x)
+    def refuse(self) -> None:
+        """Refuse inputs of which some had values that the network does not take.
 
-        return put
+        Raises:
+            FileRefused: naming the highest one of the whole run.
+        """
+        if self._wrong[0]:
+            self._wrong[0] = 0
+            check_values(self._net, self._x)

@@ -27,6 +27,7 @@ from typing import Any
 
 import llvmlite
 import llvmlite.binding as llvm
+from llvmlite import ir
 
 from lehr import ownership
 from lehr.atomic import write_bytes
@@ -42,7 +43,22 @@ They are, of each array that the kernel takes, the address of its elements and t
 """
 
 
-def function(file: str, name: str, kinds: tuple[Any, ...]) -> Callable[[int], None]:
+class Code:
+    """Machine code of a function, which is there as long as this is.
+
+    Attributes:
+        address: of its first instruction.
+        run: what calls it, see C_FUNCTION.
+    """
+
+    def __init__(self, object_file: bytes, name: str, label: str) -> None:
+        builder = llvm.JITLibraryBuilder().add_object_img(object_file).add_current_process()
+        self._library = builder.export_symbol(name).link(_linker(), label)
+        self.address: int = self._library[name]
+        self.run: Callable[[int], None] = C_FUNCTION(self.address)
+
+
+def function(file: str, name: str, kinds: tuple[Any, ...]) -> Code:
     """Return a kernel for arguments of some kinds.
 
     Args:
@@ -51,16 +67,38 @@ def function(file: str, name: str, kinds: tuple[Any, ...]) -> Callable[[int], No
         kinds: of each argument the dtype of its elements, or the length of a tuple.
     """
     label = label_of(kinds)
-    library = (
-        llvm.JITLibraryBuilder()
-        .add_object_img(object_file(file, name, kinds, label))
-        .add_current_process()
-        .export_symbol(name)
-    )
-    linked = library.link(_linker(), f"{name} {label}")
-    runnable: Any = C_FUNCTION(linked[name])
-    runnable.library = linked  # the code is there as long as this is
-    return runnable  # type: ignore[no-any-return]
+    return Code(object_file(file, name, kinds, label), name, f"{name} {label}")
+
+
+@cache
+def one_after_another() -> Code:
+    """Return what calls functions one after another.
+
+    It is given the address of 64-bit words: how many functions there are, and of each its address
+    and that of the words that it is given.
+    """
+    word, pointer, name = ir.IntType(64), ir.IntType(8).as_pointer(), "one_after_another"
+    made = ir.Module(name)
+    kind = ir.FunctionType(ir.VoidType(), [pointer])
+    whole = ir.Function(made, kind, name)
+    entry, loop, end = (whole.append_basic_block() for _ in range(3))
+    builder = ir.IRBuilder(entry)
+    words, one = builder.bitcast(whole.args[0], word.as_pointer()), ir.Constant(word, 1)
+    count = builder.shl(builder.load(words), one)
+    builder.cbranch(builder.icmp_unsigned("==", count, ir.Constant(word, 0)), end, loop)
+    builder.position_at_end(loop)
+    at = builder.phi(word)
+    next_one = builder.add(at, one)
+    function_of, given = (builder.load(builder.gep(words, [i])) for i in (at, next_one))
+    called = builder.inttoptr(function_of, kind.as_pointer())
+    builder.call(called, [builder.inttoptr(given, pointer)])
+    after = builder.add(next_one, one)
+    at.add_incoming(one, entry)
+    at.add_incoming(after, loop)
+    builder.cbranch(builder.icmp_unsigned(">", after, count), end, loop)
+    builder.position_at_end(end)
+    builder.ret_void()
+    return Code(bytes(target_machine().emit_object(llvm.parse_assembly(str(made)))), name, name)
 
 
 def label_of(kinds: tuple[Any, ...]) -> str:

@@ -40,6 +40,8 @@ def combinations() -> Iterator[tuple[Kernel, Kinds]]:
     """Return each kernel with the types of its arguments, for all that the planner may ask."""
     numbers, kept = (INT64, INT64), (INT64, INT64, INT32)
     yield calls.pack, (BYTES, BITS, BYTES, INT64, BYTES, INT64, *numbers)
+    yield calls.clear, (BITS, *numbers)
+    yield calls.keep, (BITS, *numbers)
     yield calls.take, (BYTES, BYTES, BYTES, INT64, *numbers)
     for into, lanes in product((INT16, INT32), range(3)):
         listed = (INT64, *numbers, LISTED)

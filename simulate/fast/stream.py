@@ -75,8 +75,7 @@ class Stream:
         steps = x.shape[1]
         recorder = Recorder(self.net, self.samples, steps, self.trace)
         self._machine.count_anew()
-        for first, block in self._machine.blocks(np.ascontiguousarray(x), steps):
-            self._machine.run(block)
+        for first in self._machine.run(np.ascontiguousarray(x), steps, apart=True):
             record_steps(recorder, self._machine, 0, first)
         record_output(recorder, self._machine, 0)
         record_totals(recorder, self._machine)

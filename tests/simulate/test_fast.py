@@ -248,8 +248,8 @@ def test_more_spikes_than_32_bits_count_are_counted() -> None:
     )
     machine.begin(len(x))
     machine.worker.totals["lif1"][:, 0] = many
-    for _, block in machine.blocks(x[:, None], net.steps):
-        machine.run(block)
+    for _ in machine.run(x[:, None], net.steps, apart=False):
+        pass
     wanted = simulate(net, x).layers["lif1"].spikes
     assert wanted.any()
     assert np.array_equal(machine.totals("lif1", 0)[0], wanted + many)

@@ -86,6 +86,7 @@ def recorded() -> dict[tuple[calls.Kernel, calls.Kinds], tuple[Arrays, Arrays]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(calls.Kernel, "on", noted)
         patch.setattr(calls.Call, "__call__", run)
+        patch.setattr(calls.Chain, "__call__", lambda chain: [call() for call in chain.calls])
         for name in NETWORKS:
             engine.simulate(*HARD[name]())
     return {key: (before, after) for key, (_, before, after) in most.items()}

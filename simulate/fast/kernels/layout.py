@@ -188,6 +188,14 @@ class MaximumSizes(NamedTuple):
     channels: int
 
 
+class MoveSizes(NamedTuple):
+    """Samples, steps and words in a row, for `moving`."""
+
+    samples: int
+    steps: int
+    words: int
+
+
 class PackSizes(NamedTuple):
     """Samples, steps, channels and places of an input, and words in a row of bits."""
 

@@ -47,7 +47,7 @@ def pack(
         wrong: int64 `[1]`; not 0 from then on if a value is neither 0 nor 1. What comes out means
             nothing then.
         sizes: layout.PackSizes.
-        rows: layout.Rows of `values`, in elements, and of `into`.
+        rows: layout.Rows of `values`, in elements, and of `into`; those of `values` move on.
     """
     source, words, counts, edge = data(values), data(into), data(recent), data(edges)
     s, here, there = read(PackSizes, sizes, 0), read(Rows, rows, 0), read(Rows, rows, 3)
@@ -89,6 +89,7 @@ def pack(
                 _settle(counts, data(events), channels * places)
                 since = 0
     poke(data(wrong), 0, peek(data(wrong), 0) | mask_word(above(found, 1)))
+    poke(data(rows), 0, here.first + steps * here.step)
 
 
 @inlined
@@ -148,7 +149,7 @@ def take(values: Any, into: Any, recent: Any, events: Any, sizes: Any, rows: Any
         recent: uint8 `[channels, places]`, all 0; left so.
         events: int64 `[channels, places]`, how often each was not 0 so far; changed.
         sizes: layout.PackSizes.
-        rows: layout.Rows of `values`, in elements, and of `into`.
+        rows: layout.Rows of `values`, in elements, and of `into`; those of `values` move on.
     """
     source, put, counts = data(values), data(into), data(recent)
     s, here, there = read(PackSizes, sizes, 0), read(Rows, rows, 0), read(Rows, rows, 3)
@@ -177,3 +178,4 @@ def take(values: Any, into: Any, recent: Any, events: Any, sizes: Any, rows: Any
             if since == OFTEN or (n == samples - 1 and t == steps - 1):
                 _settle(counts, data(events), channels * places)
                 since = 0
+    poke(data(rows), 0, here.first + steps * here.step)

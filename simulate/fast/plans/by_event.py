@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from lehr.simulate.fast.kernels import layout
 from lehr.simulate.fast.plans.bounds import Lanes, numbers, thresholds
 from lehr.simulate.fast.plans.buffers import Buffer
 from lehr.simulate.fast.plans.layers import by_neuron, refuse_more_spikes
-from lehr.simulate.fast.plans.ops import Array, Op, Worker
+from lehr.simulate.fast.plans.ops import Array, Op, Work, Worker
 from lehr.simulate.fast.plans.rows import Printer
 from lehr.simulate.fast.plans.usual import in_fields
 from lehr.update import FIRED
@@ -42,7 +43,11 @@ class ByEvent(Op):
     spikes: Buffer
     synapses: Synapses
 
-    def run(self, worker: Worker, first: int, steps: int) -> None:
+    def work(self, worker: Worker, first: int, steps: int) -> Work:
+        """Return what does it."""
+        return partial(self._run, worker, first, steps)
+
+    def _run(self, worker: Worker, first: int, steps: int) -> None:
         """Queue the events of all sources, then take them.
 
         Raises:

@@ -185,13 +185,12 @@ class Update(KernelOp):
             else layout.BYTES_OF_SPIKES,
         )
 
-    def run(self, worker: Worker, first: int, steps: int) -> None:
-        """Do it.
+    def refuse(self, worker: Worker) -> None:
+        """Refuse a neuron that fired more often in a step than a byte holds.
 
         Raises:
-            NotMappable: when a neuron fires more often in a step than a byte holds.
+            NotMappable: naming the layer.
         """
-        super().run(worker, first, steps)
         if not self.spikes.bits:
             refuse_more_spikes(self.name, worker.room(self, "most", 1, np.int64))
 

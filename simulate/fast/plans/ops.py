@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from lehr.simulate.fast import calls
+from lehr.simulate.fast.kernels.layout import MoveSizes
 from lehr.simulate.fast.plans.buffers import Buffer, aligned
 
 Array = npt.NDArray[Any]
 Call = tuple[calls.Kernel, tuple[Any, ...]]
+Work = Callable[[], None]
 MOST_CALLS = 4096
 """Calls that a worker remembers.
 
@@ -75,8 +80,15 @@ class Op(ABC):
     """An operation."""
 
     @abstractmethod
-    def run(self, worker: Worker, first: int, steps: int) -> None:
-        """Do it for `steps` steps of the block, from step `first` on."""
+    def work(self, worker: Worker, first: int, steps: int) -> Work:
+        """Return what does it for `steps` steps of the block, from step `first` on.
+
+        It can be done again and again while the worker has as many samples as now.
+        """
+
+    def refuse(self, worker: Worker) -> None:
+        """Refuse what has come out, if there is anything to refuse in it."""
+        del worker
 
 
 class KernelOp(Op):
@@ -89,27 +101,50 @@ class KernelOp(Op):
         They stay valid as long as the worker and its number of samples.
         """
 
-    def run(self, worker: Worker, first: int, steps: int) -> None:
-        """Do it."""
+    def work(self, worker: Worker, first: int, steps: int) -> calls.Call:
+        """Return the call."""
         key = (self, first, steps, worker.count)
         if key not in worker.calls:
             if len(worker.calls) >= MOST_CALLS:
                 worker.calls.clear()
             kernel, arguments = self.call(worker, first, steps)
             worker.calls[key] = kernel.on(arguments)
-        worker.calls[key]()
+        return worker.calls[key]
 
 
 @dataclass(eq=False)
-class Clear(Op):
+class Clear(KernelOp):
     """Set sums to zero before anything is added."""
 
     into: Buffer
 
-    def run(self, worker: Worker, first: int, steps: int) -> None:
-        """Do it."""
-        start, _, step = worker.rows(self.into, first, -self.into.delay)
-        worker.arrays[self.into][: worker.count, start : start + (steps if step else 1)] = 0
+    def call(self, worker: Worker, first: int, steps: int) -> Call:
+        """Return the call."""
+        rows = worker.rows(self.into, first, -self.into.delay)
+        words = _words(worker, self.into)
+        sizes = MoveSizes(worker.count, steps if rows[2] else 1, words.shape[2])
+        return calls.clear, (words.reshape(-1), np.array(sizes), np.array(rows))
+
+
+@dataclass(eq=False)
+class Keep(KernelOp):
+    """Keep, of a block of steps that has run, what later ones need."""
+
+    into: Buffer
+
+    def call(self, worker: Worker, first: int, steps: int) -> Call:
+        """Return the call."""
+        del first
+        words = _words(worker, self.into)
+        _, slots, row = words.shape
+        sizes = MoveSizes(worker.count, self.into.past, row)
+        rows = np.array((steps, slots, 1, 0, slots, 1))
+        return calls.keep, (words.reshape(-1), np.array(sizes), rows)
+
+
+def _words(worker: Worker, buffer: Buffer) -> Array:
+    """Return the values of a buffer as words of 64 bits, `[samples, slots, words]`."""
+    return worker.arrays[buffer].view(np.uint64)
 
 
 @dataclass(eq=False)
@@ -129,8 +164,11 @@ class Hold(Op):
     lag: int
     steps: tuple[tuple[int, Array | None], ...]
 
-    def run(self, worker: Worker, first: int, steps: int) -> None:
-        """Do it."""
+    def work(self, worker: Worker, first: int, steps: int) -> Work:
+        """Return what does it."""
+        return partial(self._hold, worker, first, steps)
+
+    def _hold(self, worker: Worker, first: int, steps: int) -> None:
         start, _, step = worker.rows(self.source, first, self.lag)
         values = worker.arrays[self.source][
             : worker.count, start : start + (steps if step else 1), : self.into.row
@@ -154,9 +192,18 @@ class Stage:
     loops: bool
 
 
-def run_stages(stages: tuple[Stage, ...], worker: Worker, steps: int) -> None:
-    """Run a block of steps."""
+def works(stages: tuple[Stage, ...], worker: Worker, steps: int) -> Iterator[Work]:
+    """Return what is to be done for a block of steps."""
     for stage in stages:
         for first in range(steps if stage.loops else 1):
             for op in stage.ops:
-                op.run(worker, first, 1 if stage.loops else steps)
+                yield op.work(worker, first, 1 if stage.loops else steps)
+
+
+def joined(some: Iterable[Work]) -> list[Work]:
+    """Return the same work, with calls of kernels that follow each other as one chain."""
+    return [
+        work
+        for called, group in groupby(some, lambda work: isinstance(work, calls.Call))
+        for work in ([calls.Chain(list(group))] if called else group)  # type: ignore[arg-type]
+    ]
