@@ -30,6 +30,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import product
@@ -47,6 +48,7 @@ from lehr.export.checkpoint import load_run
 from lehr.network import Network
 from lehr.samples import read_samples
 from lehr.simulate import Result, compare, simulate
+from lehr.simulate.fast import calls
 from lehr.simulate.fast.engine import Engine
 from lehr.simulate.result import check_input
 
@@ -183,26 +185,34 @@ def shares(names: Names = None, rate: Rates = None, repeats: int = 5) -> None:
     for name, wanted in product(names or CASES, rate or [0.1]):
         net, x = prepared(CASES[name], wanted)
         engine, took = Engine(net), Counter[str]()
-        rates = described(engine.run(x))
         plan = engine.plan_for(*check_input(net, x))
-        for op in (*plan.before, *(op for stage in plan.stages for op in stage.ops)):
-            _watch(op, took)
+        _watch((*plan.before, *(op for stage in plan.stages for op in stage.ops)), took)
+        rates = described(engine.run(x))
+        took.clear()
         whole = sum(spent(partial(engine.run, x)).processor for _ in range(repeats))
         typer.echo(f"{name}, {rates}: {1e6 * whole / repeats / len(x):,.0f} us a sample")
-        for operation, seconds in [*took.most_common(), ("all else", whole - took.total())]:
+        for operation, seconds in [*took.most_common(), ("outside kernels", whole - took.total())]:
             typer.echo(f"  {operation:24}{100 * seconds / whole:6.1f} %")
 
 
-def _watch(op: Any, took: Counter[str]) -> None:
-    """Add what an operation takes to `took`."""
-    run, name = op.run, f"{type(op).__name__} {getattr(op, 'name', None) or op.into.name}"
+def _watch(ops: Iterable[Any], took: Counter[str]) -> None:
+    """Add what kernels take to `took`, by operation, or by kernel where none asks for it."""
+    names: dict[Any, str] = {}
 
-    def watched(*arguments: Any) -> None:
-        start = time.process_time()
-        run(*arguments)
-        took[name] += time.process_time() - start
+    def noted(op: Any, make: Callable[..., Any], *arguments: Any) -> Any:
+        work = make(*arguments)
+        names[work] = f"{type(op).__name__} {getattr(op, 'name', None) or op.into.name}"
+        return work
 
-    op.run = watched
+    def watched(chain: calls.Chain) -> None:
+        for call in chain.calls:
+            start = time.process_time()
+            call()
+            took[names.get(call, call.code.name)] += time.process_time() - start
+
+    for op in ops:
+        op.work = partial(noted, op, op.work)
+    calls.Chain.__call__ = watched  # type: ignore[method-assign]
 
 
 @app.command()

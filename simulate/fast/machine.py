@@ -47,6 +47,7 @@ class Code:
     """Machine code of a function, which is there as long as this is.
 
     Attributes:
+        name: of the function.
         address: of its first instruction.
         run: what calls it, see C_FUNCTION.
     """
@@ -54,7 +55,7 @@ class Code:
     def __init__(self, object_file: bytes, name: str, label: str) -> None:
         builder = llvm.JITLibraryBuilder().add_object_img(object_file).add_current_process()
         self._library = builder.export_symbol(name).link(_linker(), label)
-        self.address: int = self._library[name]
+        self.name, self.address = name, int(self._library[name])
         self.run: Callable[[int], None] = C_FUNCTION(self.address)
 
 
