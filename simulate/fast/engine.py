@@ -124,7 +124,9 @@ class Engine:
             with ThreadPoolExecutor(self.threads) as pool:
                 list(pool.map(chunk, starts))
         while not machines.empty():
-            record_totals(recorder, machines.get())
+            machine = machines.get()
+            machine.end()
+            record_totals(recorder, machine)
         self._idle = key, own
         return recorder.result()
 
@@ -164,7 +166,7 @@ def record_steps(recorder: Recorder, machine: Machine, start: int, first: int) -
 
 def record_output(recorder: Recorder, machine: Machine, start: int) -> None:
     """Record the output's counts of the samples from `start` on, once they have run."""
-    recorder.add_counts(start, machine.totals(machine.plan.net.output, 0))
+    recorder.add_counts(start, machine.totals(machine.plan.net.output))
 
 
 def record_totals(recorder: Recorder, machine: Machine) -> None:
@@ -172,8 +174,7 @@ def record_totals(recorder: Recorder, machine: Machine) -> None:
     recorder.add_events(machine.events())
     recorder.add_saturations({n: int(lost.sum()) for n, lost in machine.worker.saturations.items()})
     for name in machine.plan.net.neurons:
-        lowest, highest = int(machine.totals(name, 1).min()), int(machine.totals(name, 2).max())
-        recorder.add_totals(name, machine.totals(name, 0), lowest, highest)
+        recorder.add_totals(name, machine.totals(name), *machine.extremes(name))
 
 
 BLOCKS, MOST_WORKS = 16, 64
@@ -257,22 +258,23 @@ class Machine:
             NotMappable: when a neuron fires more than 255 times in a step.
         """
         self._intake.begin(x, start)
-        try:
-            first = 0
-            while first < steps:
-                left = -(-(steps - first) // self.block)
-                blocks = [self.block] * (1 if apart else min(left, BLOCKS))
-                blocks[-1] = min(self.block, steps - first - self.block * (len(blocks) - 1))
-                for work in self._work_on(tuple(blocks)):
-                    work()
-                self._intake.refuse()
-                for op in self._ops:
-                    op.refuse(self.worker)
-                self.steps, self.ran = blocks[-1], self.ran + sum(blocks)
-                yield first
-                first += sum(blocks)
-        finally:
-            self._intake.end()
+        first = 0
+        while first < steps:
+            left = -(-(steps - first) // self.block)
+            blocks = [self.block] * (1 if apart else min(left, BLOCKS))
+            blocks[-1] = min(self.block, steps - first - self.block * (len(blocks) - 1))
+            for work in self._work_on(tuple(blocks)):
+                work()
+            self._intake.refuse()
+            for op in self._ops:
+                op.refuse(self.worker)
+            self.steps, self.ran = blocks[-1], self.ran + sum(blocks)
+            yield first
+            first += sum(blocks)
+
+    def end(self) -> None:
+        """Let go of the inputs that were run."""
+        self._intake.end()
 
     def _work_on(self, blocks: tuple[int, ...]) -> list[Work]:
         """Return what is to be done for blocks of so many steps."""
@@ -320,22 +322,24 @@ class Machine:
         events = self._intake.events
         return events * self.ran if self.plan.held else events
 
-    def totals(self, name: str, which: int) -> Int64:
-        """Return one statistic of each neuron since the last count, `[samples, *shape]`.
-
-        It is the number of spikes (0), or the lowest (1) or highest membrane (2).
+    def totals(self, name: str) -> Int64:
+        """Return how often each neuron spiked since the last count, `[samples, *shape]`.
 
         Spikes of the output are those of the present samples; other layers' are of all samples
         together, `[1, *shape]`.
         """
         totals = self.worker.totals[name]
-        return shaped(
-            totals[: self.worker.count if which == 0 else None, which], self.plan.spikes[name]
-        )
+        return shaped(totals[: self.worker.count, 0], self.plan.spikes[name])
+
+    def extremes(self, name: str) -> tuple[int, int]:
+        """Return the lowest and the highest membrane of a layer since the last count."""
+        totals, size = self.worker.totals[name], self.plan.spikes[name].size
+        return int(totals[:, 1, :size].min()), int(totals[:, 2, :size].max())
 
 
 def shaped(rows: npt.NDArray[Any], buffer: Buffer) -> npt.NDArray[Any]:
     """Rows of elements, channels last and padded, as values of the node's own shape."""
     channels, *rest = buffer.shape
-    lead = rows.shape[:-1]
-    return np.moveaxis(rows[..., : buffer.size].reshape(*lead, *rest, channels), -1, len(lead))
+    lead, last = rows.ndim - 1, rows.ndim - 1 + len(rest)
+    values = rows[..., : buffer.size].reshape(*rows.shape[:-1], *rest, channels)
+    return values.transpose(*range(lead), last, *range(lead, last))

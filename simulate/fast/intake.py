@@ -36,14 +36,16 @@ class Intake:
 
     def begin(self, x: Images, start: int) -> None:
         """Take inputs of a whole run, contiguous, `[N, steps, *shape]`, from sample `start` on."""
-        self._x = x
-        self._rows[:2] = start * x.shape[1] * self._buffer.size, x.shape[1] * self._buffer.size
-        for call in self._calls.values():
-            call.take_first(x.reshape(-1))
+        each = x.shape[1] * self._buffer.size
+        self._rows[:2] = start * each, each
+        if x is not self._x:
+            self._x = x
+            for call in self._calls.values():
+                call.take_first(x.reshape(-1))
 
     def end(self) -> None:
         """Let go of the inputs."""
-        self.begin(self._x[:0], 0)
+        self.begin(np.zeros((0, 0, *self._buffer.shape), np.uint8), 0)
 
     def work(self, samples: int, steps: int) -> calls.Call:
         """Return what puts the next steps of so many samples into their slots."""

@@ -77,6 +77,7 @@ class Stream:
         self._machine.count_anew()
         for first in self._machine.run(np.ascontiguousarray(x), steps, apart=True):
             record_steps(recorder, self._machine, 0, first)
+        self._machine.end()
         record_output(recorder, self._machine, 0)
         record_totals(recorder, self._machine)
         return recorder.result()
