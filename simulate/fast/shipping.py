@@ -60,7 +60,7 @@ def combinations() -> Iterator[tuple[Kernel, Kinds]]:
             for source in VALUES:
                 yield calls.scatter, (source, weights, INT32, into, INT64, *numbers)
     for sums, lane in LANES:
-        yield calls.neurons, (sums, lane, BITS, lane, INT64, *kept, *numbers)
+        yield calls.neurons, (sums, lane, BITS, lane, INT64, *kept, BYTES, *numbers)
         table = (sums, lane, lane, BITS, BYTES, INT64)
         yield calls.programs, (*table, *kept, INT64, *numbers)
     for spikes in (BITS, BYTES):

@@ -15,6 +15,7 @@ from old_reference import decay
 from lehr.arithmetic import Arithmetic, DecayForm, Rounding
 from lehr.network import Neuron
 from lehr.simulate.fast.calls import neurons
+from lehr.simulate.fast.kernels.layout import NeuronSizes
 from lehr.simulate.fast.plans.bounds import Lanes, numbers
 
 EVERY = np.arange(-(2**15), 2**15)
@@ -54,18 +55,22 @@ def expected(form: DecayForm, rounding: Rounding, numerator: int, shift: int) ->
     return [rounded(v * numerator, whole, rounding) for v in EVERY.tolist()]
 
 
-def decayed(arithmetic: Arithmetic, dtype: Any) -> npt.NDArray[np.int32]:
-    """One step of a layer whose membranes are all there are, without input."""
+def decayed(arithmetic: Arithmetic, dtype: Any, kept: int) -> npt.NDArray[Any]:
+    """One step of a layer whose inputs are all membranes there are, and what the next begins with.
+
+    Where no membranes are kept, most rules have code of their own.
+    """
     size = EVERY.size
-    state, layer = EVERY.astype(dtype), np.zeros((3, size), dtype)
+    state, layer = np.zeros(size, dtype), np.zeros((3, size), dtype)
     membranes, totals = np.zeros(size, np.int32), np.zeros(3 * size, np.int64)
     neuron = Neuron(np.zeros(1, np.int32), np.zeros(1, np.int32), arithmetic)
-    p = np.array(numbers(neuron, Lanes(dtype, dtype, frozenset("v"), 2**15))._replace(kept=1))
+    p = np.array(numbers(neuron, Lanes(dtype, dtype, frozenset("v"), 2**15))._replace(kept=kept))
     sums, spikes = (
-        np.zeros(size, np.int32 if dtype is np.int64 else dtype),
-        np.zeros(2 * size // 64, np.uint64),
+        EVERY.astype(np.int32 if dtype is np.int64 else dtype),
+        np.zeros(size // 64, np.uint64),
     )
-    rows = np.array((0, 1, 0, 1, 2, 1, 0, 1, 1))
+    rows = np.array((0, 1, 0) * 3)
+    sizes = NeuronSizes(1, 1, size, 0, size, size, size, period=size, last=0)
     neurons(
         sums,
         state,
@@ -75,11 +80,14 @@ def decayed(arithmetic: Arithmetic, dtype: Any) -> npt.NDArray[np.int32]:
         totals,
         np.zeros(1, np.int64),
         membranes,
-        np.array((1, 1, size, 0)),
+        np.zeros(256, np.uint8),
+        np.array(sizes),
         rows,
     )
-    assert np.array_equal(state, membranes)
-    return membranes
+    assert np.array_equal(membranes, EVERY * kept)
+    assert np.array_equal(totals[:size], EVERY > 0)
+    assert (totals[size : 2 * size].min(), totals[2 * size :].max()) == (EVERY[0], EVERY[-1])
+    return state
 
 
 @pytest.mark.few(1)
@@ -91,7 +99,7 @@ def test_every_16_bit_membrane_decays_as_python_computes(rounding: Rounding) -> 
         )
         for form in forms:
             arithmetic = Arithmetic(
-                form, numerator, shift, rounding, reset="none", fires="never", state_bits=16
+                form, numerator, shift, rounding, reset="subtract", state_bits=16
             )
             wanted = np.array(expected(form, rounding, numerator, shift))
             assert np.array_equal(decay(arithmetic, EVERY), wanted)
@@ -100,9 +108,11 @@ def test_every_16_bit_membrane_decays_as_python_computes(rounding: Rounding) -> 
                     dtype is np.int16 and wanted.max() > 2**15 - 1
                 ):  # 32,768 is no membrane, and no int16
                     continue
-                assert np.array_equal(decayed(arithmetic, dtype), wanted), (
-                    form,
-                    numerator,
-                    shift,
-                    dtype,
-                )
+                for kept in (0, 1):
+                    assert np.array_equal(decayed(arithmetic, dtype, kept), wanted), (
+                        form,
+                        numerator,
+                        shift,
+                        dtype,
+                        kept,
+                    )

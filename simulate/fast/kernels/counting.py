@@ -2,9 +2,7 @@
 
 `count_columns`, for many outputs and weights of +-1: the weights of one input are a column of bits,
 one for each output. The columns of the inputs that spike are added by carry-save adders, 256
-outputs at a time, into counters whose bits lie in seven vectors. Of these, as rows, and of their
-bytes' bits, as columns, an 8x8 transposition makes bytes that are the counts: within a line bit `b`
-of byte `j` is output `32 * b + j`.
+outputs at a time, see `adders`: within a line bit `b` of byte `j` is output `32 * b + j`.
 
 `count_matches`, for few outputs: the weights of one output are a row of bits for each of their
 digits; what a digit is worth times the bits that a row has in common with the spikes, summed over
@@ -15,35 +13,22 @@ from __future__ import annotations
 
 from typing import Any
 
+from lehr.simulate.fast.kernels.adders import BATCH, eight_more, none_yet, transposed
 from lehr.simulate.fast.kernels.compiled import compiled, inlined
 from lehr.simulate.fast.kernels.lanes import (
     add,
     as_bytes,
     bits_set,
     both,
-    either,
     mul,
     no_words,
-    shift_left,
     spread,
     sub,
     unsigned,
-    unsigned_right,
-    xor,
 )
 from lehr.simulate.fast.kernels.layout import LINE, OUTPUTS, ColumnSizes, MatchSizes, Rows
 from lehr.simulate.fast.kernels.strips import list_spikes
 from lehr.simulate.fast.kernels.vector import beyond, data, load_like, peek, poke, read, store
-
-BATCH = 120
-"""Columns that seven digits count: at most 127, in eights."""
-
-
-@inlined
-def _carry(a: Any, b: Any, c: Any) -> Any:
-    """Return the carry of a full adder: the majority of three bits."""
-    differ = xor(a, b)
-    return either(both(a, b), both(c, differ))
 
 
 @inlined
@@ -123,52 +108,30 @@ def _count(matrix: Any, events: Any, start: Any, stop: Any) -> Any:
 
     Returns the digits of the counts, from the lowest on.
     """
-    d0 = d1 = d2 = d3 = d4 = d5 = d6 = no_words()
-    i = start
+    digits, i = none_yet(), start
     while i < stop:
-        a, b = _column(matrix, events, i), _column(matrix, events, i + 1)
-        first, d0 = _carry(d0, a, b), xor(xor(d0, a), b)
-        a, b = _column(matrix, events, i + 2), _column(matrix, events, i + 3)
-        second, d0 = _carry(d0, a, b), xor(xor(d0, a), b)
-        third, d1 = _carry(d1, first, second), xor(xor(d1, first), second)
-        a, b = _column(matrix, events, i + 4), _column(matrix, events, i + 5)
-        first, d0 = _carry(d0, a, b), xor(xor(d0, a), b)
-        a, b = _column(matrix, events, i + 6), _column(matrix, events, i + 7)
-        second, d0 = _carry(d0, a, b), xor(xor(d0, a), b)
-        fourth, d1 = _carry(d1, first, second), xor(xor(d1, first), second)
-        carry, d2 = _carry(d2, third, fourth), xor(xor(d2, third), fourth)
-        carry, d3 = both(d3, carry), xor(d3, carry)
-        carry, d4 = both(d4, carry), xor(d4, carry)
-        carry, d5 = both(d5, carry), xor(d5, carry)
-        d6 = xor(d6, carry)
+        digits = eight_more(
+            digits,
+            _column(matrix, events, i),
+            _column(matrix, events, i + 1),
+            _column(matrix, events, i + 2),
+            _column(matrix, events, i + 3),
+            _column(matrix, events, i + 4),
+            _column(matrix, events, i + 5),
+            _column(matrix, events, i + 6),
+            _column(matrix, events, i + 7),
+        )
         i += 8
-    return d0, d1, d2, d3, d4, d5, d6
-
-
-@inlined
-def _swapped(a: Any, b: Any, places: Any, mask: Any) -> Any:
-    """Exchange bits between two vectors.
-
-    The bits of `a` that lie `places` above those of a mask change places with the bits of `b`
-    there.
-    """
-    differ = both(xor(unsigned_right(a, places), b), mask)
-    return xor(a, shift_left(differ, places)), xor(b, differ)
+    return digits
 
 
 @inlined
 def _put_counts(sums: Any, at: Any, digits: Any, count: Any, fresh: Any) -> None:
     """Turn counts into sums: twice the columns with a weight of +1, less all columns."""
-    a, (b, c, d, e, f, g, h) = (
-        no_words(),
-        digits,
+    d0, d1, d2, d3, d4, d5, d6 = digits
+    a, b, c, d, e, f, g, h = transposed(
+        no_words(), d0, d1, d2, d3, d4, d5, d6
     )  # of no digit first, so that it is twice the counts that come out
-    (a, e), (b, f) = _swapped(a, e, 4, 0x0F0F0F0F0F0F0F0F), _swapped(b, f, 4, 0x0F0F0F0F0F0F0F0F)
-    (c, g), (d, h) = _swapped(c, g, 4, 0x0F0F0F0F0F0F0F0F), _swapped(d, h, 4, 0x0F0F0F0F0F0F0F0F)
-    (a, c), (b, d) = _swapped(a, c, 2, 0x3333333333333333), _swapped(b, d, 2, 0x3333333333333333)
-    (e, g), (f, h) = _swapped(e, g, 2, 0x3333333333333333), _swapped(f, h, 2, 0x3333333333333333)
-    (a, b), (c, d) = _swapped(a, b, 1, 0x5555555555555555), _swapped(c, d, 1, 0x5555555555555555)
-    (e, f), (g, h) = _swapped(e, f, 1, 0x5555555555555555), _swapped(g, h, 1, 0x5555555555555555)
     _put_bytes(sums, at, a, count, fresh)
     _put_bytes(sums, at + 32, b, count, fresh)
     _put_bytes(sums, at + 64, c, count, fresh)

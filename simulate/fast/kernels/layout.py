@@ -27,20 +27,32 @@ class UpdateRule(NamedTuple):
     fraction: int
     reset: int
     late: int
-    fires: int
     kept: int = 0
 
 
 class NeuronSizes(NamedTuple):
-    """Samples, steps, neurons in a row, and elements from sample to sample in totals.
+    """Facts of a layer for `neurons.neurons`.
 
-    The last is 0 if totals are of all samples together.
+    Attributes:
+        samples, steps: to run.
+        neurons: in a row, with padding.
+        totals: elements from sample to sample in totals, 0 if they are of all samples together.
+        used: neurons without padding.
+        block: neurons that go through all steps before the next ones.
+        width: of what each has; where it repeats, once and a line.
+        period: after how many neurons it repeats.
+        last: where a line of it with padding lies, whose thresholds nothing passes.
     """
 
     samples: int
     steps: int
     neurons: int
     totals: int
+    used: int
+    block: int
+    width: int
+    period: int
+    last: int
 
 
 class QueueSizes(NamedTuple):

@@ -1,7 +1,8 @@
-"""Layers of neurons over many steps: a block of neurons takes all of them in registers.
+"""Layers of neurons over many steps, all neurons of a step after one another.
 
-The arithmetic is that of `lehr.simulate.reference`, in lanes of 16, 32 or 64 bits of which the
-planner has proven that nothing in an update leaves them.
+What one line of neurons does never waits for another. The arithmetic is that of
+`lehr.simulate.reference`, in lanes of 16, 32 or 64 bits of which the planner has proven that
+nothing in an update leaves them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from lehr.simulate.fast.kernels.adders import add_spikes
 from lehr.simulate.fast.kernels.compiled import compiled, inlined
 from lehr.simulate.fast.kernels.lanes import (
     above,
@@ -40,13 +42,13 @@ from lehr.simulate.fast.kernels.lanes import (
 from lehr.simulate.fast.kernels.layout import (
     FLOOR,
     FREE,
-    KEEP,
     MULTIPLY,
     NEAREST_EVEN,
     SATURATE,
     SHIFT,
     SUBTRACT,
     TOWARD_ZERO,
+    WORD,
     ZERO,
     NeuronSizes,
     Rows,
@@ -56,7 +58,6 @@ from lehr.simulate.fast.kernels.vector import (
     data,
     load_like,
     load_line,
-    load_mask,
     read,
     store,
     store_mask,
@@ -96,7 +97,7 @@ def _divided_halves(v: Any, p: Any) -> Any:
             tie = both(equal(low, -32768), equal(both(high, 1), 1))
             up = filled(either(above(low, -32768), tie), v)
         high = sub(high, up)
-    return sub(xor(high, sign), sign)
+    return apart(sub(xor(high, sign), sign))
 
 
 @inlined
@@ -119,77 +120,53 @@ def bounded(v: Any, p: Any) -> Any:
     return add(both(sub(v, p.lowest), p.highest - p.lowest), p.lowest)
 
 
-@compiled
-def neurons(
-    current: Any,
-    state: Any,
-    spikes: Any,
-    layer: Any,
-    rule: Any,
-    totals: Any,
-    saturations: Any,
-    membranes: Any,
-    sizes: Any,
-    rows: Any,
-) -> None:
-    """Run a layer of neurons.
+@inlined
+def updated(left: Any, a: Any, threshold: Any, taken: Any, bias: Any, p: Any) -> Any:
+    """One step of a line of neurons.
 
     Args:
-        current: summed inputs, rows of `[neurons]`.
-        state: membranes `[samples, neurons]`, in lanes' type; changed.
-        spikes: bits, rows of `[words]`; the row before the first is read, too.
-        layer: what the neurons have, `[3, neurons]` in lanes' type: the threshold that a membrane
-            must pass, what a reset takes, bias.
-        rule: to compute, see layout.UpdateRule.
-        totals: int64 `[samples or 1, 3, neurons]`: spikes so far, lowest and highest membrane so
-            far; changed.
-        saturations: int64 `[samples]`; changed.
-        membranes: int32, rows of `[neurons]` to keep them in, or empty.
-        sizes: layout.NeuronSizes.
-        rows: layout.Rows of `current`, `spikes` and `membranes` each.
+        left: what the step before left: decayed, and less what a late reset takes; 0 at first.
+        a: summed inputs.
+        threshold: what a membrane must pass to fire; a neuron that never does has one that no
+            membrane passes.
+        taken: what a reset takes.
+        bias: of the neurons.
+        p: the rule.
+
+    Returns:
+        What this step leaves, the membranes, a mask of those that fire, and how many saturated.
     """
-    p, s = read(UpdateRule, rule, 0), read(NeuronSizes, sizes, 0)
-    size = s.neurons
-    source, into, where = read(Rows, rows, 0), read(Rows, rows, 3), read(Rows, rows, 6)
-    inputs, held, out, each = data(current), data(state), data(spikes), data(layer)
-    all_totals, kept, usual = data(totals), data(membranes), _is_usual(p)
-    for n in range(s.samples):
-        for at in range(0, size, 64 // state.itemsize):
-            v = load_line(held, n * size + at)
-            blocks = size // lanes_of(v)
-            layout = (
-                (source.first + n * source.sample) * size + at, source.step * size,
-                (into.first + n * into.sample) * blocks + at // lanes_of(v), into.step * blocks,
-                (where.first + n * where.sample) * size + at, where.step * size,
-            )  # fmt: skip
-            threshold, taken, bias = (
-                load_line(each, at),
-                load_line(each, size + at),
-                load_line(each, 2 * size + at),
-            )
-            if usual:
-                outcome = _through_steps(
-                    v, _usual(p), threshold, taken, bias, inputs, out, kept, layout, s.steps
-                )
-            else:
-                outcome = _through_steps(
-                    v, p, threshold, taken, bias, inputs, out, kept, layout, s.steps
-                )
-            v, count, lowest, highest, lost = outcome
-            store(held, n * size + at, v)
-            add_totals(all_totals, n * s.totals + at, size, count, lowest, highest)
-            saturations[n] += lost
+    drive, lost = resized(a, left), 0
+    if p.fraction != 0:
+        drive = shift_left(drive, p.fraction)
+    v = add(left, add(drive, bias))
+    if p.overflow != FREE:
+        inside = bounded(v, p)
+        lost, v = set_lanes(unequal(inside, v)), inside
+    fires = greater(v, threshold)
+    fired = apart(filled(fires, v))
+    if p.late == 0:
+        v = _reset(v, fired, taken, p)
+        return leaked(v, p), v, fires, lost
+    return _reset(leaked(v, p), fired, taken, p), v, fires, lost
 
 
 @inlined
-def _is_usual(p: Any) -> Any:
-    """Return whether a layer computes as most do: what `_usual` takes for known."""
+def _reset(v: Any, fired: Any, taken: Any, p: Any) -> Any:
+    if p.reset == SUBTRACT:
+        return sub(v, both(fired, taken))
+    return both(v, xor(fired, -1)) if p.reset == ZERO else v
+
+
+@inlined
+def is_usual(p: Any) -> Any:
+    """Return whether a layer computes as most do: what `usual` takes for known."""
     shape = p.leak == MULTIPLY and p.rounding == TOWARD_ZERO and p.overflow == FREE
-    return shape and p.reset == SUBTRACT and p.late != 0 and p.fires != 0 and p.kept == 0
+    return shape and p.reset == SUBTRACT and p.late != 0 and p.kept == 0
 
 
 @inlined
-def _usual(p: Any) -> Any:
+def usual(p: Any) -> Any:
     """Return the same for such a layer, whose decisions the compiler sees.
 
     It leaves out what they do not ask for.
@@ -202,83 +179,129 @@ def _usual(p: Any) -> Any:
     free, leak, round_to = no + FREE, no + MULTIPLY, no + TOWARD_ZERO
     subtract = no + SUBTRACT
     return UpdateRule(
-        leak, p.factor, p.places, round_to, free, no, no, p.fraction, subtract, yes, yes, no
+        leak, p.factor, p.places, round_to, free, no, no, p.fraction, subtract, yes, no
     )
 
 
-@inlined
-def _through_steps(
-    v: Any,
-    p: Any,
-    threshold: Any,
-    taken: Any,
-    bias: Any,
-    inputs: Any,
-    out: Any,
-    membranes: Any,
-    layout: Any,
-    steps: Any,
-) -> Any:
-    """Run one line of neurons.
+@compiled
+def neurons(
+    current: Any, state: Any, spikes: Any, layer: Any, rule: Any, totals: Any,
+    saturations: Any, membranes: Any, spare: Any, sizes: Any, rows: Any,
+) -> None:  # fmt: skip
+    """Run a layer of neurons.
 
-    Returns their membranes, spikes, lowest and highest membranes, and how many saturated.
+    Args:
+        current: summed inputs, rows of `[neurons]`.
+        state: what steps leave, `[samples, neurons]`, in lanes' type; changed.
+        spikes: bits, rows of `[words]`.
+        layer: what the neurons have, `[3, width]` in lanes' type: the threshold that a membrane
+            must pass, what a reset takes, bias. See layout.NeuronSizes.
+        rule: to compute, see layout.UpdateRule.
+        totals: int64 `[samples or 1, 3, neurons]`: spikes so far, and the lowest and highest
+            membrane so far of some neurons in the same lane together; changed.
+        saturations: int64 `[samples]`; changed.
+        membranes: int32, rows of `[neurons]` to keep them in, or empty.
+        spare: uint8 `[256]`.
+        sizes: layout.NeuronSizes.
+        rows: layout.Rows of `current`, `spikes` and `membranes` each.
     """
-    source, source_step, into, into_step, kept, kept_step = layout
-    leak, overflow, reset, late, fires = (
-        p.leak != KEEP,
-        p.overflow != FREE,
-        p.reset,
-        p.late != 0,
-        p.fires != 0,
-    )
-    count, lowest, highest, lost = spread(0, v), greatest(v), xor(greatest(v), -1), 0
-    fired = apart(
-        filled(load_mask(out, into - into_step, v), v)
-    )  # lanes of all ones or none: cheaper to carry than a mask
-    end = into + steps * into_step
-    while (
-        into != end
-    ):  # as a count of steps LLVM would take two at once, for which there are not enough registers
-        if leak:
-            v = leaked(v, p)
-        if late and reset == ZERO:
-            v = both(v, xor(fired, -1))
-        a = resized(load_like(inputs, source, v), v)
-        v = add(v, add(shift_left(a, p.fraction), bias))
-        if late and reset == SUBTRACT:
-            v = sub(v, both(fired, taken))
-        if overflow:
-            inside = bounded(v, p)
-            lost += set_lanes(unequal(inside, v))
-            v = inside
-        if fires:
-            mask = greater(v, threshold)
-            store_mask(out, into, mask)
-            fired = apart(filled(mask, v))
-            count = sub(count, fired)
-        if not late:
-            if reset == SUBTRACT:
-                v = sub(v, both(fired, taken))
-            elif reset == ZERO:
-                v = both(v, xor(fired, -1))
-        lowest, highest = (
-            select(less(v, lowest), v, lowest),
-            select(greater(v, highest), v, highest),
+    p, s = read(UpdateRule, rule, 0), read(NeuronSizes, sizes, 0)
+    source, into, where = read(Rows, rows, 0), read(Rows, rows, 3), read(Rows, rows, 6)
+    inputs, held, out, each = data(current), data(state), data(spikes), data(layer)
+    all_totals, kept, known = data(totals), data(membranes), is_usual(p)
+    lanes, words = lanes_of(load_line(held, 0)), s.neurons // WORD
+    for n in range(s.samples):
+        here, there, own = (
+            source.first + n * source.sample,
+            into.first + n * into.sample,
+            where.first + n * where.sample,
         )
-        if p.kept != 0:
-            store(membranes, kept, v)
-            kept += kept_step
-        into += into_step
-        source += source_step
-    return v, count, lowest, highest, lost
+        at = np.int64(0)
+        while at < s.used:
+            low, high, lost = no_extremes(held)
+            end, place = part_of(s, at, lanes)
+            for t in range(s.steps):
+                row, bits = (here + t * source.step) * s.neurons, (there + t * into.step) * words
+                keep = (own + t * where.step) * s.neurons
+                if known:
+                    low, high, more = one_step(
+                        usual(p), s, inputs, row, held, n * s.neurons, each, out, bits, kept, keep,
+                        at, end, place, low, high,
+                    )  # fmt: skip
+                else:
+                    low, high, more = one_step(
+                        p, s, inputs, row, held, n * s.neurons, each, out, bits, kept, keep,
+                        at, end, place, low, high,
+                    )  # fmt: skip
+                lost += more
+            add_extremes(all_totals, n * s.totals + end - lanes, s.neurons, low, high)
+            saturations[n] += lost
+            at = end
+        add_spikes(
+            all_totals, n * s.totals, out, there * words, into.step * words, s.steps, words,
+            data(spare),
+        )  # fmt: skip
 
 
 @inlined
-def add_totals(totals: Any, at: Any, size: Any, count: Any, lowest: Any, highest: Any) -> None:
-    """Take a line of neurons' spikes, lowest and highest membranes into the totals of a layer."""
-    spikes = load_like(totals, at, count)
-    store(totals, at, add(spikes, resized(count, spikes)))
-    before, now = load_like(totals, at + size, count), resized(lowest, spikes)
+def no_extremes(held: Any) -> Any:
+    """Return a lowest and a highest membrane of none, and that none saturated."""
+    most = greatest(load_line(held, 0))
+    return most, xor(most, -1), 0
+
+
+@inlined
+def part_of(s: Any, at: Any, lanes: Any) -> Any:
+    """Return where the part of a row that begins at `at` ends, and where its line of `layer` lies.
+
+    A line in which there is padding is a part of its own, so that its extremes are.
+    """
+    whole = s.used // lanes * lanes
+    if at < whole:
+        return min(at + s.block, whole), at % s.period
+    return at + lanes, s.last
+
+
+@inlined
+def one_step(
+    p: Any, s: Any, inputs: Any, row: Any, held: Any, own: Any, each: Any, out: Any, bits: Any,
+    membranes: Any, kept: Any, at: Any, end: Any, place: Any, low: Any, high: Any,
+) -> Any:  # fmt: skip
+    """Run neurons `at` to `end` of a row through one step.
+
+    `row`, `own` and `kept` are where rows begin, in elements; `bits` in words; `place` where the
+    first line's own numbers stand.
+
+    Returns the lowest and highest membranes, with those that are given, and how many saturated.
+    """
+    lost, lanes = 0, lanes_of(low)
+    mask = bits * (WORD // lanes)
+    while at < end:
+        left, v, fires, more = updated(
+            load_like(held, own + at, low),
+            load_like(inputs, row + at, low),
+            load_like(each, place, low),
+            load_like(each, s.width + place, low),
+            load_like(each, 2 * s.width + place, low),
+            p,
+        )
+        store(held, own + at, left)
+        store_mask(out, mask + at // lanes, fires)
+        low, high = select(less(v, low), v, low), select(greater(v, high), v, high)
+        if p.kept != 0:
+            store(membranes, kept + at, v)
+        lost += more
+        at += lanes
+        place += lanes
+        place = select(place == s.period, 0, place)
+    return low, high, lost
+
+
+@inlined
+def add_extremes(totals: Any, at: Any, size: Any, lowest: Any, highest: Any) -> None:
+    """Take a line of lowest and highest membranes into the totals of a layer."""
+    before = load_like(totals, at + size, lowest)
+    now = resized(lowest, before)
     store(totals, at + size, select(less(now, before), now, before))
-    before, now = load_like(totals, at + 2 * size, count), resized(highest, spikes)
+    before, now = load_like(totals, at + 2 * size, highest), resized(highest, now)
     store(totals, at + 2 * size, select(greater(now, before), now, before))

@@ -20,15 +20,25 @@ from lehr.simulate.fast.kernels.lanes import (
     greatest,
     lanes_of,
     less,
+    resized,
     select,
     sub,
     unequal,
     xor,
 )
 from lehr.simulate.fast.kernels.layout import BITS, SPECIAL, WORD, Row, Rows, TableSizes
-from lehr.simulate.fast.kernels.neurons import add_totals
+from lehr.simulate.fast.kernels.neurons import add_extremes
 from lehr.simulate.fast.kernels.operations import address, done
-from lehr.simulate.fast.kernels.vector import data, load_line, peek, poke, read, store, store_mask
+from lehr.simulate.fast.kernels.vector import (
+    data,
+    load_like,
+    load_line,
+    peek,
+    poke,
+    read,
+    store,
+    store_mask,
+)
 
 FIELDS = len(Row._fields)
 
@@ -50,8 +60,7 @@ def programs(
         bits: spikes, rows of `[words]`, or empty.
         counts: uint8, rows of `[neurons]`, or empty.
         table: `[rows]`, see layout.Row.
-        totals: as for `neurons.neurons`, but that the lowest and highest membranes are those of
-            neurons in the same lane together.
+        totals: as for `neurons.neurons`.
         saturations: likewise.
         membranes: likewise.
         most: int64 `[1]`, the most spikes of a neuron in a step so far; changed.
@@ -135,14 +144,10 @@ def programs(
                         load_line(r, extremes + 2 * lanes),
                         load_line(r, extremes + 3 * lanes),
                     )
-                add_totals(
-                    all_totals,
-                    n * s.totals + at + j,
-                    s.neurons,
-                    load_line(r, special + j),
-                    low,
-                    high,
-                )
+                place, count_of = n * s.totals + at + j, load_line(r, special + j)
+                before = load_like(all_totals, place, count_of)
+                store(all_totals, place, add(before, resized(count_of, before)))
+                add_extremes(all_totals, place, s.neurons, low, high)
             if s.spikes > BITS:
                 for j in range(min(count, used)):
                     most[0] = max(most[0], peek(r, most_of_all + j))

@@ -214,21 +214,6 @@ def store_mask(_: Any, memory: Any, index: Any, mask: Any) -> Any:
 
 
 @intrinsic
-def load_mask(_: Any, memory: Any, index: Any, like: Any) -> Any:
-    """Return the mask that `store_mask` put, with a lane for each of the vector `like`."""
-    vector = Vector(1, like.lanes)
-
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Value:
-        word = ir.IntType(like.lanes)
-        data = builder.bitcast(args[0], word.as_pointer())
-        loaded = builder.load(builder.gep(data, [args[1]]))
-        loaded.align = like.lanes // BYTE
-        return builder.bitcast(loaded, vector.llvm)
-
-    return vector(memory, types.int64, like), code
-
-
-@intrinsic
 def peek(_: Any, memory: Any, index: Any) -> Any:
     """One element as int64."""
 

@@ -137,11 +137,11 @@ def _sums(dtype: Any, most: int) -> Any:
 def thresholds(neuron: Neuron, theta: Int64, held: int) -> tuple[Int64, Int64]:
     """Return what a membrane must pass to fire, and what a reset takes from it.
 
-    A threshold that no membrane of magnitude `held` reaches is given as the least such number; a
-    reset never happens there.
+    A threshold that no membrane of magnitude `held` reaches, or that none is compared with, is
+    given as the least such number; a reset never happens there.
     """
     passed = theta if neuron.fields.fires == "gt" else theta - 1
-    never = passed >= held
+    never = (passed >= held) | neuron.integrates
     taken = np.where(never, 0, theta) if neuron.fields.reset == "subtract" else np.zeros_like(theta)
     return np.where(never, held, passed), taken
 
@@ -157,10 +157,10 @@ def numbers(neuron: Neuron, at: Lanes) -> layout.UpdateRule:
     if at.dtype is np.int16:
         factor <<= 16 - shift
     overflow = layout.FREE if MEMBRANE in at.free else OVERFLOWS[fields.overflow]
-    late, fires = int(fields.reset_timing == "next_step"), int(not neuron.integrates)
+    late = int(fields.reset_timing == "next_step")
     bounds = overflow, fields.lowest, fields.highest, fields.fraction_bits
     return layout.UpdateRule(
-        leak, factor, shift, ROUNDINGS[fields.rounding], *bounds, RESETS[fields.reset], late, fires
+        leak, factor, shift, ROUNDINGS[fields.rounding], *bounds, RESETS[fields.reset], late
     )
 
 

@@ -5,6 +5,7 @@ Programs of one state that fields say have a kernel of their own; a table runs a
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,12 @@ from lehr.update import FIRED, MOST_SPIKES
 
 CACHE = 24 << 10
 """Bytes of a block's registers: they and what flows past them stay in the first cache."""
+LINE_BYTES = 64
+"""Bytes of neurons that are computed together."""
+PART = 16 << 10
+"""Bytes of what neurons have that go through all steps before the next ones, likewise."""
+SPIKES_AT_ONCE = 256
+"""Neurons whose spikes are counted together, see `adders.add_spikes`."""
 
 
 def spikes_type(neuron: Neuron) -> Any:
@@ -78,32 +85,61 @@ class Layer:
         )
 
     def _usual(self, fields: Neuron, sums: Buffer, spikes: Buffer) -> Fire:
-        dtype, row = self.lanes.dtype, sums.row
+        dtype, row, size = self.lanes.dtype, sums.row, spikes.size
+        lanes = LINE_BYTES // np.dtype(dtype).itemsize
         passed, taken = thresholds(
             fields, by_neuron(fields, "threshold", self.shape), self.lanes.held
         )
-        layer = aligned(3 * row, dtype)[: 3 * row].reshape(3, row)
-        layer[0] = np.iinfo(dtype).max
-        layer[:, : passed.size] = passed, taken, by_neuron(fields, "bias", self.shape)
-        return Fire(self.name, sums, spikes, layer, numbers(fields, self.lanes))
+        own = np.zeros((3, row), dtype)
+        own[0] = np.iinfo(dtype).max
+        own[:, :size] = passed, taken, by_neuron(fields, "bias", self.shape)
+        period, last = row, size // lanes * lanes
+        repeats = row if fields.per_neuron else math.lcm(self.shape[0], lanes)
+        if 2 * repeats <= row:
+            own = np.concatenate((own[:, :repeats], own[:, last : last + lanes]), axis=1)
+            period = last = repeats
+        each = np.dtype(dtype).itemsize * (1 if period < row else 4)
+        each += np.dtype(sums.dtype).itemsize if sums.held else 0
+        block = max(lanes, PART // each // lanes * lanes)
+        layer = aligned(own.size, dtype)[: own.size].reshape(own.shape)
+        layer[:] = own
+        sizes = layout.NeuronSizes(
+            0, 0, row, 0, size, block, layer.shape[1], period=period, last=last
+        )
+        return Fire(self.name, sums, spikes, layer, numbers(fields, self.lanes), sizes)
 
 
 @dataclass(eq=False)
 class Fire(KernelOp):
-    """A layer of neurons with one state, as fields say it, see `neurons.neurons`."""
+    """A layer of neurons with one state, as fields say it, see `neurons.neurons`.
+
+    Attributes:
+        name: of the layer.
+        current: its summed inputs.
+        spikes: what it puts out.
+        layer: what the neurons have.
+        rule: to compute.
+        shape: its sizes, whatever it runs.
+    """
 
     name: str
     current: Buffer
     spikes: Buffer
     layer: Array
     rule: layout.UpdateRule
+    shape: layout.NeuronSizes
+
+    def sizes(self, worker: Worker, steps: int) -> Array:
+        """Return layout.NeuronSizes of a run."""
+        return np.array(
+            self.shape._replace(
+                samples=worker.count, steps=steps, totals=worker.each_sample(self.name)
+            )
+        )
 
     def call(self, worker: Worker, first: int, steps: int) -> Call:
         """Return the call."""
         membranes = worker.membranes[self.name]
-        sizes = layout.NeuronSizes(
-            worker.count, steps, self.layer.shape[1], worker.each_sample(self.name)
-        )
         return calls.neurons, (
             worker.arrays[self.current].reshape(-1),
             worker.states[self.name].reshape(-1),
@@ -113,7 +149,8 @@ class Fire(KernelOp):
             worker.totals[self.name].reshape(-1),
             worker.saturations[self.name],
             membranes.reshape(-1),
-            np.array(sizes),
+            worker.room(self, "spare", SPIKES_AT_ONCE, np.uint8),
+            self.sizes(worker, steps),
             np.array(
                 (
                     *worker.rows(self.current, first),
