@@ -63,7 +63,7 @@ def decayed(arithmetic: Arithmetic, dtype: Any, kept: int) -> npt.NDArray[Any]:
     size = EVERY.size
     state, layer = np.zeros(size, dtype), np.zeros((3, size), dtype)
     membranes, totals = np.zeros(size, np.int32), np.zeros(3 * size, np.int64)
-    neuron = Neuron(np.zeros(1, np.int32), np.zeros(1, np.int32), arithmetic)
+    neuron = Neuron(np.ones(1, np.int32), np.zeros(1, np.int32), arithmetic)
     p = np.array(numbers(neuron, Lanes(dtype, dtype, frozenset("v"), 2**15))._replace(kept=kept))
     sums, spikes = (
         EVERY.astype(np.int32 if dtype is np.int64 else dtype),
