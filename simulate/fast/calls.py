@@ -106,6 +106,7 @@ class Kernel:
 gather = Kernel("strips", "gather")
 look_up = Kernel("lookup", "look_up")
 count_columns = Kernel("counting", "count_columns")
+count_columns_of_neurons = Kernel("counting", "count_columns_of_neurons")
 count_matches = Kernel("counting", "count_matches")
 scatter = Kernel("scatter", "scatter")
 scatter_bits = Kernel("scatter", "scatter_bits")

@@ -44,12 +44,12 @@ def combinations() -> Iterator[tuple[Kernel, Kinds]]:
     yield calls.keep, (BITS, *numbers)
     yield calls.take, (BYTES, BYTES, BYTES, INT64, *numbers)
     for into, lanes in product((INT16, INT32), range(3)):
-        listed = (INT64, *numbers, LISTED)
-        yield calls.gather, (BITS, INT8, into, *listed, INT64, into, lanes, POSITIONS)
-        yield calls.look_up, (BITS, INT8, into, *listed, into, lanes)
+        given = (INT64, *numbers, LISTED)
+        yield calls.gather, (BITS, INT8, into, *given, INT64, into, lanes, POSITIONS)
+        yield calls.look_up, (BITS, INT8, into, *given, into, lanes)
     for into in SUMS:
         yield calls.count_columns, (BITS, BITS, into, *numbers, LISTED, INT64, POSITIONS)
-        yield calls.count_matches, (BITS, BITS, INT64, into, *numbers, INT64)
+        yield calls.count_matches, (BITS, BITS, INT64, INT64, into, *numbers)
         yield calls.copy_bits, (BITS, INT32, into, *numbers)
         yield calls.maxima_of_bits, (BITS, INT32, INT32, into, *numbers)
         for source in VALUES:
@@ -61,6 +61,9 @@ def combinations() -> Iterator[tuple[Kernel, Kinds]]:
                 yield calls.scatter, (source, weights, INT32, into, INT64, *numbers)
     for sums, lane in LANES:
         yield calls.neurons, (sums, lane, BITS, lane, INT64, *kept, BYTES, *numbers)
+        columns = (BITS, BITS, sums, lane, BITS, lane, INT64, *kept, BYTES, lane)
+        listed = (LISTED, INT64, POSITIONS)
+        yield calls.count_columns_of_neurons, (*columns, INT64, *numbers, *listed)
         table = (sums, lane, lane, BITS, BYTES, INT64)
         yield calls.programs, (*table, *kept, INT64, *numbers)
     for spikes in (BITS, BYTES):

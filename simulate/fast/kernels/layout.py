@@ -142,7 +142,7 @@ class MatchSizes(NamedTuple):
     """Sizes for `counting.count_matches`.
 
     They are samples, steps, words in a row of spikes, elements in a row of sums, whether to
-    overwrite, and outputs.
+    overwrite, and words that are read of a row.
     """
 
     samples: int
@@ -150,7 +150,7 @@ class MatchSizes(NamedTuple):
     words: int
     into: int
     fresh: int
-    outputs: int
+    read: int
 
 
 class Reached(NamedTuple):
@@ -313,6 +313,8 @@ LINE = 256
 """Outputs, each a bit, whose columns are counted together."""
 OUTPUTS = 4
 """Outputs whose matches are counted together."""
+EIGHT, MANY_WORDS = 8, 24
+"""Words whose matches adders count together, and from how many words on that pays."""
 GROUP = 6
 """Bits whose sums of weights are looked up together."""
 BYTES = 64

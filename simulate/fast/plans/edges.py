@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from lehr.network import Conv2d, Linear, SumPool2d
 from lehr.simulate.fast.kernels import layout
-from lehr.simulate.fast.kernels.layout import GROUP, LINE, OUTPUTS
+from lehr.simulate.fast.kernels.layout import EIGHT, GROUP, LINE, MANY_WORDS, OUTPUTS
 from lehr.simulate.fast.plans.buffers import WORD, Buffer, aligned, order_of, padded
 from lehr.simulate.fast.plans.flows import (
     CountColumns,
@@ -300,16 +300,18 @@ def _matches(node: Linear, weight: Array, source: Buffer, into: Buffer, lag: int
         else [(weight.astype(np.int16) >> k) & 1 for k in range(count)]
     )
     worth = (
-        [2, -1]
-        if node.kind == "binary"
-        else [*(1 << k for k in range(count - 1)), -(1 << (count - 1)), 0]
+        [2] if node.kind == "binary" else [*(1 << k for k in range(count - 1)), -(1 << (count - 1))]
     )
-    blocks = -(-out // OUTPUTS)
-    bits = np.zeros((count, blocks * OUTPUTS, source.row * WORD), np.uint8)
+    blocks, read = -(-out // OUTPUTS), source.row
+    if read >= MANY_WORDS:  # in eights, which may reach beyond a row
+        read = padded(read, EIGHT)
+    each = np.zeros(blocks * OUTPUTS, np.int64)
+    each[:out] = -1 if node.kind == "binary" else 0
+    bits = np.zeros((count, blocks * OUTPUTS, read * WORD), np.uint8)
     for k, plane in enumerate(planes):
         bits[k, :out, : weight.shape[1]] = plane
     words = np.packbits(bits, axis=2, bitorder="little").view(np.uint64)
-    digits = words.reshape(count, blocks, OUTPUTS, source.row).transpose(0, 1, 3, 2)
+    digits = words.reshape(count, blocks, OUTPUTS, read).transpose(0, 1, 3, 2)
     kept = aligned(digits.size, np.uint64)
     kept[: digits.size] = digits.reshape(-1)
-    return CountMatches(source, into, lag, kept, np.array(worth, np.int64), out)
+    return CountMatches(source, into, lag, kept, np.array(worth, np.int64), each, read)

@@ -9,7 +9,7 @@ import numpy as np
 
 from lehr.simulate.fast import calls
 from lehr.simulate.fast.kernels import layout
-from lehr.simulate.fast.kernels.layout import OUTPUTS, scaled_positions
+from lehr.simulate.fast.kernels.layout import scaled_positions
 from lehr.simulate.fast.plans.buffers import WORD, Buffer
 from lehr.simulate.fast.plans.ops import Array, Call, KernelOp, Worker
 
@@ -123,7 +123,8 @@ class CountMatches(Edge):
 
     digits: Array
     worth: Array
-    outputs: int
+    each: Array
+    read: int
     fresh: bool = False
 
     def call(self, worker: Worker, first: int, steps: int) -> Call:
@@ -133,14 +134,14 @@ class CountMatches(Edge):
             worker.arrays[self.source].reshape(-1),
             self.digits,
             self.worth,
+            self.each,
             worker.arrays[self.into].reshape(-1),
             np.array(
                 layout.MatchSizes(
-                    samples, steps, self.source.row, self.into.row, self.fresh, self.outputs
+                    samples, steps, self.source.row, self.into.row, self.fresh, self.read
                 )
             ),
             rows,
-            worker.room(self, "spare", OUTPUTS, np.int64),
         )
 
 

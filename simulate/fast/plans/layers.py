@@ -137,11 +137,10 @@ class Fire(KernelOp):
             )
         )
 
-    def call(self, worker: Worker, first: int, steps: int) -> Call:
-        """Return the call."""
+    def given(self, worker: Worker) -> tuple[Array, ...]:
+        """Return what `neurons.neurons` takes, from `state` to `spare`."""
         membranes = worker.membranes[self.name]
-        return calls.neurons, (
-            worker.arrays[self.current].reshape(-1),
+        return (
             worker.states[self.name].reshape(-1),
             worker.arrays[self.spikes].reshape(-1),
             self.layer.reshape(-1),
@@ -150,6 +149,13 @@ class Fire(KernelOp):
             worker.saturations[self.name],
             membranes.reshape(-1),
             worker.room(self, "spare", SPIKES_AT_ONCE, np.uint8),
+        )
+
+    def call(self, worker: Worker, first: int, steps: int) -> Call:
+        """Return the call."""
+        return calls.neurons, (
+            worker.arrays[self.current].reshape(-1),
+            *self.given(worker),
             self.sizes(worker, steps),
             np.array(
                 (

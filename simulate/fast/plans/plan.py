@@ -23,6 +23,7 @@ from lehr.simulate.fast.plans.by_event import by_event
 from lehr.simulate.fast.plans.delays import held_back
 from lehr.simulate.fast.plans.edges import wide_row
 from lehr.simulate.fast.plans.flows import OVERWRITING, Edge
+from lehr.simulate.fast.plans.fusing import fused
 from lehr.simulate.fast.plans.layers import Layer, spikes_type
 from lehr.simulate.fast.plans.ops import Clear, Op, Stage
 from lehr.simulate.fast.plans.passages import EDGES, Passage, as_it_is, edge
@@ -186,7 +187,9 @@ class _Planner(Structure):
                 stages.append(
                     Stage(tuple(ops), len(group) > 1 or (group[0], group[0]) in self.net.feedback)
                 )
-        buffers = tuple(dict.fromkeys([*self.placed.values(), *self.extra]))
+        one, saved = fused(stages, self.once)
+        every = dict.fromkeys([*self.placed.values(), *self.extra])
+        buffers = tuple(buffer for buffer in every if buffer not in saved)
         spikes = {name: self.placed[name] for name in self.net.neurons}
         return Plan(
             self.net,
@@ -195,7 +198,7 @@ class _Planner(Structure):
             self.placed[INPUT],
             spikes,
             tuple(self.once),
-            tuple(stages),
+            one,
             self.states,
         )
 
