@@ -58,10 +58,12 @@ class Chain:
         self.calls = calls
         words = [word for call in calls for word in (call.code.address, call.address)]
         self._words = np.array([len(calls), *words], np.int64)
+        with ONE_AT_A_TIME:
+            self._run = machine.one_after_another().run
 
     def __call__(self) -> None:
         """Make them, without Python's lock."""
-        machine.one_after_another().run(_address(self._words))
+        self._run(_address(self._words))
 
 
 def _address(array: npt.NDArray[Any]) -> int:
