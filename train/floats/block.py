@@ -11,9 +11,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from lehr.nodes import Shape
 from lehr.train.floats.delays import Delays
+from lehr.train.floats.events import Pool, convolved
 from lehr.train.floats.layers import QuantizedConv2d, QuantizedLinear
 from lehr.train.floats.neurons import FloatNeurons
-from lehr.train.floats.pooling import any_spike, pooled_kernel
+from lehr.train.floats.pooling import any_spike
 from lehr.train.floats.step_norm import normed
 from lehr.train.floats.weighting import weighting
 from lehr.train.keys.layer import Linear
@@ -76,17 +77,8 @@ class Block(nn.Module):
         """Convolution and average pooling in one."""
         conv = self.weight
         assert isinstance(conv, QuantizedConv2d)
-        high, wide = self.window
-        step_y, step_x = conv.stride
-        kernel = pooled_kernel(conv.quantizer.driving(conv.weight), self.window, (step_y, step_x))
-        sums = functional.conv2d(
-            x,
-            kernel / (high * wide),
-            None,
-            (step_y * high, step_x * wide),
-            conv.padding,
-            groups=conv.groups,
-        )
+        kernel = conv.quantizer.driving(conv.weight) / (self.window[0] * self.window[1])
+        sums = convolved(x, kernel, *conv.geometry, Pool(self.window, self.window))
         return conv.quantizer.scaled(sums, conv.weight)
 
     def forward(self, x: Tensor, steps: int) -> tuple[Tensor, Tensor]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from torch import Tensor, nn
-from torch.nn import functional
 
 from lehr.nodes import Pair
+from lehr.train.floats.events import connected, convolved
 from lehr.train.floats.quantize import Quantizer
 
 
@@ -28,15 +30,16 @@ class QuantizedConv2d(nn.Conv2d):
         )
         self.quantizer = quantizer
 
+    @property
+    def geometry(self) -> tuple[Pair, Pair, Pair, int]:
+        """Stride, padding and dilation, in rows and columns, and groups."""
+        pairs = (self.stride, self.padding, self.dilation)
+        return (*cast(tuple[Pair, Pair, Pair], pairs), self.groups)
+
     def forward(self, x: Tensor) -> Tensor:
         """Return the current `[N, out channels, H, W]` for `[N, in channels, H, W]`."""
-        levels = self.quantizer.driving(self.weight)
-        return self.quantizer.scaled(
-            functional.conv2d(
-                x, levels, None, self.stride, self.padding, self.dilation, self.groups
-            ),
-            self.weight,
-        )
+        sums = convolved(x, self.quantizer.driving(self.weight), *self.geometry)
+        return self.quantizer.scaled(sums, self.weight)
 
 
 class QuantizedLinear(nn.Linear):
@@ -48,9 +51,7 @@ class QuantizedLinear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the current `[N, out features]` for `[N, in features]`."""
-        return self.quantizer.scaled(
-            functional.linear(x, self.quantizer.driving(self.weight)), self.weight
-        )
+        return self.quantizer.scaled(connected(x, self.quantizer.driving(self.weight)), self.weight)
 
 
 Quantized = QuantizedConv2d | QuantizedLinear

@@ -11,11 +11,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Neuron, SumPool2d
-from lehr.nodes import MaxPool2d, Pair, Scale
+from lehr.nodes import MaxPool2d, Scale
 from lehr.programs import input_shift
 from lehr.tables import Table
 from lehr.train.floats.delays import held_back
-from lehr.train.floats.pooling import any_spike, pooled_kernel
+from lehr.train.floats.events import Pool, connected, convolved
+from lehr.train.floats.pooling import any_spike
 from lehr.train.twin.neuron import rounded
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def _joined(spans: list[Tensor]) -> Tensor:
 def _conv(run: Run, name: str, node: Conv2d, a: Tensor) -> Tensor:
     if name in run.twin.pooled.values():
         return a  # computed with its pooling
-    return _each(a, lambda x: _convolved(x, run.levels(name), node, node.stride))
+    return _each(a, lambda x: _convolved(x, run.levels(name), node, Pool()))
 
 
 @NODES.rule(SumPool2d)
@@ -102,9 +103,8 @@ def _pool(run: Run, name: str, node: SumPool2d, a: Tensor) -> Tensor:
     if name in run.twin.pooled:
         conv = run.net.weighted[run.twin.pooled[name]]
         assert isinstance(conv, Conv2d)
-        kernel = pooled_kernel(run.levels(run.twin.pooled[name]), node.kernel, conv.stride)
-        stride = (conv.stride[0] * node.stride[0], conv.stride[1] * node.stride[1])
-        return _each(a, lambda x: _convolved(x, kernel, conv, stride))
+        kernel, pool = run.levels(run.twin.pooled[name]), Pool(node.kernel, node.stride)
+        return _each(a, lambda x: _convolved(x, kernel, conv, pool))
     return _summed(node, a)
 
 
@@ -135,17 +135,17 @@ def _maximum(run: Run, name: str, node: MaxPool2d, a: Tensor) -> Tensor:
     )
 
 
-def _convolved(x: Tensor, weight: Tensor, conv: Conv2d, stride: Pair) -> Tensor:
+def _convolved(x: Tensor, weight: Tensor, conv: Conv2d, pool: Pool) -> Tensor:
     # fast convolutions may return a sum of integers that is off by a fraction
     return rounded(
-        functional.conv2d(x, weight, None, stride, conv.padding, conv.dilation, conv.groups)
+        convolved(x, weight, conv.stride, conv.padding, conv.dilation, conv.groups, pool)
     )
 
 
 @NODES.rule(Linear)
 def _linear(run: Run, name: str, node: Linear, a: Tensor) -> Tensor:
     del node
-    sums = _each(a, lambda x: functional.linear(x, run.levels(name)))
+    sums = _each(a, lambda x: connected(x, run.levels(name)))
     return rounded(sums) if name in run.noise else sums
 
 
