@@ -304,7 +304,8 @@ class Machine:
     def spikes(self, name: str) -> npt.NDArray[np.uint8]:
         """Spikes or counts of a layer in the block, `[samples, steps, *shape]`."""
         buffer = self.plan.spikes[name]
-        rows = self.worker.arrays[buffer][: self.worker.count, 1 : 1 + self.steps]
+        steps = slice(buffer.present, buffer.present + self.steps)
+        rows = self.worker.arrays[buffer][: self.worker.count, steps]
         if buffer.bits:
             rows = np.unpackbits(
                 np.ascontiguousarray(rows).view(np.uint8), axis=-1, bitorder="little"

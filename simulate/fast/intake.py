@@ -31,7 +31,7 @@ class Intake:
         self._recent = aligned(buffer.size, np.uint8)
         self._wrong = np.zeros(1, np.int64)
         slots = array.shape[1]
-        self._rows = np.array((0, 0, buffer.size, min(buffer.past, 1), slots, 1))
+        self._rows = np.array((0, 0, buffer.size, buffer.present, slots, 1))
         self._calls: dict[tuple[int, int], calls.Call] = {}
 
     def begin(self, x: Images, start: int) -> None:

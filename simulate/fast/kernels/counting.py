@@ -21,6 +21,7 @@ from lehr.simulate.fast.kernels.lanes import (
     bits_set,
     both,
     lanes_of,
+    lowest_bit,
     mul,
     no_words,
     resized,
@@ -58,6 +59,9 @@ from lehr.simulate.fast.kernels.vector import (
     read,
     store,
 )
+
+FEW_SPIKES = 12
+"""Spikes of a word that are listed one by one."""
 
 
 @inlined
@@ -201,14 +205,28 @@ def _list_steps(
     bits: Any, here: Any, n: Any, s: Any, events: Any, starts: Any, positions: Any
 ) -> None:
     """List the spikes of all steps of a sample, and where in the list each step begins and ends."""
+    words = LINE // WORD
     k = 0
     for t in range(s.steps):
-        first, row = k, (here.first + n * here.sample + t * here.step) * s.bits
-        k = list_spikes(bits, row, s.inputs, 0, LINE // WORD, events, k, positions)
+        first, row = k, (here.first + n * here.sample + t * here.step) * (s.bits // WORD)
+        for w in range(s.bits // WORD):
+            word = peek(bits, row + w)
+            count = bits_set(word)
+            if count > FEW_SPIKES:
+                at = (row + w) * WORD
+                k = list_spikes(bits, at, WORD, w * WORD, words, events, k, positions)
+            else:
+                i = k
+                while word != 0:  # four at a time; what is beyond the last one is overwritten
+                    for _ in range(4):
+                        poke(events, i, (w * WORD + lowest_bit(word)) * words)
+                        word &= word - 1
+                        i += 1
+                k += count
         poke(starts, 2 * t, first)
         poke(starts, 2 * t + 1, k)
         while k & 7 != 0:  # columns are counted in eights
-            poke(events, k, s.inputs * (LINE // WORD))
+            poke(events, k, s.inputs * words)
             k += 1
 
 

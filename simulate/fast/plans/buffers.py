@@ -43,7 +43,7 @@ class Buffer:
         dtype: of an element; uint64 for words of bits.
         held: the same value in all steps, so that there is one slot.
         delay: how many steps after it is written a value is read.
-        keeps: whether later steps need anything.
+        keeps: whether the step after needs anything; a plan says so once it has all operations.
         row: elements in a slot; words for bits.
     """
 
@@ -52,7 +52,7 @@ class Buffer:
     dtype: Any
     held: bool = False
     delay: int = 0
-    keeps: bool = True
+    keeps: bool = False
     row: int = 0
     size: int = field(init=False)
 
@@ -68,7 +68,12 @@ class Buffer:
     @property
     def past(self) -> int:
         """Slots for what is past."""
-        return 1 + self.delay if self.keeps and not self.held else 0
+        return 0 if self.held else max(int(self.keeps), self.delay and 1 + self.delay)
+
+    @property
+    def present(self) -> int:
+        """The slot of a block's first step."""
+        return min(self.past, 1)
 
     def slots(self, steps: int) -> int:
         """All slots for a block of steps."""

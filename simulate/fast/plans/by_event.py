@@ -43,6 +43,11 @@ class ByEvent(Op):
     spikes: Buffer
     synapses: Synapses
 
+    @property
+    def late(self) -> tuple[Buffer, ...]:
+        """What it reads of the step before."""
+        return tuple(buffer for buffer, lag, _ in self.sources if lag)
+
     def work(self, worker: Worker, first: int, steps: int) -> Work:
         """Return what does it."""
         return partial(self._run, worker, first, steps)

@@ -24,6 +24,11 @@ class Edge(KernelOp):
     into: Buffer
     lag: int
 
+    @property
+    def late(self) -> tuple[Buffer, ...]:
+        """What it reads of the step before."""
+        return (self.source,) if self.lag else ()
+
     def sizes(self, worker: Worker, first: int, steps: int) -> tuple[int, int, Array]:
         """Return samples, steps, and the rows of both buffers for a kernel."""
         rows = (

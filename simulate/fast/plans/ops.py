@@ -62,7 +62,7 @@ class Worker:
         """
         if buffer.held:
             return 0, 1, 0
-        return min(buffer.past, 1) + first - lag, buffer.slots(self.steps), 1
+        return buffer.present + first - lag, buffer.slots(self.steps), 1
 
     def room(self, op: Op, purpose: str, size: int, dtype: Any) -> Array:
         """Memory of so many elements, always the same for one purpose."""
@@ -85,6 +85,11 @@ class Op(ABC):
 
         It can be done again and again while the worker has as many samples as now.
         """
+
+    @property
+    def late(self) -> tuple[Buffer, ...]:
+        """What it reads of the step before."""
+        return ()
 
     def refuse(self, worker: Worker) -> None:
         """Refuse what has come out, if there is anything to refuse in it."""
@@ -163,6 +168,11 @@ class Hold(Op):
     into: Buffer
     lag: int
     steps: tuple[tuple[int, Array | None], ...]
+
+    @property
+    def late(self) -> tuple[Buffer, ...]:
+        """What it reads of the step before."""
+        return (self.source,) if self.lag else ()
 
     def work(self, worker: Worker, first: int, steps: int) -> Work:
         """Return what does it."""

@@ -133,7 +133,7 @@ class _Planner(Structure):
         )
         row = max(map(self._wide_row, self.net.sources(name)))
         self.sums[name] = Buffer(
-            f"{name} sums", shape, layer.lanes.sums, self.sums_held(name), keeps=False, row=row
+            f"{name} sums", shape, layer.lanes.sums, self.sums_held(name), row=row
         )
         self.placed[name] = Buffer(name, shape, kind, row=row // WORD if kind is np.uint64 else row)
         self.extra.append(self.sums[name])
@@ -187,6 +187,9 @@ class _Planner(Structure):
                 stages.append(
                     Stage(tuple(ops), len(group) > 1 or (group[0], group[0]) in self.net.feedback)
                 )
+        for op in (*self.once, *(op for stage in stages for op in stage.ops)):
+            for buffer in op.late:
+                buffer.keeps = True
         one, saved = fused(stages, self.once)
         every = dict.fromkeys([*self.placed.values(), *self.extra])
         buffers = tuple(buffer for buffer in every if buffer not in saved)
@@ -217,7 +220,7 @@ class _Planner(Structure):
         """Return the operations of a node that is not additive: it takes the sum, made before."""
         into, taken = self.placed[name], self.net.shapes[self.net.sources(name)[0]]
         held = self.is_held(name)
-        sums = Buffer(f"{name} sums", taken, self._wide_in(name), held, keeps=False)
+        sums = Buffer(f"{name} sums", taken, self._wide_in(name), held)
         self.extra.append(sums)
         copies = [
             as_it_is(Passage(self.placed[source.name], sums, int(source.late), source.flat))
@@ -237,7 +240,7 @@ class _Planner(Structure):
             return [held_back(node, self.placed[source.name], into, int(source.late))]
         if isinstance(node.steps, int):
             return self._adding(into, [self._edge(name, source, into) for source in sources])
-        sums = Buffer(f"{name} sums", into.shape, into.dtype, keeps=False, row=into.row)
+        sums = Buffer(f"{name} sums", into.shape, into.dtype, row=into.row)
         self.extra.append(sums)
         return [
             *self._adding(sums, [self._edge(name, source, sums) for source in sources]),
