@@ -63,7 +63,6 @@ def require_equal(net: Network, x: Images, cuts: Sequence[int] = (), **options: 
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that even small networks run in several chunks of samples and blocks of steps."""
     monkeypatch.setattr(engine, "SAMPLES", 2)
-    monkeypatch.setattr(engine, "LOOPING_SAMPLES", 3)
     monkeypatch.setattr(engine, "LEAST_STEPS", 1)
     monkeypatch.setattr(engine, "MOST_STEPS", 3)
 

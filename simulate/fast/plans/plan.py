@@ -55,11 +55,6 @@ class Plan:
     stages: tuple[Stage, ...]
     states: dict[str, tuple[Any, int, int]]
 
-    @property
-    def loops(self) -> bool:
-        """Return whether any part goes step by step."""
-        return any(stage.loops for stage in self.stages)
-
     def row(self, name: str) -> int:
         """Neurons in a row of a layer, with padding."""
         spikes = self.spikes[name]
