@@ -35,7 +35,7 @@ test-chips: $(TEST) ## Run the tests of both tiers for machines that others made
 bench: $(TEST) ## Time the simulator beside other programs, in processor time; build/bench.json has the ratios
 	$(PIP) install -c constraints.txt -e '.[bench]'
 	mkdir -p build
-	OPENBLAS_NUM_THREADS=1 $(BIN)/pytest benchmarks --benchmark-timer=time.process_time --benchmark-json=build/bench.json
+	$(BIN)/pytest benchmarks --benchmark-timer=time.process_time --benchmark-json=build/bench.json
 
 lint: $(TEST) ## Run ruff
 	$(BIN)/ruff check

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import snntorch
 import torch
+from peers import peers
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torch.nn import functional
 
@@ -19,6 +21,8 @@ from lehr.nodes import Node
 from lehr.simulate import simulate
 from lehr.simulate.fast.engine import Engine
 from lehr.train.twin.network import Twin
+
+threadpool_limits(1, "blas")  # numpy's products, whose threads would count as the process's time
 
 Images = npt.NDArray[np.uint8]
 
@@ -183,7 +187,7 @@ def _binarized(latent: Tensor) -> Tensor:
 
 
 def sides(net: Network, threads: int = 1) -> dict[str, Callable[[Images], object]]:
-    """Five programs that compute a network, by name."""
+    """Programs that compute a network, by name: five, and the peers that are installed."""
     twin = Twin(net)
     return {
         "plain": loop(net, binarize=True),
@@ -191,4 +195,5 @@ def sides(net: Network, threads: int = 1) -> dict[str, Callable[[Images], object
         "twin": lambda x: twin(torch.from_numpy(x).float()),
         "reference": lambda x: simulate(net, x),
         "fast": Engine(net, threads).run,
+        **{name: run for name, run in peers(net).items() if not isinstance(run, str)},
     }

@@ -3,8 +3,8 @@
 They are interleaved in one run.
 
     python benchmarks/simulator.py ratios [NETWORK ...] [--rate 0.1] [--threads 1] [--only fast]
-    python benchmarks/simulator.py trained RUN|MODEL.nir IN.npz
-        a trained network on its data; `lehr recipes samples` writes IN.npz
+        [--trained RUN|MODEL.nir=IN.npz]    and on trained networks; `lehr recipes samples` writes
+        IN.npz
     python benchmarks/simulator.py linear [NETWORK ...]
         the fast engine from 1 to 50 % spikes
     python benchmarks/simulator.py roofline [NETWORK ...]
@@ -20,7 +20,8 @@ rate asked for. Of each side the least time of the repeats counts, of the proces
 together, and by the clock. `plain` is the loop as such networks are usually written: every layer is
 called once a step and binarizes its weights there. `tidy` has them binarized once. Both compute in
 floats without rounding. `twin` is the training twin, `reference` and `fast` are engines of `lehr
-simulate`.
+simulate`. `sinabs`, `norse` and `spikingjelly` are timed where they are installed, see `peers`: in
+floats, for speed alone.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ import torch
 import typer
 from measuring import forget_peak, gigahertz, interleaved, peak_so_far, spent
 from networks import CASES, Case, Images, at_rate, inputs, network, sides
+from peers import peers
 from roofline import bounds
 
 from lehr import nirfile
@@ -52,7 +54,7 @@ from lehr.simulate.fast import calls
 from lehr.simulate.fast.engine import Engine
 from lehr.simulate.result import check_input
 
-SLOW = {"plain": 4, "reference": 8}
+SLOW = {"plain": 4, "reference": 8, "sinabs": 4, "norse": 4, "spikingjelly": 4}
 """Sides that are timed on a part of the batch, since they take the same time for every sample."""
 RATES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 Names = Annotated[
@@ -64,6 +66,10 @@ Threads = Annotated[
     typer.Option("--threads", help="1 if left out; may be given several times, as --rate."),
 ]
 Rates = Annotated[list[float] | None, typer.Option("--rate", help="0.1 if left out.")]
+Trained = Annotated[
+    list[str] | None,
+    typer.Option(metavar="MODEL=IN.npz", help="Time a trained network, a run or NIR, on its data."),
+]
 Only = Annotated[list[str] | None, typer.Option("--only", help="Time these sides alone.")]
 app = typer.Typer(pretty_exceptions_enable=False)
 
@@ -111,9 +117,12 @@ def print_ratios(
             )
         ]
         typer.echo(
-            f"  {name:10}{processor:12,.0f} us of the processor{ratios[0]}{clock:12,.0f} us by the "
+            f"  {name:13}{processor:12,.0f} us of the processor{ratios[0]}{clock:12,.0f} us by the "
             f"clock{ratios[1]}"
         )
+    for name, run in peers(net).items():
+        if isinstance(run, str) and (not only or name in only):
+            typer.echo(f"  {name}: {run}")
 
 
 @app.command()
@@ -123,27 +132,18 @@ def ratios(
     threads: Threads = None,
     repeats: int = 3,
     only: Only = None,
-) -> None:
-    """Measure all sides."""
-    for name, wanted in product(names or CASES, rate or [0.1]):
-        net, x = prepared(CASES[name], wanted)
-        for count in threads or [1]:
-            print_ratios(name, net, x, count, repeats, only)
-
-
-@app.command()
-def trained(
-    model: Path,
-    samples: Path,
+    trained: Trained = None,
     batch: int = 64,
-    threads: Threads = None,
-    repeats: int = 3,
-    only: Only = None,
 ) -> None:
-    """Measure all sides on a trained network and real data."""
-    net = load_run(model).network if model.is_dir() else nirfile.read(model)
-    for count in threads or [1]:
-        print_ratios(model.name, net, read_samples(samples)[0][:batch], count, repeats, only)
+    """Measure all sides, on random networks and on trained ones."""
+    for count, name, wanted in product(threads or [1], names or CASES, rate or [0.1]):
+        print_ratios(name, *prepared(CASES[name], wanted), count, repeats, only)
+    for count, each in product(threads or [1], trained or []):
+        model, _, samples = each.rpartition("=")
+        path = Path(model)
+        net = load_run(path).network if path.is_dir() else nirfile.read(path)
+        x = read_samples(Path(samples))[0][:batch]
+        print_ratios(f"trained {path.name}", net, x, count, repeats, only)
 
 
 @app.command()

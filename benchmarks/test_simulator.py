@@ -13,11 +13,15 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from lehr.simulate.fast.engine import Engine
 
+PEERS = ("sinabs", "norse", "spikingjelly")
 
-@pytest.mark.parametrize("side", ["plain", "tidy", "twin", "reference", "fast"])
+
+@pytest.mark.parametrize("side", ["plain", "tidy", "twin", "reference", "fast", *PEERS])
 @pytest.mark.parametrize("name", CASES)
 def test_one_thread_at_ten_percent(benchmark: BenchmarkFixture, name: str, side: str) -> None:
     """Measure each side on two samples."""
+    if side in PEERS:
+        pytest.importorskip(side)
     torch.set_num_threads(1)
     x = inputs(CASES[name], 2)
     net = at_rate(network(CASES[name]), x, 0.1)
