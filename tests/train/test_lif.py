@@ -311,3 +311,29 @@ def test_kernels_work_where_no_cache_can_be_written(tmp_path: Path) -> None:
         text=True,
     )
     assert (ran.stdout, ran.stderr) == ("2.0\n", "")
+
+
+@pytest.mark.parametrize("held", [False, True])
+@pytest.mark.parametrize("wanted", [(True, False), (False, True), (False, False)])
+def test_a_gradient_that_nothing_wants_changes_no_other(
+    held: bool, wanted: tuple[bool, bool]
+) -> None:
+    torch.manual_seed(0)
+    rule = lif.float_rule(2.0, torch.float32)
+    current = torch.randn(1 if held else 9, 3, 1030)
+    gradients = []
+    for wants in ((True, True), wanted):
+        given = (
+            current.clone().requires_grad_(),
+            torch.tensor(0.7).requires_grad_(wants[0]),
+            torch.zeros(1030).requires_grad_(wants[1]),
+        )
+        spikes, membranes = lif.scan(*given, 0.9, rule, 9)
+        assert 0 < float(spikes.detach().mean()) < 1
+        (spikes.sum() + (membranes**2).sum()).backward()
+        gradients.append([each.grad for each in given])
+    all_of_them, some = gradients
+    for want, one, other in zip((True, *wanted), all_of_them, some, strict=True):
+        assert one is not None
+        assert bool(one.any())
+        assert other is None if not want else other is not None and torch.equal(one, other)

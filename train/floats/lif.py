@@ -205,8 +205,9 @@ class _Scan(torch.autograd.Function):
             raw[:0] if grad is None else _sized(grad, raw.shape) for grad in grads
         )
         held = ctx.held and membranes is None
-        current = room(raw, (1 if held else len(raw), *raw.shape[1:])).zero_()
-        sums = (torch.empty_like(spike), torch.empty_like(spike), torch.empty_like(spike))
+        current = room(raw, (1 if held else len(raw), *raw.shape[1:]))
+        wanted = (*ctx.needs_input_grad[1:3], True)
+        sums = tuple(torch.empty_like(spike[:, : None if want else 0]) for want in wanted)
         tensors = ((of_spikes, of_membranes), theta, beta, (spikes, spike), raw, current, sums)
         _run(kernels.backward, lif_torch.backward, tensors, ctx.rule)
         of_theta, of_bias, of_membrane = sums
@@ -218,8 +219,8 @@ class _Scan(torch.autograd.Function):
             current = current.sum(0, keepdim=True) if ctx.held else current
         return (
             current.view(-1, *ctx.shape),
-            over_samples(of_theta),
-            over_samples(of_bias),
+            over_samples(of_theta) if wanted[0] else None,
+            over_samples(of_bias) if wanted[1] else None,
             of_beta,
             of_membrane.view(ctx.shape),
             None,

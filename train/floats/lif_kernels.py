@@ -196,10 +196,19 @@ def _add(total: Floats, x: Floats, factor: Any) -> None:
 
 
 @compiled
+def _give(into: Floats, x: Floats, factor: Any, anew: bool) -> None:
+    """Add to what there is, or to 0."""
+    if anew:
+        for i in range(into.size):
+            into[i] = 0
+    _add(into, x, factor)
+
+
+@compiled
 def _through_reset(g: Floats, g_theta: Floats, s: Floats, rule: Rule) -> None:
     """Take the gradient back through a reset by the spikes `s`, which are constants to it."""
     if rule.reset == SUBTRACT:
-        for i in range(g.size):
+        for i in range(g_theta.size):
             g_theta[i] -= s[i] * g[i]
     elif rule.reset == ZERO:
         for i in range(g.size):
@@ -243,9 +252,10 @@ def backward(
         fired: spikes `[steps, samples, neurons]`, and those of the step before the first,
             `[samples, neurons]`.
         raw: as `forward` filled it.
-        current: the gradient of the current is added to it, `[steps or 1, samples, neurons]`.
+        current: filled with the gradient of the current, `[steps or 1, samples, neurons]`; the sum
+            of theirs, where one step was held for all.
         sums: filled with the gradients of threshold, bias and first membrane, `[samples, neurons]`
-            each.
+            each; those of threshold and bias may have no neurons, where they are not wanted.
         rule: how to compute.
     """
     spikes, one = fired[0], theta.dtype.type(1)
@@ -254,12 +264,8 @@ def backward(
         for start in range(0, neurons, BLOCK):
             block = slice(start, min(start + BLOCK, neurons))
             th, decay = theta[block], beta[block]
-            g, e, g_theta, g_bias = (
-                np.zeros_like(th),
-                np.zeros_like(th),
-                np.zeros_like(th),
-                np.zeros_like(th),
-            )
+            g, e = np.zeros_like(th), np.zeros_like(th)
+            g_theta, g_bias = np.zeros_like(sums[0][n, block]), np.zeros_like(sums[1][n, block])
             for t in range(steps - 1, -1, -1):
                 last = fired[1][n, block] if t == 0 else spikes[t - 1, n, block]
                 if len(given[1]):
@@ -275,7 +281,8 @@ def backward(
                 _add(g_bias, g, one)
                 if not rule.same_step and rule.reset == SUBTRACT:
                     _through_reset(g, g_theta, last, rule)
-                _add(current[t % len(current), n, block], g, rule.gain)
+                anew = t == steps - 1 or len(current) > 1
+                _give(current[t % len(current), n, block], g, rule.gain, anew)
                 for i in range(g.size):
                     g[i] = g[i] * decay[i]
                 if not rule.same_step and rule.reset == ZERO:

@@ -67,9 +67,10 @@ def backward(
     """Do what `lif_kernels.backward` does, on tensors of the same shapes."""
     spikes, before = fired
     of_spikes, of_membranes = given
-    g_theta, g_bias, g = sums
-    for total in sums:
-        total.zero_()
+    g_theta, g_bias, g = (
+        each.zero_() if each.numel() else torch.zeros_like(before) for each in sums
+    )
+    current.zero_()
     for t in reversed(range(len(spikes))):
         if len(of_membranes):
             g += of_membranes[t]
