@@ -64,6 +64,15 @@ def maps(net: Network, shape: Shape) -> Network:
     )
 
 
+def windows(channels: int, weight: int) -> Network:
+    """Build such weights as a convolution of 3 by 3 pixels with 40 outputs."""
+    rows = extremes(9 * channels, 40, "int8", weight)
+    dense = rows.nodes["w"]
+    assert isinstance(dense, Linear)
+    conv = Conv2d(dense.weight.reshape(40, channels, 3, 3), kind="int8")
+    return replace(rows, nodes={**rows.nodes, "w": conv}, input=Input((channels, 4, 5), "spikes"))
+
+
 def full(net: Network) -> Images:
     """Everything spikes: in the first sample always, in the second in every other step."""
     x = np.ones((2, net.steps, *net.input.shape), np.uint8)
@@ -78,6 +87,10 @@ EDGES = {
     **{
         f"gathered, 300 of {w}": extremes(300, 40, "int8", w) for w in (7, 15, 16, 63, 64, 127)
     },  # so many chunks, int8 or int16
+    **{
+        f"by cells, {n} of {w}": windows(n, w)
+        for n, w in ((42, 1), (43, 1), (64, 1), (19, 7), (31, 7))
+    },  # three cells are at most as many events as int8 holds, 127 or 18, or more
     **{f"matched, {n} of 1": extremes(n, 5, "ternary", 1) for n in (64, 65)},
     **{f"counted, {n} of 1": extremes(n, 300, "binary", 1) for n in (119, 120, 121, 128, 241)},
     "counted, at the rails": extremes(

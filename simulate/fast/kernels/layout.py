@@ -112,6 +112,45 @@ class Window(NamedTuple):
     chunk: int = 0
 
 
+class Cells(NamedTuple):
+    """A convolution on spikes by cells, see `cells`.
+
+    Attributes:
+        channels, height, width: of the input.
+        out, out_height, out_width: of the output.
+        stride_y, stride_x, pad_y, pad_x: of the window.
+        cell_height: rows of pixels in a cell.
+        cells_high, cells_wide: rows and columns of cells.
+        parts, part_bits: words that a row of a cell is cut into, and bits of each.
+        rows_in_word: rows of a cell that a word holds.
+        words: of a cell.
+        rows: of cells that an output sees.
+        limit: events that a sum of the type of the weights holds.
+        batch: steps of which cells are kept at once.
+    """
+
+    channels: int
+    height: int
+    width: int
+    out: int
+    out_height: int
+    out_width: int
+    stride_y: int
+    stride_x: int
+    pad_y: int
+    pad_x: int
+    cell_height: int
+    cells_high: int
+    cells_wide: int
+    parts: int
+    part_bits: int
+    rows_in_word: int
+    words: int
+    rows: int
+    limit: int
+    batch: int
+
+
 class FlowSizes(NamedTuple):
     """Samples, steps, bits in a row of spikes, elements in a row of sums; whether to overwrite."""
 
@@ -305,6 +344,8 @@ class TableSizes(NamedTuple):
     room: int = 0
 
 
+SMALL = 127
+"""The greatest int8."""
 WORD = 64
 """Bits of a word, and elements to which rows are padded."""
 SPECIAL = 2
@@ -319,6 +360,8 @@ GROUP = 6
 """Bits whose sums of weights are looked up together."""
 BYTES = 64
 """Bytes of an input that become bits together."""
+BIT_ROWS = WORD + 1
+"""Rows of weights of a word of a cell: of each bit, and one of zeros."""
 EDGE = np.repeat(np.array((0, 255), np.uint8), BYTES)
 """A line of BYTES starts at its `n`-th byte, of which all but the last `n` are 0."""
 POSITIONS = np.array(

@@ -65,7 +65,7 @@ def spread_out(builder: Any, value: Value, vector: Vector) -> Value:
     )
 
 
-def _address(builder: Any, pointer: Value, index: Value, wanted: Any) -> Value:
+def place_of(builder: Any, pointer: Value, index: Value, wanted: Any) -> Value:
     """Return a pointer to `wanted` at element `index`."""
     return builder.bitcast(builder.gep(pointer, [index]), wanted.as_pointer())
 
@@ -174,7 +174,7 @@ def load_like(_: Any, memory: Any, index: Any, like: Any) -> Any:
 
 
 def _load(context: Any, builder: Any, signature: Any, args: Any, vector: Vector) -> Value:
-    loaded = builder.load(_address(builder, args[0], args[1], vector.llvm))
+    loaded = builder.load(place_of(builder, args[0], args[1], vector.llvm))
     loaded.align = signature.args[0].dtype.bitwidth // BYTE
     return loaded
 
@@ -189,7 +189,7 @@ def store(_: Any, memory: Any, index: Any, value: Any) -> Any:
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Value:
         wide = Vector(memory.dtype.bitwidth, value.lanes)
         put = resize(builder, args[2], value, wide)
-        builder.store(put, _address(builder, args[0], args[1], wide.llvm)).align = wide.bits // BYTE
+        builder.store(put, place_of(builder, args[0], args[1], wide.llvm)).align = wide.bits // BYTE
         return context.get_dummy_value()
 
     return types.void(memory, types.int64, value), code
@@ -273,10 +273,10 @@ def list_bits(_: Any, table: Any, byte: Any, base: Any, events: Any, index: Any)
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Value:
         row = builder.mul(args[1], ir.Constant(ir.IntType(64), 8))
-        loaded = builder.load(_address(builder, args[0], row, narrow.llvm))
+        loaded = builder.load(place_of(builder, args[0], row, narrow.llvm))
         loaded.align = 2
         put = builder.add(builder.zext(loaded, base.llvm), args[2])
-        builder.store(put, _address(builder, args[3], args[4], base.llvm)).align = 4
+        builder.store(put, place_of(builder, args[3], args[4], base.llvm)).align = 4
         return context.get_dummy_value()
 
     return types.void(table, types.int64, base, events, types.int64), code

@@ -18,8 +18,8 @@ import numpy.typing as npt
 from lehr.nodes import Shape
 
 WORD = 64
-SPARE = 16
-"""Elements past the end of an array that a kernel may read, or list, and never uses."""
+SPARE = 64
+"""Elements past the end of an array that a kernel may read, list, or add 0 to, and never uses."""
 
 
 def padded(size: int, to: int = WORD) -> int:
@@ -66,6 +66,12 @@ class Buffer:
         return self.dtype is np.uint64
 
     @property
+    def maps(self) -> tuple[int, int]:
+        """Return height and width of feature maps; those of features are 1."""
+        height, width = self.shape[1:] or (1, 1)
+        return height, width
+
+    @property
     def past(self) -> int:
         """Slots for what is past."""
         return 0 if self.held else max(int(self.keeps), self.delay and 1 + self.delay)
@@ -91,3 +97,10 @@ def aligned(size: int, dtype: Any) -> npt.NDArray[Any]:
     memory = np.zeros(size + SPARE + WORD // width, dtype)
     first = -memory.ctypes.data % WORD // width
     return memory[first : first + size + SPARE]
+
+
+def flat_aligned(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return values flat, from the beginning of a cache line on, with some to spare behind them."""
+    array = aligned(values.size, values.dtype)
+    array[: values.size] = values.reshape(-1)
+    return array

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from lehr.network import Conv2d, Linear, SumPool2d
+from lehr.network import Linear
 from lehr.simulate.fast.kernels import layout
-from lehr.simulate.fast.kernels.layout import EIGHT, GROUP, LINE, MANY_WORDS, OUTPUTS
-from lehr.simulate.fast.plans.buffers import WORD, Buffer, aligned, order_of, padded
+from lehr.simulate.fast.kernels.layout import EIGHT, GROUP, LINE, MANY_WORDS, OUTPUTS, SMALL
+from lehr.simulate.fast.plans.buffers import (
+    WORD,
+    Buffer,
+    aligned,
+    flat_aligned,
+    order_of,
+    padded,
+)
+from lehr.simulate.fast.plans.cells import add_cells, by_cells
 from lehr.simulate.fast.plans.flows import (
     CountColumns,
     CountMatches,
@@ -21,6 +28,7 @@ from lehr.simulate.fast.plans.flows import (
     LookUp,
     Scatter,
 )
+from lehr.simulate.fast.plans.windows import Window, into_size
 from lehr.weights import LARGEST
 
 Array = npt.NDArray[Any]
@@ -36,47 +44,8 @@ With fewer, events scatter, unless they can be looked up.
 """
 TABLES, READABLE = 24 << 10, 56
 """Bytes of tables that stay in the first cache; bits that one reading of eight bytes gives."""
-SMALL, WIDE_CHUNK = 127, 256
-"""The greatest int8; how many of them an int16 holds, in eights."""
-
-
-@dataclass(frozen=True)
-class Window:
-    """A convolution, or what can be written as one: int `[out, in / groups, height, width]`."""
-
-    weight: Array
-    stride: tuple[int, int]
-    padding: tuple[int, int]
-    dilation: tuple[int, int]
-    groups: int
-
-
-def pooling(node: SumPool2d, channels: int) -> Window:
-    """Return a pooling of feature maps of `channels` as a window."""
-    return Window(
-        np.ones((channels, 1, *node.kernel), np.int32), node.stride, node.padding, (1, 1), channels
-    )
-
-
-def window_of(node: Conv2d, pool: SumPool2d | None = None) -> Window:
-    """Return a convolution as a window; with the pooling that follows it, both at once.
-
-    A convolution and the sum over windows of its output are one convolution with a larger kernel:
-    36 products in place of 100 for 5x5 before 2x2.
-    """
-    weight, stride = node.weight.astype(np.int32), node.stride
-    if pool is not None:
-        high, wide = (
-            (size - 1) * step for size, step in zip(pool.kernel, node.stride, strict=True)
-        )
-        summed = np.zeros(
-            (*weight.shape[:2], weight.shape[2] + high, weight.shape[3] + wide), np.int32
-        )
-        for y in range(0, high + 1, node.stride[0]):
-            for x in range(0, wide + 1, node.stride[1]):
-                summed[:, :, y : y + weight.shape[2], x : x + weight.shape[3]] += weight
-        weight, stride = summed, (stride[0] * pool.stride[0], stride[1] * pool.stride[1])
-    return Window(weight, stride, node.padding, node.dilation, node.groups)
+WIDE_CHUNK = 256
+"""How many of the greatest int8 an int16 holds, in eights."""
 
 
 def convolution(window: Window, source: Buffer, into: Buffer, lag: int) -> Edge:
@@ -90,6 +59,8 @@ def convolution(window: Window, source: Buffer, into: Buffer, lag: int) -> Edge:
     taps = math.prod(window.weight.shape[1:])
     if plain and _groups(window):
         return _look_up(window, source, into, lag)
+    if plain and by_cells(window, source):
+        return add_cells(window, source, into, lag)
     if plain and taps >= DENSE_TAPS and int(np.abs(window.weight).max()) <= SMALL:
         return _gather(window, source, into, lag)
     return _scatter(window, source, into, lag)
@@ -144,7 +115,7 @@ def _gather(window: Window, source: Buffer, into: Buffer, lag: int) -> Gather:
         source,
         into,
         lag,
-        _kept(rows),
+        flat_aligned(rows),
         shape._replace(narrow=int(narrow), chunk=chunk),
         listed,
         _token(lanes),
@@ -163,7 +134,7 @@ def _look_up(window: Window, source: Buffer, into: Buffer, lag: int) -> LookUp:
         source,
         into,
         lag,
-        _kept(tables),
+        flat_aligned(tables),
         shape._replace(narrow=int(narrow)),
         shape.height * count,
         _token(lanes),
@@ -173,17 +144,10 @@ def _look_up(window: Window, source: Buffer, into: Buffer, lag: int) -> LookUp:
 def _shape(window: Window, source: Buffer) -> layout.Window:
     """Return the sizes of a convolution, as kernels read them."""
     out, channels, kernel_height, kernel_width = window.weight.shape
-    height, width = (1, 1) if len(source.shape) == 1 else source.shape[1:]
-    out_height, out_width = (1, 1) if len(source.shape) == 1 else into_size(window, (height, width))
+    height, width = source.maps
+    out_height, out_width = into_size(window, source.maps)
     size = (channels, height, width, out, out_height, out_width, kernel_height, kernel_width)
     return layout.Window(*size, *window.stride, *window.padding)
-
-
-def _kept(rows: Array) -> Array:
-    """Flat, from the beginning of a cache line on."""
-    array = aligned(rows.size, rows.dtype)
-    array[: rows.size] = rows.reshape(-1)
-    return array
 
 
 def _lanes(out: int) -> int:
@@ -219,16 +183,6 @@ def _chunk(taps: Array) -> tuple[bool, int]:
         return True, len(taps)
     most = SMALL // int(np.abs(taps).max()) // 8 * 8
     return (True, most) if most else (False, WIDE_CHUNK)
-
-
-def into_size(window: Window, size: tuple[int, int]) -> tuple[int, int]:
-    """Height and width of what a window makes of feature maps of height and width `size`."""
-    spans = (d * (k - 1) + 1 for d, k in zip(window.dilation, window.weight.shape[2:], strict=True))
-    height, width = (
-        (n + 2 * p - k) // s + 1
-        for n, p, k, s in zip(size, window.padding, spans, window.stride, strict=True)
-    )
-    return height, width
 
 
 def _scatter(window: Window, source: Buffer, into: Buffer, lag: int) -> Scatter:

@@ -69,6 +69,37 @@ class Gather(Edge):
 
 
 @dataclass(eq=False)
+class AddCells(Edge):
+    """A convolution on spikes, see `cells.cells`."""
+
+    weights: Array
+    shape: layout.Cells
+    places: Array
+    lanes: tuple[int, ...]
+    columns: tuple[int, ...]
+    fresh: bool = False
+
+    def call(self, worker: Worker, first: int, steps: int) -> Call:
+        """Return the call."""
+        samples, steps, rows = self.sizes(worker, first, steps)
+        w = self.shape
+        return calls.cells, (
+            worker.arrays[self.source].reshape(-1),
+            self.weights,
+            worker.arrays[self.into].reshape(-1),
+            np.array(w),
+            np.array(
+                layout.FlowSizes(samples, steps, self.source.row * WORD, self.into.row, self.fresh)
+            ),
+            rows,
+            self.places,
+            worker.room(self, "words", w.batch * w.cells_high * w.words * w.cells_wide, np.uint64),
+            self.lanes,
+            self.columns,
+        )
+
+
+@dataclass(eq=False)
 class LookUp(Edge):
     """A convolution with a narrow kernel on spikes, see `lookup.look_up`."""
 
@@ -150,7 +181,7 @@ class CountMatches(Edge):
         )
 
 
-OVERWRITING = (Gather, LookUp, CountColumns, CountMatches)
+OVERWRITING = (Gather, AddCells, LookUp, CountColumns, CountMatches)
 """Operations that can begin sums, with no need to clear them first."""
 
 

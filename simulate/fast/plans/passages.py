@@ -14,8 +14,9 @@ from lehr.network import Conv2d, Delay, Flatten, Linear, Neuron, SumPool2d
 from lehr.nodes import MaxPool2d, Node, Scale
 from lehr.simulate.fast.kernels.layout import Reached
 from lehr.simulate.fast.plans.buffers import Buffer, order_of
-from lehr.simulate.fast.plans.edges import convolution, linear, pooling, window_of
+from lehr.simulate.fast.plans.edges import convolution, linear
 from lehr.simulate.fast.plans.flows import Copy, Edge, Maxima, Scatter
+from lehr.simulate.fast.plans.windows import pooling, window_of
 from lehr.tables import Table
 
 
