@@ -27,7 +27,6 @@ from lehr.shown import Shown, Table
 from lehr.simulate import Result, simulate
 from lehr.simulate.constant import constant_layers
 from lehr.simulate.result import check_input
-from lehr.spelling import one_of
 from lehr.targets.contract import Figure, Options, Target
 from lehr.targets.golden import lay_down
 from lehr.targets.replanned import MODEL
@@ -124,12 +123,7 @@ def build(
             with.
     """
     options = dict(options or {})
-    for key in options:
-        if key not in target.options:
-            raise UsageError(
-                f"target {target.name} has no option {key!r}; "
-                f"{one_of(key, target.options or ['none'], 'it has')}"
-            )
+    target.require_options(options)
     target.require_mappable(net)
     golden_input = synthetic_input(net, samples) if x is None else x
     target.require_steps(net, check_input(net, golden_input)[1])

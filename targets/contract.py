@@ -14,7 +14,7 @@ are called in the runner and in `measure` alone.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
@@ -28,6 +28,7 @@ from lehr.intervals import accumulators
 from lehr.network import Delay, Linear, Network, Neuron, Readout
 from lehr.simulate.compare import QUANTITIES, Quantity
 from lehr.simulate.result import Trace
+from lehr.spelling import one_of
 from lehr.targets.arithmetics import Arithmetics, Problem
 from lehr.targets.environments import Environment
 from lehr.targets.training_form import TrainingForm
@@ -288,6 +289,15 @@ class Target(ABC):
             raise NotMappable(
                 f"the network does not map to {self.name}: {'. '.join(map(str, problems))}"
             )
+
+    def require_options(self, options: Iterable[str]) -> None:
+        """Raise UsageError for an option that the target does not have."""
+        for key in options:
+            if key not in self.options:
+                raise UsageError(
+                    f"target {self.name} has no option {key!r}; "
+                    f"{one_of(key, self.options or ['none'], 'it has')}"
+                )
 
     def require_steps(self, net: Network, steps: int) -> None:
         """Raise FileRefused where an input has too many steps.

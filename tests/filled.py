@@ -42,7 +42,7 @@ def fill(folder: Path, line: Path) -> None:
     """Fill an empty folder with every file that the examples name.
 
     These are what `line` holds, a float graph, models in Python, events, a sequence and a network
-    that takes it, a memristive device, a built artefact and a data set.
+    that takes it, a memristive device, a space, a built artefact and a data set.
     """
     for name in ("model.nir", "in.npz"):
         shutil.copy(line / name, folder / name)
@@ -66,6 +66,9 @@ def fill(folder: Path, line: Path) -> None:
     np.savetxt(folder / "motion.csv", rng.normal(0, 1, (30, 6)).cumsum(0), delimiter=",")
     (folder / "memristor.toml").write_text(
         "seeds = 3\ng_min = 2e-6\ng_max = 1e-4\nvariation = { deviation = 0.3 }\n"
+    )
+    (folder / "space.toml").write_text(
+        "[keys]\ntrain.lr = { low = 1e-3, high = 1e-2, log = true }\n"
     )
     _images(folder / "data" / "fashion-mnist", rng)
     built = ("build", folder / "model.nir", "--target", "c", "-i", folder / "in.npz", "-n", 3)

@@ -12,7 +12,7 @@ from typer.main import get_command
 
 from lehr.cli.app import app
 
-SLOW = {"", "demo", "train", "conformance", "export", "verify", "convert"}
+SLOW = {"", "demo", "train", "search", "conformance", "export", "verify", "convert"}
 """Commands whose examples take more than two seconds."""
 
 

@@ -18,6 +18,7 @@ from lehr.train.keys.delay_contradictions import delay_contradictions
 from lehr.train.keys.float_arm import float_arm, is_float, of_the_arm
 from lehr.train.keys.network import NetworkRecipe as NetworkRecipe
 from lehr.train.keys.network import nearest_dyadic as nearest_dyadic
+from lehr.train.keys.search import Search as Search
 from lehr.train.keys.threshold import Threshold as Threshold
 from lehr.train.keys.training import Finetuning as Finetuning
 from lehr.train.keys.training import Training as Training
@@ -35,6 +36,7 @@ class Recipe(Strict):
         seed: of everything drawn by chance in a run: weights, the order of samples, dropout.
         float: what other keys are where `network.weights` is `float`, by key;
             `lehr.train.keys.float_arm` puts them there, and None is left.
+        search: what `lehr search` varies, and what it wants; a training takes no notice of it.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Recipe(Strict):
     train: Training
     finetune: Finetuning | None = None
     float: dict[str, Any] | None = None
+    search: Search | None = None
 
     @model_validator(mode="before")
     @classmethod

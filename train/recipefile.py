@@ -47,16 +47,24 @@ def load(source: str, overrides: tuple[Override, ...] = ()) -> Recipe:
     Raises:
         UsageError: naming the key, its value and what it may be.
     """
+    return parse(text_of(source), str(source), overrides)
+
+
+def text_of(source: str) -> str:
+    """Return the text of a recipe: of a path, or of the name of a bundled one.
+
+    Raises:
+        UsageError: when there is none, or it is no text.
+    """
     path = bundled().get(source, Path(source))
     recover(path)
     if not path.exists():
         remedy = nearest(source, bundled()) or f"use a path or one of {', '.join(bundled())}"
         raise UsageError(f"recipe {source!r} is neither a file nor a bundled recipe; {remedy}")
     try:
-        text = read_text(path, RECIPE_BYTES, "give a recipe, a TOML file in UTF-8")
+        return read_text(path, RECIPE_BYTES, "give a recipe, a TOML file in UTF-8")
     except FileRefused as error:
         raise UsageError(f"recipe {error}") from None
-    return parse(text, str(source), overrides)
 
 
 def parse(text: str, source: str, overrides: tuple[Override, ...] = ()) -> Recipe:

@@ -15,6 +15,7 @@ GROUPS = {"recipes": "recipes", "targets": "targets", "models": "zoo"}
 COMMANDS = {
     "demo": "demo",
     "train": "training",
+    "search": "searching",
     "export": "exporting",
     "quantize": "quantizing",
     "convert": "converting",

@@ -156,7 +156,7 @@ def session(as_json: bool) -> Iterator[Output]:
     except KeyboardInterrupt:
         message, out.exit_code = (
             "interrupted; the result was not written (an interrupted 'lehr train' goes on with "
-            "--resume)",
+            "--resume, a 'lehr search' with the same command)",
             INTERRUPTED,
         )
     except BrokenPipeError:

@@ -27,6 +27,11 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "lehr train fashion-mnist-short --data data -o shirts",
         "lehr train digits --quick -o quick",
     ),
+    "search": (
+        "lehr search digits --space space.toml --trials 2 \\",
+        "    --set train.epochs=1 -o study",
+        "lehr report study",
+    ),
     "export": (
         "lehr export run -o model.nir",
         "lehr export model.nir --for snntorch -o floats.nir",

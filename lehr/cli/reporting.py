@@ -20,8 +20,8 @@ def report(
     source: Annotated[
         Path,
         typer.Argument(
-            metavar="RUN|MODEL.nir|OUT",
-            help="A run, a network, or a folder that `lehr build` wrote.",
+            metavar="RUN|MODEL.nir|OUT|STUDY",
+            help="A run, a network, a folder that `lehr build` wrote, or one of `lehr search`.",
         ),
     ],
     inputs: Recorded = None,
@@ -46,7 +46,7 @@ def report(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show a run, a network or a built folder: numbers here, or with -o a page with pictures.
+    """Show a run, a network, a built folder or a search: numbers, or with -o a page with pictures.
 
     Example: lehr report RUN -o report.html
 
@@ -95,6 +95,11 @@ def _print(out: Output, source: Path, report: Report) -> None:
                 dict(zip(table.columns, row, strict=True)) for row in table.rows
             ]
         return
+    if (searched := report.gathered.searched) is not None:
+        from lehr.report.searches import front_table
+
+        front = front_table(searched)
+        out.table(front.columns, front.rows, front.title)
     short = report.short
     out.table(short.columns, short.rows, short.title)
     for sentence in dict.fromkeys(lacking.values()):

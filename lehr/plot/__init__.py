@@ -15,6 +15,7 @@ from lehr.plot.graph import network
 from lehr.plot.membranes import membrane
 from lehr.plot.rasters import raster
 from lehr.plot.runs import training
+from lehr.plot.searches import search
 from lehr.plot.shares import Share, accuracy
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "network",
     "raster",
     "resources",
+    "search",
     "steps",
     "training",
 ]

@@ -8,7 +8,7 @@ from lehr.report.facts import Facts
 from lehr.report.markdown import escaped, table
 from lehr.report.section import Section, plural
 
-KEYS = ("verdict", "accuracy", "network", "layers", "classes", "costs", "again")
+KEYS = ("verdict", "search", "accuracy", "network", "layers", "classes", "costs", "again")
 """The sections whose tables a card has."""
 _LONG = 30
 """Rows of a table that a card has, at most."""
@@ -18,8 +18,7 @@ def card(facts: Facts, sections: Sequence[Section]) -> str:
     """Return the card of what a report says."""
     named = {section.key: section for section in sections}
     parts = [f"# Model card: {escaped(facts.title)}\n", f"{data(facts)}\n"]
-    for key in KEYS:
-        section = named[key]
+    for section in [named[key] for key in KEYS if key in named]:
         parts += [f"## {escaped(section.title)}\n"]
         parts += [f"- {escaped(finding.text)}\n" for finding in section.findings]
         parts += [table(each) for each in section.tables if len(each.rows) <= _LONG]

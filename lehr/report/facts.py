@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from lehr.plot.shares import Share
 
-Kind = Literal["run", "model", "artefact"]
+Kind = Literal["run", "model", "artefact", "search"]
 Word = Literal["PASS", "FAIL", ""]
 TRAINED = ("float weights", "binarized", "annealed and binarized")
 """Stations of the line before there are integers, by a run's arm."""
@@ -211,7 +211,7 @@ class Facts:
     """All that a report says.
 
     Attributes:
-        kind, name: what it is of: a run, a model, an artefact.
+        kind, name: what it is of: a run, a model, an artefact, a search.
         title: what stands over a page: the name, of a file that many folders have with its folder.
         lehr: the version that wrote it.
         network: None for a float baseline, which has no integer network.
@@ -233,6 +233,7 @@ class Facts:
         files: sha256 by name of what the report was made of.
         commands: that make it again.
         lacking: by section, what is not known, and what to give to know it.
+        search: of a search: all that its search.json has, and the trials of its `front`.
     """
 
     kind: Kind
@@ -259,6 +260,7 @@ class Facts:
     files: Mapping[str, str] = field(default_factory=dict)
     commands: Sequence[str] = ()
     lacking: Mapping[str, str] = field(default_factory=dict)
+    search: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def headline(self) -> Accuracy | None:

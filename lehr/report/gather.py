@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,6 +41,8 @@ from lehr.report.nodes import layer_facts, network_facts
 from lehr.report.runs import Training, read_training
 from lehr.runstate import SAMPLES_FILE, STATE
 from lehr.samples import Samples, open_samples
+from lehr.searches import FILE as SEARCH
+from lehr.searches import Searched, read_search
 from lehr.targets.replanned import MODEL
 from lehr.targets.verification import Around
 
@@ -47,7 +50,7 @@ _AGAIN = "give another file"
 
 
 class Source(NamedTuple):
-    """Source of a report: a run, a model's file, or a built folder."""
+    """Source of a report: a run, a model's file, a built folder, or a search."""
 
     kind: Kind
     path: Path
@@ -70,6 +73,7 @@ class Gathered:
         history: the epochs of a run.
         around: the neuron that differs first, of an artefact that is not exact.
         work: of what the share of a layer's work is one.
+        searched: what a search has found; None of anything else.
     """
 
     facts: Facts
@@ -78,10 +82,11 @@ class Gathered:
     history: History | None = None
     around: Around | None = None
     work: str = ""
+    searched: Searched | None = None
 
 
 def source_at(path: Path) -> Source:
-    """Tell a run, a model and a built folder apart.
+    """Tell a run, a model, a built folder and a search apart.
 
     Raises:
         UsageError: when it is none, naming those that are in it.
@@ -91,6 +96,8 @@ def source_at(path: Path) -> Source:
         return Source("artefact", path)
     if (path / STATE).exists():
         return Source("run", path)
+    if (path / SEARCH).exists():
+        return Source("search", path)
     if not path.exists():
         raise UsageError(
             f"{path}: no such file or folder; give a run, a model (.nir), or what 'lehr build' made"
@@ -118,6 +125,8 @@ def gather(
         UsageError: when a source is none.
         FileRefused: when a file is damaged, or the samples are not what the network takes.
     """
+    if source.kind == "search":
+        return _of_search(source, asked, beside)
     training = read_training(source.path) if source.kind == "run" else None
     artefact = read_artefact(source.path) if source.kind == "artefact" else None
     network, stated = _network(source, training, artefact)
@@ -170,6 +179,43 @@ def gather(
     )
     history = training.history if training else None
     return Gathered(facts, network, ran, history, outcome.around, work)
+
+
+def _of_search(source: Source, asked: Given | Asked | None, beside: Sequence[Source]) -> Gathered:
+    """Return what a search has found.
+
+    Raises:
+        UsageError: when samples are given, or other sources, of which it has no use.
+        FileRefused: when its search.json is damaged.
+    """
+    if asked is not None or beside:
+        raise UsageError(
+            f"{source.path} is a search, which is reported without samples and others beside; "
+            "leave them out, or report on the run of a trial"
+        )
+    searched = read_search(source.path)
+    front, name = searched.front, shlex.quote(searched.name)
+    facts = Facts(
+        kind="search",
+        name=source.path.name,
+        title=source.title,
+        lehr=lehr.__version__,
+        verdict=Verdict("", "A search compares nothing; report on the run of a trial."),
+        recipe={
+            "recipe": searched.recipe,
+            "objectives": ", ".join(searched.objectives),
+            "sampler": f"{searched.sampler}, seed {searched.seed}",
+            "pruner": searched.pruner,
+            "storage": searched.storage,
+        },
+        files={SEARCH: sha256_of(source.path / SEARCH, _AGAIN)},
+        commands=(
+            *(line for trial in front for line in searched.commands(trial)),
+            f"lehr report {name} -o report.html",
+        ),
+        search={**asdict(searched), "front": [trial.number for trial in front]},
+    )
+    return Gathered(facts, searched=searched)
 
 
 def _lacking(

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from lehr.report.facts import Facts, Verdict
 from lehr.report.gather import Gathered
 from lehr.report.section import Section, plural, sentence, thinned
-from lehr.report.sections import SECTIONS
+from lehr.report.sections import SEARCH, SECTIONS
 from lehr.report.sections.verdict import cost_rows, with_interval
 from lehr.shown import Table
 
@@ -21,12 +21,17 @@ TEMPLATES = Path(__file__).parent / "templates"
 SHORT = 28
 """Letters of a text that is not broken into lines."""
 _NUMBER = re.compile(r"[<>]? ?-?[\d.,]+( %)?")
-KINDS = {"run": "Training run", "model": "Network", "artefact": "Built artefact"}
+KINDS = {
+    "run": "Training run",
+    "model": "Network",
+    "artefact": "Built artefact",
+    "search": "Search",
+}
 
 
 def sections(of: Gathered) -> list[Section]:
     """Return every item of the report, in order."""
-    environment = [make(of) for make in SECTIONS]
+    environment = [make(of) for make in (SECTIONS if of.searched is None else SEARCH)]
     return [replace(each, tables=tuple(map(thinned, each.tables))) for each in environment]
 
 

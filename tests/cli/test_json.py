@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 PAGE = Path(__file__).parent.parent.parent / "docs" / "json.md"
 MORE = (
     "train tiny.toml -o again --seeds 2",
+    "search tiny.toml --space space.toml --trials 1 -o found",
     "export run -o m.nir",
     "export mine.py:build -i spikes.npz --readout max -o read.nir",
     "export model.nir --for norse -i in.npz -o f.nir",

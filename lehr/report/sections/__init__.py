@@ -16,6 +16,7 @@ from lehr.report.sections import (
     membranes,
     network,
     rasters,
+    search,
     training,
     verdict,
 )
@@ -34,4 +35,7 @@ SECTIONS: tuple[Callable[[Gathered], Section], ...] = (
     again.section,
 )
 
-__all__ = ["SECTIONS"]
+SEARCH = (verdict.section, search.section, again.section)
+"""Those of a search."""
+
+__all__ = ["SEARCH", "SECTIONS"]

@@ -1,0 +1,1 @@
+"""Search over recipes and builds, by Optuna: spaces, trials, studies."""
