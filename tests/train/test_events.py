@@ -69,6 +69,17 @@ def test_convolutions_and_sums_over_windows_are_those_of_torch(
     assert_same(got, expected, (x, weight))
 
 
+def test_pooled_products_of_dense_inputs_are_those_of_torch() -> None:
+    torch.manual_seed(0)
+    x, weight = spikes(7, 5, 9, 11, rate=0.9), levels(4, 5, 3, 2)
+    convolution = functional.conv2d(x.double(), weight.double(), None, (1, 2), (2, 1))
+    expected = functional.avg_pool2d(convolution, (2, 3), (2, 1), divisor_override=1)
+    with patch.object(functional, "conv2d", wraps=functional.conv2d) as in_torch:
+        got = convolved(x, weight, (1, 2), (2, 1), pool=Pool((2, 3), (2, 1)))
+    assert in_torch.called
+    assert_same(got, expected, (x, weight))
+
+
 @pytest.mark.parametrize(("taken", "width"), [(3, 16), (700, 20), (64, 300), (65, 64)])
 def test_connections_are_those_of_torch(taken: int, width: int) -> None:
     torch.manual_seed(0)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.nn.grad import conv2d_input
+from torch.nn.grad import conv2d_input, conv2d_weight
 
 from lehr.nodes import Pair
 from lehr.train.floats import event_kernels as kernels
@@ -26,7 +26,7 @@ from lehr.train.floats.pooling import pooled_kernel
 Events = tuple[Ints, Ints]
 """Spikes, and where those of each place end, as `event_kernels.listed` fills them."""
 
-DENSEST = 0.25
+DENSEST = 0.3
 """Share of inputs that spike from which on dense products are as fast, with one thread.
 
 Those are shared out over threads; events are not.
@@ -34,6 +34,9 @@ Those are shared out over threads; events are not.
 
 NARROWEST = 16
 """Output channels, as many as the smallest vector has lanes: fewer would leave it half empty."""
+
+FEW_THREADS = 2
+"""Up to which torch's gradient of the inputs of a pooled convolution takes longer than the loop."""
 
 FEWEST = 256
 """Rows from which on it is worth while to lay out the weights anew."""
@@ -75,6 +78,11 @@ def convolved(
         listed = _listed(x, window, len(kernel))
         if listed is not None:
             return _summed(x, kernel, listed, Pooling(*pool.window, *stride), window)
+        if pool.window != (1, 1) and x.is_cpu and torch.get_num_threads() <= FEW_THREADS:
+            product_of: Tensor = _Multiplied.apply(
+                x, kernel, Pooling(*pool.window, *stride), window
+            )  # type: ignore[no-untyped-call]
+            return product_of
     whole = kernel if pool.window == (1, 1) else pooled_kernel(kernel, pool.window, stride)
     return functional.conv2d(x, whole, None, steps, padding, dilation, groups)
 
@@ -160,14 +168,39 @@ class _Summed(torch.autograd.Function):
         )
 
 
+class _Multiplied(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, kernel: Tensor, pooling: Pooling, window: Window) -> Tensor:
+        ctx.pooling, ctx.window = pooling, window
+        ctx.save_for_backward(x, kernel)
+        return functional.conv2d(
+            x, pooled_kernel(kernel, pooling[:2], pooling[2:]), None, *_places(window)
+        )
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, kernel = ctx.saved_tensors
+        grad, of_kernel, w = grad.contiguous(), None, ctx.window
+        if ctx.needs_input_grad[1]:
+            size = (*kernel.shape[:2], w.kernel_y, w.kernel_x)
+            whole = conv2d_weight(x, size, grad, *_places(w))
+            of_kernel = _unpooled(whole, kernel, ctx.pooling)
+        of_x = _of_inputs(grad, kernel, ctx.pooling, w) if ctx.needs_input_grad[0] else None
+        return of_x, of_kernel, None, None
+
+
+def _places(w: Window) -> tuple[Pair, Pair]:
+    """Return stride and padding as torch takes them."""
+    return (w.step_y, w.step_x), (w.pad_y, w.pad_x)
+
+
 def _of_inputs(grad: Tensor, kernel: Tensor, pooling: Pooling, w: Window) -> Tensor:
     """Return the gradient of the inputs."""
     size = (len(grad), w.channels, w.high, w.wide)
     if size[2:] == (1, 1):
         return (grad.flatten(1) @ kernel.flatten(1)).view(size)
     if pooling[:2] == (1, 1):
-        steps, padding = (w.step_y, w.step_x), (w.pad_y, w.pad_x)
-        of_x: Tensor = conv2d_input(size, kernel, grad, steps, padding)
+        of_x: Tensor = conv2d_input(size, kernel, grad, *_places(w))
         return of_x
     into = room(grad, (*size[:2], w.high * w.wide))
     blocks = _blocks(kernel.permute(2, 3, 0, 1), LANES)
@@ -182,7 +215,11 @@ def _of_kernel(listed: Events, grad: Tensor, kernel: Tensor, pooling: Pooling, w
     into = grad.new_zeros(-(-len(kernel) // lane), taps, lane)
     kernels.backward(*listed, grad.flatten(2).numpy(), into.numpy(), lanes, w)
     each = into.movedim(0, 1).reshape(w.kernel_y, w.kernel_x, w.channels, -1)[..., : len(kernel)]
-    whole = each.permute(3, 2, 0, 1)
+    return _unpooled(each.permute(3, 2, 0, 1), kernel, pooling)
+
+
+def _unpooled(whole: Tensor, kernel: Tensor, pooling: Pooling) -> Tensor:
+    """Return the gradient of a kernel for that of the pooled one."""
     high, wide, step_y, step_x = pooling
     rows, columns = kernel.shape[2:]
     offsets = product(range(0, high * step_y, step_y), range(0, wide * step_x, step_x))
