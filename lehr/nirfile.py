@@ -8,8 +8,8 @@ given; equal networks give equal bytes. A file of another tool may state no dige
 says so.
 
 `nir.read` opens what `write` made, and refuses a file with a type of node that NIR does not have,
-MaxPool2d. With its type check on it refuses two things that NIR has but whose shapes it does not
-infer, too: convolutions in groups, and kernels that are not square. Read those with
+MaxPool2d or Upsample2d. With its type check on it refuses two things that NIR has but whose shapes
+it does not infer, too: convolutions in groups, and kernels that are not square. Read those with
 `type_check=False`.
 """
 

@@ -22,7 +22,7 @@ from lehr.errors import NotMappable
 from lehr.interval import BEYOND
 from lehr.intervals import arriving, intervals
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
-from lehr.nodes import Int32Array, MaxPool2d, Scale
+from lehr.nodes import Int32Array, MaxPool2d, Scale, Upsample2d
 from lehr.paths import synapses
 from lehr.simulate import Result, torch_update
 from lehr.simulate.result import Recorder, check_input, feeder, input_events
@@ -238,6 +238,12 @@ def _maximum(m: _Machine, name: str, node: MaxPool2d, a: Tensor) -> Tensor:
     (top, left), (bottom, right) = node.padding, node.ends(tuple(a.shape[1:]))
     padded = functional.pad(a, (left, right, top, bottom), value=-math.inf)
     return functional.max_pool2d(padded, node.kernel, node.stride, 0, node.dilation)
+
+
+@NODES.rule(Upsample2d)
+def _upsample(m: _Machine, name: str, node: Upsample2d, a: Tensor) -> Tensor:
+    del m, name
+    return a.repeat_interleave(node.scale[0], 2).repeat_interleave(node.scale[1], 3)
 
 
 @NODES.rule(Flatten)

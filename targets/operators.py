@@ -39,7 +39,7 @@ from lehr.network import (
     Readout,
     SumPool2d,
 )
-from lehr.nodes import MaxPool2d, Node, Scale, Shape
+from lehr.nodes import MaxPool2d, Node, Scale, Shape, Upsample2d
 from lehr.targets.contract import Target
 from lehr.targets.probe_forms import PARAMETERS, PLAIN, ProbeForm, deeper, forms_of
 from lehr.weights import KINDS
@@ -144,6 +144,7 @@ def probes(form: ProbeForm = PLAIN) -> dict[str, Network]:
             image, conv=Conv2d(_ones(3, 2, 3, 3)), pool=SumPool2d((3, 3), (2, 2), (1, 1))
         ),
         **_maxima(form, image),
+        "Upsample2d": chain(image, up=Upsample2d((2, 2)), conv=Conv2d(_ones(3, 2, 3, 3))),
         "Flatten": chain(image, flatten=Flatten(), fc=Linear(_ones(3, 72))),
         "Scale": chain(image, gain=Scale(np.array((3, -2))), conv=Conv2d(_ones(3, 2, 3, 3))),
         "Scale by value, before Linear": chain(

@@ -224,6 +224,7 @@ def names(node_type: str, file: Path) -> bool:
                 "export/torchmodels/nodes.py",
                 "targets/conformance/maxima.py",
                 "targets/conformance/strategies.py",
+                "targets/conformance/upsampled.py",
             },
         ),
         (
@@ -231,6 +232,17 @@ def names(node_type: str, file: Path) -> bool:
             "max_pool2d",
             {
                 "targets/conformance/scaled.py",
+                "targets/conformance/upsampled.py",
+            },
+        ),
+        (
+            "Upsample2d",
+            "upsample2d",
+            {
+                "export/torchmodels/signal.py",
+                "targets/conformance/maxima.py",
+                "targets/conformance/scaled.py",
+                "train/twin/converted_layers.py",
             },
         ),
     ],

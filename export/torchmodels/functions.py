@@ -55,6 +55,19 @@ def _max_pool(make: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
     return layer
 
 
+def _upsample(
+    size: Any = None,
+    scale_factor: Any = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
+) -> nn.Module:
+    """Return the module; antialias is for modes that are refused."""
+    del antialias
+    return nn.Upsample(size, scale_factor, mode, align_corners, recompute_scale_factor)
+
+
 _LAYERS: Mapping[Any, Callable[..., nn.Module]] = {
     functional.avg_pool2d: nn.AvgPool2d,
     functional.max_pool2d: _max_pool(nn.MaxPool2d),
@@ -66,6 +79,7 @@ _LAYERS: Mapping[Any, Callable[..., nn.Module]] = {
     functional.adaptive_avg_pool2d: nn.AdaptiveAvgPool2d,
     functional.adaptive_max_pool1d: nn.AdaptiveMaxPool1d,
     functional.adaptive_max_pool2d: nn.AdaptiveMaxPool2d,
+    functional.interpolate: _upsample,
     functional.relu: nn.ReLU,
     torch.relu: nn.ReLU,
 }

@@ -318,7 +318,7 @@ class Builder(Passing):
 
 def _is_over_one_axis(module: nn.Module) -> bool:
     """Return whether a layer runs over one axis, as torch's or by weights that it computes."""
-    known = layer_class(module) in OVER_ROWS
+    known = layer_class(module) in (nn.Upsample, *OVER_ROWS)
     return known or (_method_of(module) is Builder._computed and is_over_one_axis(module))
 
 
@@ -343,6 +343,7 @@ _METHODS: Mapping[type[nn.Module], Callable[[Builder, str, Any], None]] = {
     nn.AdaptiveAvgPool2d: Builder._adaptive_average,
     nn.MaxPool2d: Builder._maximum,
     nn.AdaptiveMaxPool2d: Builder._adaptive_maximum,
+    nn.Upsample: Builder._upsample,
     nn.Flatten: Builder._flatten,
     nn.ReLU: Builder._relu,
     **dict.fromkeys(SILENT, Builder._pass),
@@ -358,6 +359,7 @@ _BESIDE = frozenset(
         Builder._by_numbers,
         Builder._average,
         Builder._adaptive_average,
+        Builder._upsample,
         Builder._flatten,
         Builder._relu,
         Builder._pass,

@@ -15,7 +15,17 @@ from lehr.arithmetic import Arithmetic
 from lehr.errors import NotMappable
 from lehr.export.fold import Affine
 from lehr.export.torchmodels.recurrent import ONE_TO_ONE
-from lehr.nodes import Conv2d, Linear, MaxPool2d, Neuron, Pair, Shape, ShapeMismatch, SumPool2d
+from lehr.nodes import (
+    Conv2d,
+    Linear,
+    MaxPool2d,
+    Neuron,
+    Pair,
+    Shape,
+    ShapeMismatch,
+    SumPool2d,
+    Upsample2d,
+)
 from lehr.weights import WeightKind
 
 SILENT: tuple[type[nn.Module], ...] = (
@@ -173,6 +183,45 @@ def maximum_of(module: Any) -> MaxPool2d:
         module.dilation,
         bool(module.ceil_mode),
     )
+
+
+def upsampled_by(module: Any, sizes: Shape) -> Upsample2d:
+    """Return the blocks that nn.Upsample makes of values, along one axis or two of `sizes` values.
+
+    Raises:
+        NotMappable: when it is not each value a whole number of times. The caller names the layer.
+    """
+    if module.mode not in ("nearest", "nearest-exact"):
+        corners = "" if module.align_corners is None else f", align_corners={module.align_corners}"
+        raise NotMappable(
+            f"its mode is '{module.mode}'{corners}, which adds parts of several values; use mode="
+            "'nearest' and train with it"
+        )
+    if module.align_corners is not None:
+        raise NotMappable(
+            f"its align_corners is {module.align_corners}, which mode='{module.mode}' does not "
+            "take; leave it out"
+        )
+    if (module.size is None) is (module.scale_factor is None):
+        both = "no size and no" if module.size is None else "size and"
+        raise NotMappable(f"it has {both} scale_factor; give it one of the two")
+    by_size = module.scale_factor is None
+    given = module.size if by_size else module.scale_factor
+    name = f"its {'size' if by_size else 'scale_factor'} is {given}"
+    asked = given if isinstance(given, tuple | list) else (given,) * len(sizes)
+    if len(asked) != len(sizes):
+        raise NotMappable(
+            f"{name}, of {len(asked)} axes, and it gets {len(sizes)}; give it one number for each"
+        )
+    times = [a / size if by_size else a for a, size in zip(asked, sizes, strict=True)]
+    if not all(float(each).is_integer() and each >= 1 for each in times):
+        over = f", and it gets {sizes}" if by_size else ""
+        raise NotMappable(
+            f"{name}{over}: no value stands there a whole number of times; use whole numbers, as "
+            "scale_factor=2"
+        )
+    rows, columns = (1, *map(int, times))[-2:]
+    return Upsample2d((rows, columns))
 
 
 def has_sums(pool: MaxPool2d, shape: Shape) -> bool:

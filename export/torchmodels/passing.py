@@ -21,10 +21,11 @@ from lehr.export.torchmodels.nodes import (
     has_sums,
     maximum_of,
     norm_of,
+    upsampled_by,
     why_cut_off,
 )
 from lehr.export.torchmodels.rows import as_row
-from lehr.nodes import Delay, Flatten, Shape, SumPool2d
+from lehr.nodes import Delay, Flatten, Shape, ShapeMismatch, SumPool2d
 from lehr.weights import WeightKind
 
 
@@ -124,6 +125,15 @@ class Passing(Meeting):
         self.sources[name] = source
         self._put(name, any_of(self.shape[0]))
         self._begin(1.0, spikes=True)
+
+    def _upsample(self, source: str, module: nn.Module) -> None:
+        if len(self.shape) != 3:
+            raise ShapeMismatch(f"takes (channels, height, width) but gets {self.shape}")
+        node = upsampled_by(module, self.modelled(self.shape)[1:])
+        self._put(self._name(source), node)
+        if self._offset.ndim > 1:
+            rows, columns = node.scale
+            self._offset = self._offset.repeat(rows, axis=1).repeat(columns, axis=2)
 
     def _held_back(self, source: str, module: HoldsBack) -> None:
         if self._offset.any():

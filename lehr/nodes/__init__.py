@@ -26,6 +26,7 @@ from lehr.nodes.max_pool2d import MaxPool2d
 from lehr.nodes.neuron import Neuron
 from lehr.nodes.scale import Scale
 from lehr.nodes.sum_pool2d import SumPool2d
+from lehr.nodes.upsample2d import Upsample2d
 
 __all__ = [
     "INT32_MAX",
@@ -46,6 +47,7 @@ __all__ = [
     "Shape",
     "ShapeMismatch",
     "SumPool2d",
+    "Upsample2d",
     "pair",
     "values_in",
     "windows",

@@ -80,6 +80,8 @@ class Node(ABC):
             makes no more than one.
         additive: whether what it makes of a sum is the sum of what it makes of the parts, so that
             events can be taken in one by one, in any order.
+        copies: whether each value that it puts out is one that it takes, or took before,
+            from the same place in every step.
         by_channel: whether what it makes of a channel comes of that channel alone, and is 0 where
             all of it is.
     """
@@ -88,6 +90,7 @@ class Node(ABC):
     nir_taken: ClassVar[frozenset[str]] = frozenset()
     one_to_one: ClassVar[bool] = False
     additive: ClassVar[bool] = True
+    copies: ClassVar[bool] = False
     by_channel: ClassVar[bool] = False
 
     @abstractmethod

@@ -33,6 +33,7 @@ class Delay(Node):
 
     nir_types = MappingProxyType({"Delay": ("delay",)})
     by_channel: ClassVar[bool] = True
+    copies: ClassVar[bool] = True
 
     steps: int | Int32Array
 

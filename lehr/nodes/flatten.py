@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -20,6 +20,7 @@ class Flatten(Node):
     """A node that makes all axes one, channel first (C order)."""
 
     nir_types = MappingProxyType({"Flatten": ("input_type", "start_dim", "end_dim")})
+    copies: ClassVar[bool] = True
 
     def output_shape(self, shape: Shape) -> Shape:
         """Return one axis, as long as all of them together."""

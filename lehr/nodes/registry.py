@@ -15,12 +15,14 @@ from lehr.nodes.max_pool2d import MaxPool2d
 from lehr.nodes.neuron import Neuron
 from lehr.nodes.scale import Scale
 from lehr.nodes.sum_pool2d import SumPool2d
+from lehr.nodes.upsample2d import Upsample2d
 
 NODES: tuple[type[Node], ...] = (
     Conv2d,
     Linear,
     SumPool2d,
     MaxPool2d,
+    Upsample2d,
     Flatten,
     Delay,
     Scale,

@@ -43,6 +43,7 @@ def combinations() -> Iterator[tuple[Kernel, Kinds]]:
     yield calls.clear, (BITS, *numbers)
     yield calls.keep, (BITS, *numbers)
     yield calls.take, (BYTES, BYTES, BYTES, INT64, *numbers)
+    yield calls.repeat_bits, (BITS, INT32, BITS, *numbers)
     for into, lanes in product((INT16, INT32), range(3)):
         given = (INT64, *numbers, LISTED)
         yield calls.gather, (BITS, INT8, into, *given, INT64, into, lanes, POSITIONS)

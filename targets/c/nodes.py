@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lehr.network import Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
-from lehr.nodes import MaxPool2d, Scale
+from lehr.nodes import MaxPool2d, Scale, Upsample2d
 from lehr.tables import Table
 from lehr.targets.c.memory import Field
 from lehr.targets.c.tables import Constants, number_table, weight_table
@@ -162,6 +162,29 @@ class _MaxPool2d(Rules):
         return source[0] * math.prod(
             sum(map(len, node.taps(axis, *sizes))) for axis, sizes in enumerate(axes)
         )
+
+
+@NODES.rule(Upsample2d)
+class _Upsample2d(Rules):
+    role = "sums"
+
+    def words(self, node: Upsample2d) -> str:
+        return f"each value {node.scale[0]} x {node.scale[1]} times"
+
+    def scatter(self, layout: Layout, name: str, c_type: str) -> str:
+        (high, wide), width = layout.net.nodes[name].scale, layout.net.shapes[name][2]  # type: ignore[attr-defined]
+        taken = width // wide
+        return "\n".join(
+            (
+                f"{c_type} *row = out + i / {taken} * {high * width} + i % {taken} * {wide};",
+                f"for (size_t oy = 0; oy < {high}; oy++, row += {width})",
+                f"    for (size_t ox = 0; ox < {wide}; ox++)",
+                f"        row[ox] = ({c_type})(row[ox] + x);",
+            )
+        )
+
+    def pairs(self, net: Network, name: str) -> int:
+        return math.prod(net.shapes[name])
 
 
 @NODES.rule(Scale)

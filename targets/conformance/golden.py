@@ -38,6 +38,7 @@ from lehr.targets.conformance.networks import MEMBRANE_READOUTS
 from lehr.targets.conformance.one_sign import ONE_SIGN, MachineAtItsRails
 from lehr.targets.conformance.programs import PROGRAMS
 from lehr.targets.conformance.scaled import scaled
+from lehr.targets.conformance.upsampled import upsampled
 from lehr.targets.conformance.without_rails import WITHOUT_RAILS
 from lehr.targets.conformance.xylo import ON_XYLO
 from lehr.targets.contract import Target
@@ -168,6 +169,10 @@ def _nodes() -> Iterator[InFields]:
     yield InFields("grouped", convolved(groups=2))
     yield InFields("overlapping_windows", pooled((3, 2), (2, 1), (1, 0)))
     yield InFields("maxima", maxima())
+    yield InFields("upsampled", upsampled())
+    yield InFields(
+        "upsampled_by_event", upsampled(), fields={"update": "event", "reset_timing": "same_step"}
+    )
     yield InFields("scaled", scaled())
     yield InFields("scaled_by_value", scaled(by_value=True))
     yield InFields(

@@ -29,7 +29,7 @@ from lehr.arithmetic import (
 )
 from lehr.errors import NotMappable
 from lehr.network import OUTPUT, Conv2d, Delay, Input, Linear, Network, Neuron, Readout, SumPool2d
-from lehr.nodes import InputKind, MaxPool2d, Pair
+from lehr.nodes import InputKind, MaxPool2d, Pair, Upsample2d
 from lehr.simulate import simulate
 from lehr.targets.conformance.building import (
     Builder,
@@ -50,7 +50,8 @@ WEIGHTS: tuple[tuple[WeightKind, ...], ...] = (
     KINDS,
 )
 """Kinds of weights that the nodes of a drawn network have: one for all, or any."""
-_SPATIAL = ("conv", "pool", "conv pool", "pool conv", "conv max", "max conv", "conv max pool")
+_SUMS = ("conv", "pool", "conv pool", "pool conv", "up conv", "conv up", "up pool")
+_SPATIAL = (*_SUMS, "conv max", "max conv", "conv max pool", "conv max up")
 
 
 @st.composite
@@ -146,12 +147,15 @@ def networks(
 
 
 def _spatial(draw: st.DrawFn, net: Builder, depth: int, maxima: bool) -> None:
-    """Add a convolution, a pooling, or both in either order, where the map is large enough."""
-    for kind in draw(st.sampled_from(_SPATIAL if maxima else _SPATIAL[:4])).split():
+    """Add a convolution, a pooling, larger maps, or several of these, where the map allows it."""
+    for kind in draw(st.sampled_from(_SPATIAL if maxima else _SUMS)).split():
         height, width = net.shape[1:]
         pad_y, pad_x = draw(st.integers(0, 2)), draw(st.integers(0, 2))
         size = (draw(st.integers(1, min(3, height))), draw(st.integers(1, min(3, width))))
         stride = (draw(st.integers(1, 2)), draw(st.integers(1, 2)))
+        if kind == "up":
+            net.add(f"up{depth}", Upsample2d(stride))
+            continue
         if kind == "pool":
             net.add(f"pool{depth}", SumPool2d(size, stride, (pad_y, pad_x)))
             continue

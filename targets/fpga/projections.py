@@ -7,9 +7,10 @@ are made here, so that stride, padding, dilation and pools, overlapping ones too
 hardware and not circuits. Delays commute with weights and pools, since all of these are linear and
 keep no bias: a path holds back spikes by the sum of its delays. Where these differ from value to
 value, there is a path for each number of steps, on which the weights of all other values are 0. The
-factors of a Scale are multiplied into the weights before or behind it. Through a MaxPool2d there is
-a path for each place of its windows: what comes on those of one place is added up, and the greatest
-of these sums is one term of what the neurons hear.
+factors of a Scale are multiplied into the weights before or behind it. Behind an Upsample2d an
+event is at every place of its block. Through a MaxPool2d there is a path for each place of its
+windows: what comes on those of one place is added up, and the greatest of these sums is one term of
+what the neurons hear.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
-from lehr.nodes import MaxPool2d, Node, Pair, Scale, Shape
+from lehr.nodes import MaxPool2d, Node, Pair, Scale, Shape, Upsample2d
 from lehr.tables import Table
+from lehr.targets.fpga.axes import Axis, in_blocks, in_windows
 from lehr.targets.fpga.unmapped import Unmapped
 from lehr.weights import LARGEST
 
@@ -32,7 +34,6 @@ Taps = tuple[tuple[int, int], ...]
 Path = tuple[str, ...]
 Int8 = npt.NDArray[np.int8]
 Int64 = npt.NDArray[np.int64]
-Axis = list[list[tuple[int, int]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -290,7 +291,7 @@ def _conv(spread: _Spread, name: str, node: Conv2d) -> None:
         strict=True,
     )
     spread.axes = [
-        _windows(axis, *one, inside=True) for axis, one in zip(spread.axes, axes, strict=True)
+        in_windows(axis, *one, inside=True) for axis, one in zip(spread.axes, axes, strict=True)
     ]
     spread.gain = np.ones(spread.shape, np.int64)
 
@@ -300,6 +301,18 @@ def _pool(spread: _Spread, name: str, node: SumPool2d) -> None:
     spread.no_maxima(name, "adds up")
     elements = map(range, node.kernel)
     _windowed(spread, name, zip(elements, node.stride, node.padding, (1, 1), strict=True))
+
+
+@NODES.rule(Upsample2d)
+def _upsample(spread: _Spread, name: str, node: Upsample2d) -> None:
+    """Let each place stand in its block."""
+    spread.shape = volume(spread.net.shapes[name])
+    spread.axes = [in_blocks(*one) for one in zip(spread.axes, node.scale, strict=True)]
+    spread.inside = tuple(
+        tuple(place for place in held for _ in range(times))
+        for held, times in zip(spread.inside, node.scale, strict=bool(spread.inside))
+    )
+    spread.gain = spread.gain.repeat(node.scale[0], axis=1).repeat(node.scale[1], axis=2)
 
 
 @NODES.rule(MaxPool2d)
@@ -347,7 +360,7 @@ def _windowed(
     heard = spread.by_channel(name)
     spread.shape = volume(spread.net.shapes[name])
     spread.axes = [
-        _windows(axis, *one, size, inside=False)
+        in_windows(axis, *one, size, inside=False)
         for axis, one, size in zip(spread.axes, windows, spread.shape[1:], strict=True)
     ]
     spread.gain = np.broadcast_to(heard.reshape(-1, 1, 1), spread.shape)
@@ -415,31 +428,3 @@ def _too_large(spread: _Spread, most: int) -> Unmapped:
         f"reach {most}, the engine's {limit}"
     )
     return Unmapped(reason, f"{smaller}put neurons between them", last)
-
-
-def _windows(
-    axis: Axis,
-    elements: Iterable[int],
-    stride: int,
-    padding: int,
-    dilation: int,
-    size: int,
-    *,
-    inside: bool,
-) -> Axis:
-    """Return the taps after a convolution or a pooling along one axis.
-
-    After a convolution (`inside`) a tap names the kernel element. The `elements` are those of the
-    kernel that are looked at.
-    """
-    elements = tuple(elements)
-    result: Axis = []
-    for taps in axis:
-        here: list[tuple[int, int]] = []
-        for element, at in taps:
-            for k in elements:
-                place, rest = divmod(at + padding - k * dilation, stride)
-                if rest == 0 and 0 <= place < size:
-                    here.append((k if inside else element, place))
-        result.append(here)
-    return result

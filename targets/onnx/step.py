@@ -15,7 +15,7 @@ import numpy as np
 
 from lehr.interval import Interval
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
-from lehr.nodes import MaxPool2d, Scale, Shape
+from lehr.nodes import MaxPool2d, Scale, Shape, Upsample2d
 from lehr.tables import Table
 from lehr.targets.onnx.graph import INT8, INT32, INT64, NUMPY, UINT8, Graph
 from lehr.targets.onnx.neuron import Layer
@@ -100,7 +100,7 @@ class Step:
         node = self.net.nodes.get(name)
         if node is None or isinstance(node, Neuron):
             return UINT8
-        return self.dtype_in(name) if isinstance(node, (Delay, Flatten)) else INT32
+        return self.dtype_in(name) if node.copies else INT32
 
     def dtype_in(self, name: str) -> int:
         """Return the type of what arrives at a node."""
@@ -213,6 +213,19 @@ def _shifted(
     ]
     constants = [[step.graph.constant(number, INT64, name) for number in part] for part in ranges]
     return [step.graph.op("Slice", value, *part, at=name) for part in constants]
+
+
+@NODES.rule(Upsample2d)
+def _upsample(step: Step, name: str, node: Upsample2d) -> None:
+    """Take each row several times, then each column."""
+    value = step.arriving(name, step.dtype_in(name))
+    for axis, (size, times) in enumerate(
+        zip(step.net.shapes[name][1:], node.scale, strict=True), 2
+    ):
+        if times > 1:
+            places = step.graph.constant(np.arange(size) // times, INT64, name)
+            value = step.graph.op("Gather", value, places, at=name, axis=axis)
+    step.value[name] = value
 
 
 @NODES.rule(Scale)

@@ -301,7 +301,7 @@ def test_a_node_without_a_file_form_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(NotMappable) as caught:
         write(net, tmp_path / "a.nir")
     assert str(caught.value) == (
-        "pool: the .nir file holds no Unwritten; use Conv2d, Linear, SumPool2d, MaxPool2d, Flatten, "
-        "Delay, Scale, Neuron,"
+        "pool: the .nir file holds no Unwritten; use Conv2d, Linear, SumPool2d, MaxPool2d, "
+        "Upsample2d, Flatten, Delay, Scale, Neuron,"
         " or give it a file form in lehr.nodes.registry"
     )

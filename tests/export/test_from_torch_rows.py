@@ -128,7 +128,7 @@ def test_padding_same_of_weights_that_are_computed() -> None:
     ("layer", "message"),
     [
         (nn.AdaptiveAvgPool1d(5), "1 (AdaptiveAvgPool1d): its windows over (1, 12) are of several sizes, for (1, 5) of them; use an output size that divides"),
-        (nn.Upsample(scale_factor=2), "1 (Upsample): the integer network has no such layer; use Linear, Conv2d"),
+        (nn.Upsample(scale_factor=1.5), "1 (Upsample): its scale_factor is 1.5: no value stands there a whole number of times; use whole numbers"),
         (nn.ConvTranspose1d(4, 2, 3), "1 (ConvTranspose1d): the integer network has no such layer; use Linear, Conv2d"),
         (nn.AvgPool1d(5, ceil_mode=True), "1 (AvgPool1d): its last windows are cut off (ceil_mode=True), so that it divides by 2 to 5; use ceil_mode=False"),
     ],

@@ -68,9 +68,21 @@ def synapses_of(fields: dict[str, Any], shape: Shape) -> tuple[list[list[tuple[i
         return [
             [(i, factor)] for i, factor in enumerate(fields["scale"].reshape(-1).tolist())
         ], shape
+    if kind == "Upsample2d":
+        return blocks_of(pair(fields["scale_factor"]), shape)
     if kind in ("Conv2d", "SumPool2d"):
         return windows_of(fields, shape, pooled=kind == "SumPool2d")
     raise SystemExit(f"a node is of type {kind}, of which this reader knows nothing")
+
+
+def blocks_of(scale: Shape, shape: Shape) -> tuple[list[list[tuple[int, int]]], Shape]:
+    """Return the same of an Upsample2d: each place has a block of its own."""
+    channels, *size = shape
+    out = (channels, size[0] * scale[0], size[1] * scale[1])
+    links: list[list[tuple[int, int]]] = [[] for _ in range(prod(shape))]
+    for c, y, x in product(*map(range, out)):
+        links[index(shape, (c, y // scale[0], x // scale[1]))].append((index(out, (c, y, x)), 1))
+    return links, out
 
 
 def windows_of_maxima(fields: dict[str, Any], shape: Shape) -> tuple[list[list[int]], Shape]:

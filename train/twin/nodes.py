@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Neuron, SumPool2d
-from lehr.nodes import MaxPool2d, Scale
+from lehr.nodes import MaxPool2d, Scale, Upsample2d
 from lehr.programs import input_shift
 from lehr.tables import Table
 from lehr.train.floats.delays import held_back
@@ -147,6 +147,12 @@ def _linear(run: Run, name: str, node: Linear, a: Tensor) -> Tensor:
     del node
     sums = _each(a, lambda x: connected(x, run.levels(name)))
     return rounded(sums) if name in run.noise else sums
+
+
+@NODES.rule(Upsample2d)
+def _upsample(run: Run, name: str, node: Upsample2d, a: Tensor) -> Tensor:
+    del run, name
+    return a.repeat_interleave(node.scale[0], 3).repeat_interleave(node.scale[1], 4)
 
 
 @NODES.rule(Flatten)

@@ -144,6 +144,31 @@ def scatter_bits(
 
 
 @compiled
+def repeat_bits(spikes: Any, places: Any, into: Any, sizes: Any, rows: Any) -> None:
+    """Set the bits of each spike's places, as many for one as for another, in rows of words."""
+    source, words, where = data(spikes), data(into), data(places)
+    s, here, there = read(ScatterSizes, sizes, 0), read(Rows, rows, 0), read(Rows, rows, 3)
+    each = places.size // s.size
+    for n in range(s.samples):
+        at, target = (
+            (here.first + n * here.sample) * s.row,
+            (there.first + n * there.sample) * s.into,
+        )
+        for _ in range(s.steps):
+            for i in range(s.row):
+                word = peek(source, at + i)
+                while word != 0:
+                    first = (64 * i + lowest_bit(word)) * each
+                    for k in range(first, first + each):
+                        bit = peek(where, k)
+                        j = target + (bit >> 6)
+                        poke(words, j, peek(words, j) | (1 << (bit & 63)))
+                    word &= word - 1
+            at += here.step * s.row
+            target += there.step * s.into
+
+
+@compiled
 def copy(values: Any, order: Any, into: Any, sizes: Any, rows: Any) -> None:
     """Add integers to others, element by element; `order`, if not empty, says where each goes."""
     source, sums, places, ordered = data(values), data(into), data(order), order.size > 0

@@ -230,6 +230,27 @@ class Maxima(Edge):
 
 
 @dataclass(eq=False)
+class Repeat(Edge):
+    """Spikes, each in several places, see `scatter.repeat_bits`."""
+
+    places: Array
+
+    def call(self, worker: Worker, first: int, steps: int) -> Call:
+        """Return the call."""
+        samples, steps, rows = self.sizes(worker, first, steps)
+        sizes = np.array(
+            layout.ScatterSizes(samples, steps, self.source.row, self.source.size, self.into.row)
+        )
+        return calls.repeat_bits, (
+            worker.arrays[self.source].reshape(-1),
+            self.places,
+            worker.arrays[self.into].reshape(-1),
+            sizes,
+            rows,
+        )
+
+
+@dataclass(eq=False)
 class Copy(Edge):
     """The values themselves, in another order where there is one."""
 

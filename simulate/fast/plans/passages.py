@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from lehr.network import Conv2d, Delay, Flatten, Linear, Neuron, SumPool2d
-from lehr.nodes import MaxPool2d, Node, Scale
-from lehr.simulate.fast.kernels.layout import Reached
+from lehr.nodes import MaxPool2d, Node, Scale, Upsample2d
+from lehr.simulate.fast.kernels import layout
 from lehr.simulate.fast.plans.buffers import Buffer, order_of
 from lehr.simulate.fast.plans.edges import convolution, linear
-from lehr.simulate.fast.plans.flows import Copy, Edge, Maxima, Scatter
+from lehr.simulate.fast.plans.flows import Copy, Edge, Maxima, Repeat, Scatter
 from lehr.simulate.fast.plans.windows import pooling, window_of
 from lehr.tables import Table
 
@@ -79,6 +79,23 @@ def _max_pool2d(node: MaxPool2d, p: Passage) -> Edge:
     return Maxima(p.source, p.into, p.lag, ends, np.concatenate(windows).astype(np.int32))
 
 
+@EDGES.rule(Upsample2d)
+def _upsample2d(node: Upsample2d, p: Passage) -> Edge:
+    """Return bits in several places, or a convolution of one pixel that reaches a block of them."""
+    (high, wide), (channels, height, width) = node.scale, p.source.shape
+    if p.into.bits:
+        blocks = np.arange(p.into.size, dtype=np.int32).reshape(height, high, width, wide, channels)
+        return Repeat(p.source, p.into, p.lag, blocks.transpose(0, 2, 4, 1, 3).reshape(-1))
+    places = np.zeros((height, width, channels, 8), np.int32)
+    places[..., 2] = np.arange(channels)
+    for axis, (at, size) in enumerate(zip(np.indices((height, width)), node.scale, strict=True)):
+        first = at[..., None] * size
+        places[..., 4 + 2 * axis], places[..., 5 + 2 * axis] = first, first + size
+    shape = layout.Reached(channels, width * wide, 1, 1, 0, 0, 1, 1, each=1, per=1)
+    ones = np.ones(channels, np.int8)
+    return Scatter(p.source, p.into, p.lag, ones, places.reshape(-1), shape)
+
+
 @EDGES.rule(Scale)
 def _scale(node: Scale, p: Passage) -> Edge:
     """Return a convolution of one pixel, in which each value is a group of its own."""
@@ -86,7 +103,7 @@ def _scale(node: Scale, p: Passage) -> Edge:
     places = np.tile(np.array((0, 0, 0, 0, 0, 1, 0, 1), np.int32), (size, 1))
     places[:, 2] = order_of(p.source.shape) if p.flat else np.arange(size)
     factors = node.spread(p.into.shape).reshape(-1)[order].astype(np.int8)
-    shape = Reached(size, 1, 1, 1, 1, 1, 1, 1, each=1, per=1)
+    shape = layout.Reached(size, 1, 1, 1, 1, 1, 1, 1, each=1, per=1)
     return Scatter(p.source, p.into, p.lag, factors, places.reshape(-1), shape)
 
 
@@ -108,6 +125,8 @@ def as_it_is(passage: Passage) -> Edge:
 
 
 def _copy(p: Passage, flat: bool) -> Edge:
+    if p.into.bits:
+        return Repeat(p.source, p.into, p.lag, order_of(p.source.shape))
     ordered = flat and len(p.source.shape) > 1
     return Copy(
         p.source, p.into, p.lag, order_of(p.source.shape) if ordered else np.zeros(0, np.int32)

@@ -113,9 +113,8 @@ class _Planner(Structure):
         for name in self.net.order:
             if name in needed and name not in self.placed:
                 sink, row = self.fused(name), self._wide_row(name)
-                own = Buffer(
-                    name, self.net.shapes[name], self._wide(name), self.is_held(name), row=row
-                )
+                kind = np.uint64 if self._copies_bits(name) else self._wide(name)
+                own = Buffer(name, self.net.shapes[name], kind, self.is_held(name), row=row)
                 self.placed[name] = self.sums[sink] if sink else own
 
     def _make_layer(self, name: str, node: Neuron) -> None:
@@ -155,6 +154,16 @@ class _Planner(Structure):
             self._delayed(sources[0].name)
             if isinstance(source, Delay) and sources[0].name != name
             else self._wide(name)
+        )
+
+    def _copies_bits(self, name: str) -> bool:
+        """Return whether a node without state puts out copies of the bits of one source."""
+        sources = self.sources(name)
+        return (
+            self.net.nodes[name].copies
+            and len(sources) == 1
+            and sources[0].name in self.placed
+            and self.placed[sources[0].name].bits
         )
 
     def _wide(self, name: str) -> Any:
