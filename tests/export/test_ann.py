@@ -74,6 +74,14 @@ def convnet() -> Any:
     )
 
 
+@cache
+def enlarging() -> Any:
+    torch.manual_seed(0)
+    first = (nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.AvgPool2d(2), nn.Upsample(scale_factor=2))
+    second = (nn.Conv2d(8, 16, 3, 2), nn.ReLU())
+    return trained(nn.Sequential(*first, *second, nn.Flatten(), nn.Linear(144, 10)), 20)
+
+
 def converted(net: nn.Module, steps: int, **options: Any) -> ConvertedAnn:
     x, labels = digits()
     given = {"labels": labels[TEST], "calibrate": x[TRAIN], "full_scale": 16, **options}
@@ -89,7 +97,7 @@ def accuracy(net: nn.Module) -> float:
 
 
 @pytest.mark.few(1)
-@pytest.mark.parametrize("make", [mlp, convnet])
+@pytest.mark.parametrize("make", [mlp, convnet, enlarging])
 def test_rates_and_decisions_approach_the_ann(make: Callable[[], Any]) -> None:
     net = make()
     few, many = (converted(net, steps) for steps in (4, 32))

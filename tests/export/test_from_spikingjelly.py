@@ -102,6 +102,21 @@ def test_containers() -> None:
     require_equal(model, X, at_once(model, layers))
 
 
+@pytest.mark.parametrize("mode", ["s", "m"])
+def test_larger_maps(mode: str) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        dyadic(layer.Conv2d(2, 4, 3, 2, padding=1)),
+        neuron.IFNode(),
+        layer.Upsample(scale_factor=(1, 2)),
+        layer.Flatten(),
+        dyadic(layer.Linear(128, 5)),
+        neuron.IFNode(v_threshold=0.5),
+    )
+    functional.set_step_mode(model, mode)
+    require_equal(model, X, stepped(model) if mode == "s" else at_once(model))
+
+
 class Loop(nn.Module):
     """A model with the loop over time in its forward."""
 
