@@ -14,7 +14,7 @@ import numpy.typing as npt
 from lehr.arithmetic import Arithmetic, Int64, State
 from lehr.errors import NotMappable
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
-from lehr.nodes import Node
+from lehr.nodes import Node, Upsample2d
 from lehr.paths import Synapses, arrivals
 from lehr.simulate.result import Recorder, Result, check_input, input_events
 
@@ -171,6 +171,8 @@ def apply(node: Node, x: Int64) -> Int64:
         return x @ node.weight.astype(np.int64).T
     if isinstance(node, SumPool2d):
         return sum_pool2d(x, node)
+    if isinstance(node, Upsample2d):
+        return np.kron(x, np.ones(node.scale, np.int64))
     assert isinstance(node, Flatten), node
     return x.reshape(len(x), -1)
 
