@@ -21,7 +21,7 @@ from lehr.network import INPUT, OUTPUT, Conv2d, Delay, Flatten, Input, Linear, N
 from lehr.nodes import Upsample2d
 from lehr.simulate import compare, simulate
 from lehr.simulate.engines import ENGINES, STREAMS
-from lehr.simulate.fast.plans.flows import Gather, LookUp
+from lehr.simulate.fast.plans.flows import Edge, Scatter
 from lehr.simulate.fast.plans.plan import plan
 from lehr.targets.conformance.building import Images, calibrated, flowing
 from lehr.targets.conformance.forms import Parts
@@ -103,11 +103,12 @@ def test_every_way_through_the_fast_engine() -> None:
 
 
 def test_spikes_stay_bits_for_the_convolution_behind() -> None:
-    """Where maps of bits are looked up or gathered, larger maps of bits are, too."""
+    """Whatever takes maps of bits takes larger maps of bits, too, and nothing scatters integers."""
     net, _ = upsampled()[2].make(Parts(PLAIN), seed=3)
     ops = [op for stage in plan(net, held=False, steps=4).stages for op in stage.ops]
-    behind = [op for op in ops if isinstance(op, Gather | LookUp) and op.source.name == "up"]
-    assert len(behind) == 1
+    (behind,) = (op for op in ops if isinstance(op, Edge) and op.source.name == "up")
+    assert behind.source.bits
+    assert not isinstance(behind, Scatter)
 
 
 def of_late_spikes() -> tuple[Network, Images]:
