@@ -106,6 +106,7 @@ class Kernel:
 
 
 gather = Kernel("strips", "gather")
+multiply = Kernel("products", "multiply")
 cells = Kernel("cells", "cells")
 look_up = Kernel("lookup", "look_up")
 count_columns = Kernel("counting", "count_columns")

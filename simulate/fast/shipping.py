@@ -49,6 +49,7 @@ def combinations() -> Iterator[tuple[Kernel, Kinds]]:
         yield calls.gather, (BITS, INT8, into, *given, INT64, into, lanes, POSITIONS)
         for together in (1, 2, 3):
             yield calls.cells, (BITS, INT8, into, INT64, *numbers, INT64, BITS, lanes, together)
+        yield calls.multiply, (BYTES, INT16, into, INT64, *numbers, INT16, into, lanes)
         yield calls.look_up, (BITS, INT8, into, *given, into, lanes)
     for into in SUMS:
         yield calls.count_columns, (BITS, BITS, into, *numbers, LISTED, INT64, POSITIONS)

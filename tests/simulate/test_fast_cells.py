@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
-from numpy.lib.stride_tricks import sliding_window_view
+from windows import Case, convolved
 
 from lehr.arithmetic import Arithmetic
 from lehr.network import Conv2d, Input, Network, Neuron, SumPool2d
@@ -18,22 +18,6 @@ from lehr.simulate.fast.plans.flows import AddCells, Gather
 from lehr.simulate.fast.plans.ops import Worker
 from lehr.simulate.fast.plans.plan import plan
 from lehr.simulate.fast.plans.windows import Window, into_size
-
-
-class Case(NamedTuple):
-    """A convolution, and how often its inputs spike."""
-
-    channels: int
-    size: tuple[int, int]
-    out: int
-    kernel: tuple[int, int]
-    stride: tuple[int, int] = (1, 1)
-    padding: tuple[int, int] = (0, 0)
-    largest: int = 1
-    rate: float = 0.2
-    steps: int = 3
-    kind: Any = np.int32
-
 
 FEW = {
     "a word of four pixels": Case(16, (10, 10), 32, (6, 6), (2, 2)),
@@ -83,15 +67,6 @@ def test_sums_are_exact_whatever_the_cells(name: str) -> None:
         op.work(worker, 0, case.steps)()
         sums = worker.arrays[into][:, :, : into.size].reshape(expected.shape)
         assert np.array_equal(sums, times * expected)
-
-
-def convolved(x: np.ndarray[Any, Any], case: Case, weight: np.ndarray[Any, Any]) -> Any:
-    """Return the sums, `[samples, steps, height, width, channels]`."""
-    top, left = case.padding
-    padded = np.pad(x, ((0, 0), (0, 0), (top, top), (left, left), (0, 0))).astype(np.int64)
-    seen = sliding_window_view(padded, case.kernel, (2, 3))
-    seen = seen[:, :, :: case.stride[0], :: case.stride[1]]
-    return np.einsum("ntyxckl,ockl->ntyxo", seen, weight.astype(np.int64))
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from lehr.simulate.fast.kernels.vector import (
     Vector,
     intrinsic,
     lanes_of_token,
+    place_of,
     resize,
     spread_out,
 )
@@ -271,3 +272,33 @@ def lanes_in(_: Any, token: Any) -> Any:
 def lanes_of(_: Any, value: Any) -> Any:
     """Return how many lanes a vector has."""
     return types.int64(value), lambda c, b, s, a: ir.Constant(ir.IntType(64), value.lanes)
+
+
+@intrinsic
+def pair_products(_: Any, values: Any, at: Any, weights: Any, place: Any, token: Any) -> Any:
+    """Return the sums of two products, int32: of `values[at]` and the next one with two weights.
+
+    Each lane has two of them, from `weights[place]` on; all are int16. Written like this, LLVM
+    finds the instruction that does it.
+    """
+    lanes = lanes_of_token(token)
+    result, both = Vector(32, lanes), Vector(16, 2 * lanes)
+    wide = Vector(32, 2 * lanes)
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Value:
+        pair = builder.load(place_of(builder, args[0], args[1], ir.IntType(32)))
+        row = builder.load(place_of(builder, args[2], args[3], both.llvm))
+        pair.align = row.align = 2
+        spread = builder.bitcast(spread_out(builder, pair, result), both.llvm)
+        product = builder.mul(builder.sext(spread, wide.llvm), builder.sext(row, wide.llvm))
+        even, odd = (
+            builder.shuffle_vector(
+                product,
+                ir.Constant(wide.llvm, ir.Undefined),
+                ir.Constant(result.llvm, list(range(first, 2 * lanes, 2))),
+            )
+            for first in (0, 1)
+        )
+        return builder.add(even, odd)
+
+    return result(values, types.int64, weights, types.int64, token), code

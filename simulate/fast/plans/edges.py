@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lehr.network import Linear
+from lehr.network import INPUT, Linear
 from lehr.simulate.fast.kernels import layout
 from lehr.simulate.fast.kernels.layout import EIGHT, GROUP, LINE, MANY_WORDS, OUTPUTS, SMALL
 from lehr.simulate.fast.plans.buffers import (
@@ -26,6 +26,7 @@ from lehr.simulate.fast.plans.flows import (
     Edge,
     Gather,
     LookUp,
+    Multiply,
     Scatter,
 )
 from lehr.simulate.fast.plans.windows import Window, into_size
@@ -44,25 +45,22 @@ With fewer, events scatter, unless they can be looked up.
 """
 TABLES, READABLE = 24 << 10, 56
 """Bytes of tables that stay in the first cache; bits that one reading of eight bytes gives."""
-WIDE_CHUNK = 256
-"""How many of the greatest int8 an int16 holds, in eights."""
+INT16, WIDE_CHUNK = 2**15 - 1, 256
+"""The greatest int16; how many of the greatest int8 it holds, in eights."""
 
 
 def convolution(window: Window, source: Buffer, into: Buffer, lag: int) -> Edge:
     """Return the operation for a window over feature maps."""
-    plain = (
-        window.groups == 1
-        and window.dilation == (1, 1)
-        and source.bits
-        and into.dtype is not np.int64
-    )
-    taps = math.prod(window.weight.shape[1:])
-    if plain and _groups(window):
+    plain = window.groups == 1 and window.dilation == (1, 1) and into.dtype is not np.int64
+    taps, largest = math.prod(window.weight.shape[1:]), int(np.abs(window.weight).max())
+    if plain and source.bits and _groups(window):
         return _look_up(window, source, into, lag)
-    if plain and by_cells(window, source):
+    if plain and source.bits and by_cells(window, source):
         return add_cells(window, source, into, lag)
-    if plain and taps >= DENSE_TAPS and int(np.abs(window.weight).max()) <= SMALL:
+    if plain and source.bits and taps >= DENSE_TAPS and largest <= SMALL:
         return _gather(window, source, into, lag)
+    if plain and source.name == INPUT and source.dtype is np.uint8 and largest <= INT16:
+        return _multiply(window, source, into, lag)
     return _scatter(window, source, into, lag)
 
 
@@ -120,6 +118,18 @@ def _gather(window: Window, source: Buffer, into: Buffer, lag: int) -> Gather:
         listed,
         _token(lanes),
     )
+
+
+def _multiply(window: Window, source: Buffer, into: Buffer, lag: int) -> Multiply:
+    out, channels, height, width = window.weight.shape
+    lanes = _lanes(out)
+    blocks, pairs = -(-out // lanes), -(-width * channels // 2)
+    weights = np.zeros((blocks * lanes, height, 2 * pairs), np.int16)
+    taps = window.weight.transpose(0, 2, 3, 1).reshape(out, height, width * channels)
+    weights[:out, :, : width * channels] = taps
+    weights = weights.reshape(blocks, lanes, height, pairs, 2).transpose(0, 2, 3, 1, 4)
+    shape = _shape(window, source)
+    return Multiply(source, into, lag, flat_aligned(weights), shape, _token(lanes))
 
 
 def _look_up(window: Window, source: Buffer, into: Buffer, lag: int) -> LookUp:

@@ -181,7 +181,34 @@ class CountMatches(Edge):
         )
 
 
-OVERWRITING = (Gather, AddCells, LookUp, CountColumns, CountMatches)
+@dataclass(eq=False)
+class Multiply(Edge):
+    """A convolution on bytes, see `products.multiply`."""
+
+    weights: Array
+    shape: layout.Window
+    lanes: tuple[int, ...]
+    fresh: bool = False
+
+    def call(self, worker: Worker, first: int, steps: int) -> Call:
+        """Return the call."""
+        samples, steps, rows = self.sizes(worker, first, steps)
+        w, s = self.shape, layout.FlowSizes
+        padded = (w.height + 2 * w.pad_y) * (w.width + 2 * w.pad_x) * w.channels
+        return calls.multiply, (
+            worker.arrays[self.source].reshape(-1),
+            self.weights,
+            worker.arrays[self.into].reshape(-1),
+            np.array(w),
+            np.array(s(samples, steps, self.source.row, self.into.row, self.fresh)),
+            rows,
+            worker.room(self, "padded", padded, np.int16),
+            worker.room(self, "spare", WORD, self.into.dtype),
+            self.lanes,
+        )
+
+
+OVERWRITING = (Gather, AddCells, Multiply, LookUp, CountColumns, CountMatches)
 """Operations that can begin sums, with no need to clear them first."""
 
 
