@@ -50,7 +50,11 @@ def combinations() -> Iterator[tuple[Kernel, Kinds]]:
         for together in (1, 2, 3):
             yield calls.cells, (BITS, INT8, into, INT64, *numbers, INT64, BITS, lanes, together)
         yield calls.multiply, (BYTES, INT16, into, INT64, *numbers, INT16, into, lanes)
-        yield calls.look_up, (BITS, INT8, into, *given, into, lanes)
+    for into, tables, lanes in product((INT16, INT32), (INT8, INT16), range(2)):
+        read, scratch = (BITS, tables, INT64), (LISTED, LISTED, BITS, INT16)
+        yield calls.look_up, (*read, into, INT64, *numbers, *scratch, lanes)
+        neurons = (into, BITS, into, INT64, *kept, BYTES, into)
+        yield calls.look_up_of_neurons, (*read, *neurons, INT64, *numbers, *scratch, lanes)
     for into in SUMS:
         yield calls.count_columns, (BITS, BITS, into, *numbers, LISTED, INT64, POSITIONS)
         yield calls.count_matches, (BITS, BITS, INT64, INT64, into, *numbers)

@@ -99,8 +99,9 @@ EDGES = {
     "looked up, 127": maps(extremes(128, 5, "ternary", 1, last=0), (1, 8, 16)),
     "looked up, 128": maps(extremes(128, 5, "ternary", 1), (1, 8, 16)),
     **{
-        f"looked up, 54 of {w}": maps(extremes(54, 5, "int8", w), (1, 3, 18)) for w in (21, 22)
-    },  # six are an entry of a table
+        f"looked up, {32_766 + n}": maps(extremes(259, 5, "int8", 127, last=n), (259, 1, 1))
+        for n in (1, 2)
+    },  # an int16 holds them, or not
     **{
         f"membranes, {n}": extremes(n // 127 + 1, 40, "int8", 127, n % 127, GROWS)
         for n in (16_382, 16_383, 16_384, 16_385)

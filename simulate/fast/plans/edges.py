@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from lehr.network import INPUT, Linear
 from lehr.simulate.fast.kernels import layout
-from lehr.simulate.fast.kernels.layout import EIGHT, GROUP, LINE, MANY_WORDS, OUTPUTS, SMALL
+from lehr.simulate.fast.kernels.layout import EIGHT, LINE, MANY_WORDS, OUTPUTS, SMALL
 from lehr.simulate.fast.plans.buffers import (
     WORD,
     Buffer,
@@ -20,12 +20,12 @@ from lehr.simulate.fast.plans.buffers import (
     padded,
 )
 from lehr.simulate.fast.plans.cells import add_cells, by_cells
+from lehr.simulate.fast.plans.fields import cut, look_up
 from lehr.simulate.fast.plans.flows import (
     CountColumns,
     CountMatches,
     Edge,
     Gather,
-    LookUp,
     Multiply,
     Scatter,
 )
@@ -43,8 +43,8 @@ DENSE_TAPS = 192
 
 With fewer, events scatter, unless they can be looked up.
 """
-TABLES, READABLE = 24 << 10, 56
-"""Bytes of tables that stay in the first cache; bits that one reading of eight bytes gives."""
+FEW_FIELDS = 16
+"""Fields up to which they are looked up where cells could be taken, too."""
 INT16, WIDE_CHUNK = 2**15 - 1, 256
 """The greatest int16; how many of the greatest int8 it holds, in eights."""
 
@@ -53,11 +53,13 @@ def convolution(window: Window, source: Buffer, into: Buffer, lag: int) -> Edge:
     """Return the operation for a window over feature maps."""
     plain = window.groups == 1 and window.dilation == (1, 1) and into.dtype is not np.int64
     taps, largest = math.prod(window.weight.shape[1:]), int(np.abs(window.weight).max())
-    if plain and source.bits and _groups(window):
-        return _look_up(window, source, into, lag)
-    if plain and source.bits and by_cells(window, source):
+    bits = plain and source.bits
+    way, cells = (cut(window, source), by_cells(window, source)) if bits else (None, False)
+    if way is not None and not (cells and way.reads > FEW_FIELDS):
+        return look_up(window, way, source, into, lag)
+    if cells:
         return add_cells(window, source, into, lag)
-    if plain and source.bits and taps >= DENSE_TAPS and largest <= SMALL:
+    if bits and taps >= DENSE_TAPS and largest <= SMALL:
         return _gather(window, source, into, lag)
     if plain and source.name == INPUT and source.dtype is np.uint8 and largest <= INT16:
         return _multiply(window, source, into, lag)
@@ -132,25 +134,6 @@ def _multiply(window: Window, source: Buffer, into: Buffer, lag: int) -> Multipl
     return Multiply(source, into, lag, flat_aligned(weights), shape, _token(lanes))
 
 
-def _look_up(window: Window, source: Buffer, into: Buffer, lag: int) -> LookUp:
-    out, channels, kernel_height, kernel_width = window.weight.shape
-    lanes, count, bits = _lanes(out), _groups(window), kernel_width * channels
-    taps = np.zeros((kernel_height, count * GROUP, lanes), np.int64)
-    taps[:, :bits, :out] = window.weight.transpose(2, 3, 1, 0).reshape(kernel_height, bits, out)
-    chosen = (np.arange(1 << GROUP)[:, None] >> np.arange(GROUP)) & 1
-    tables = np.matmul(chosen, taps.reshape(kernel_height, count, GROUP, lanes)).astype(np.int8)
-    shape, narrow = _shape(window, source), int(np.abs(taps).sum(axis=(0, 1)).max()) <= SMALL
-    return LookUp(
-        source,
-        into,
-        lag,
-        flat_aligned(tables),
-        shape._replace(narrow=int(narrow)),
-        shape.height * count,
-        _token(lanes),
-    )
-
-
 def _shape(window: Window, source: Buffer) -> layout.Window:
     """Return the sizes of a convolution, as kernels read them."""
     out, channels, kernel_height, kernel_width = window.weight.shape
@@ -167,21 +150,6 @@ def _lanes(out: int) -> int:
 
 def _token(lanes: int) -> tuple[int, ...]:
     return (0,) * (lanes // 32)
-
-
-def _groups(window: Window) -> int:
-    """Return in how many groups a row of the kernel is looked up.
-
-    It is 0 where tables would not stay in the first cache, or not hold their sums.
-    """
-    out, channels, height, width = window.weight.shape
-    count = -(-width * channels // GROUP)
-    fits = (
-        out <= 64
-        and (height * count << GROUP) * _lanes(out) <= TABLES
-        and GROUP * int(np.abs(window.weight).max()) <= SMALL
-    )
-    return count if fits and width * channels <= READABLE else 0
 
 
 def _chunk(taps: Array) -> tuple[bool, int]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from lehr.simulate.fast import calls
 from lehr.simulate.fast.kernels import layout
-from lehr.simulate.fast.kernels.layout import scaled_positions
+from lehr.simulate.fast.kernels.layout import FIELDS, READING, scaled_positions
 from lehr.simulate.fast.plans.buffers import WORD, Buffer
 from lehr.simulate.fast.plans.ops import Array, Call, KernelOp, Worker
 
@@ -101,11 +101,11 @@ class AddCells(Edge):
 
 @dataclass(eq=False)
 class LookUp(Edge):
-    """A convolution with a narrow kernel on spikes, see `lookup.look_up`."""
+    """A convolution with few inputs on spikes, see `fields.look_up`."""
 
     tables: Array
-    shape: layout.Window
-    listed: int
+    windows: Array
+    shape: layout.Fields
     lanes: tuple[int, ...]
     fresh: bool = False
 
@@ -115,15 +115,27 @@ class LookUp(Edge):
         return calls.look_up, (
             worker.arrays[self.source].reshape(-1),
             self.tables,
+            self.windows,
             worker.arrays[self.into].reshape(-1),
             np.array(self.shape),
             np.array(
                 layout.FlowSizes(samples, steps, self.source.row * WORD, self.into.row, self.fresh)
             ),
             rows,
-            worker.room(self, "listed", self.listed, np.uint32),
-            worker.room(self, "spare", WORD, self.into.dtype),
+            *self.scratch(worker),
             self.lanes,
+        )
+
+    def scratch(self, worker: Worker) -> tuple[Array, ...]:
+        """Return from `shifts` to `sums` what a kernel takes."""
+        w, place = self.shape, np.arange(FIELDS)
+        shifts = np.minimum(place * w.step, READING - 1)
+        masks = np.where(place < w.at_once, (1 << w.part) - 1, 0)
+        return (
+            np.concatenate((shifts, masks)).astype(np.uint32),
+            worker.room(self, "marks", w.fields_high * w.groups * w.fields_wide, np.uint32),
+            worker.room(self, "clean", w.field_height * w.words, np.uint64),
+            worker.room(self, "sums", self.into.row + w.spare, np.int16),
         )
 
 

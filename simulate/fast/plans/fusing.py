@@ -12,7 +12,7 @@ from lehr.simulate.fast import calls
 from lehr.simulate.fast.kernels import layout
 from lehr.simulate.fast.kernels.layout import LINE, WORD, scaled_positions
 from lehr.simulate.fast.plans.buffers import Buffer
-from lehr.simulate.fast.plans.flows import CountColumns
+from lehr.simulate.fast.plans.flows import CountColumns, LookUp
 from lehr.simulate.fast.plans.layers import LINE_BYTES, Fire
 from lehr.simulate.fast.plans.ops import Call, KernelOp, Op, Stage, Worker
 
@@ -56,10 +56,46 @@ class CountedNeurons(KernelOp):
         )
 
 
+@dataclass(eq=False)
+class LookedUpNeurons(KernelOp):
+    """Neurons and the convolution that they hear, see `fields.look_up_of_neurons`."""
+
+    look: LookUp
+    neurons: Fire
+
+    @property
+    def name(self) -> str:
+        """The layer of neurons."""
+        return self.neurons.name
+
+    def call(self, worker: Worker, first: int, steps: int) -> Call:
+        """Return the call."""
+        look, fire = self.look, self.neurons
+        whole = replace(fire, shape=fire.shape._replace(block=fire.shape.neurons))
+        rows = (
+            *worker.rows(look.source, first, look.lag),
+            *worker.rows(fire.spikes, first),
+            *(first, worker.steps, 1),
+        )
+        return calls.look_up_of_neurons, (
+            worker.arrays[look.source].reshape(-1),
+            look.tables,
+            look.windows,
+            *fire.given(worker),
+            worker.room(self, "extremes", 4 * LINE_BYTES, fire.layer.dtype),
+            np.array(look.shape),
+            whole.sizes(worker, steps),
+            np.array(rows),
+            *look.scratch(worker),
+            look.lanes,
+        )
+
+
 def fused(stages: Iterable[Stage], once: Iterable[Op]) -> tuple[tuple[Stage, ...], set[Buffer]]:
     """Return the same stages with operations that can be one, and the buffers that it saves.
 
-    Neurons that hear counted columns and nothing else need no place for sums.
+    Neurons that hear counted columns, or one convolution that is looked up, and nothing else need
+    no place for sums.
     """
     stages = tuple(stages)
     ops = [*once, *(op for stage in stages for op in stage.ops)]
@@ -68,14 +104,23 @@ def fused(stages: Iterable[Stage], once: Iterable[Op]) -> tuple[tuple[Stage, ...
         op.into: op
         for stage in stages
         for op in stage.ops
-        if isinstance(op, CountColumns) and writers[op.into] == 1 and not op.into.delay
+        if isinstance(op, (CountColumns, LookUp)) and writers[op.into] == 1 and not op.into.delay
     }
-    heard = {op.current for op in ops if isinstance(op, Fire) and op.current in alone}
+    heard = {
+        op.current
+        for op in ops
+        if isinstance(op, Fire) and op.current in alone and _shares(alone[op.current], op)
+    }
 
     def one(op: Op) -> Op:
-        if isinstance(op, Fire) and op.current in heard:
-            return CountedNeurons(alone[op.current], op)
-        return op
+        if not isinstance(op, Fire) or op.current not in heard:
+            return op
+        only = alone[op.current]
+        return (
+            CountedNeurons(only, op)
+            if isinstance(only, CountColumns)
+            else (LookedUpNeurons(only, op))
+        )
 
     return tuple(
         replace(
@@ -83,3 +128,8 @@ def fused(stages: Iterable[Stage], once: Iterable[Op]) -> tuple[tuple[Stage, ...
         )
         for stage in stages
     ), heard
+
+
+def _shares(heard: CountColumns | LookUp, neurons: Fire) -> bool:
+    """Return whether there is a kernel of both: none looks up for neurons of 64 bits."""
+    return isinstance(heard, CountColumns) or neurons.layer.dtype != np.int64
