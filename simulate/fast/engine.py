@@ -16,9 +16,10 @@ import numpy.typing as npt
 from lehr.arithmetic import Int64
 from lehr.errors import UsageError
 from lehr.network import Network
+from lehr.simulate.fast import calls
 from lehr.simulate.fast.intake import Intake
 from lehr.simulate.fast.plans.buffers import Buffer, aligned
-from lehr.simulate.fast.plans.ops import MOST_CALLS, Keep, Work, Worker, joined, works
+from lehr.simulate.fast.plans.ops import MOST_CALLS, Keep, Worker, works
 from lehr.simulate.fast.plans.plan import Plan, plan
 from lehr.simulate.result import LEAST, Recorder, Result, check_shape, check_values
 
@@ -173,7 +174,7 @@ def record_totals(recorder: Recorder, machine: Machine) -> None:
         recorder.add_totals(name, machine.totals(name), *machine.extremes(name))
 
 
-BLOCKS, MOST_WORKS = 16, 64
+BLOCKS, MOST_CHAINS = 16, 64
 """Blocks that are run without a way back into Python; how many such runs a machine remembers."""
 
 
@@ -208,7 +209,7 @@ class Machine:
         self._keeping = [Keep(buffer) for buffer in planned.buffers if buffer.past]
         past = [worker.arrays[keep.into][:, : keep.into.past] for keep in self._keeping]
         self._begun = [*worker.states.values(), *past, worker.totals[planned.net.output][:, 0]]
-        self._works: dict[tuple[Any, ...], list[Work]] = {}
+        self._chains: dict[tuple[Any, ...], calls.Chain] = {}
         self._ops = [*planned.before, *(op for stage in planned.stages for op in stage.ops)]
         self.count_anew()
 
@@ -256,8 +257,7 @@ class Machine:
             left = -(-(steps - first) // self.block)
             blocks = [self.block] * (1 if apart else min(left, BLOCKS))
             blocks[-1] = min(self.block, steps - first - self.block * (len(blocks) - 1))
-            for work in self._work_on(tuple(blocks)):
-                work()
+            self._chain(tuple(blocks))()
             self._intake.refuse()
             for op in self._ops:
                 op.refuse(self.worker)
@@ -269,25 +269,25 @@ class Machine:
         """Let go of the inputs that were run."""
         self._intake.end()
 
-    def _work_on(self, blocks: tuple[int, ...]) -> list[Work]:
-        """Return what is to be done for blocks of so many steps."""
+    def _chain(self, blocks: tuple[int, ...]) -> calls.Chain:
+        """Return what runs blocks of so many steps."""
         key = (self.ran == 0, self.steps, blocks, self.worker.count)
-        if key not in self._works:
-            if len(self._works) >= MOST_WORKS:
-                self._works.clear()
-            self._works[key] = joined(self._each_work(blocks))
-        return self._works[key]
+        if key not in self._chains:
+            if len(self._chains) >= MOST_CHAINS:
+                self._chains.clear()
+            self._chains[key] = calls.Chain(list(self._calls(blocks)))
+        return self._chains[key]
 
-    def _each_work(self, blocks: tuple[int, ...]) -> Iterator[Work]:
+    def _calls(self, blocks: tuple[int, ...]) -> Iterator[calls.Call]:
         worker, held, before = self.worker, self.plan.held, self.steps
         if held and self.ran == 0:
             yield self._intake.work(worker.count, 1)
             for op in self.plan.before:
-                yield op.work(worker, 0, 1)
+                yield from op.work(worker, 0, 1)
         for steps in blocks:
             if before:
                 for keep in self._keeping:
-                    yield keep.work(worker, 0, before)
+                    yield from keep.work(worker, 0, before)
             if not held:
                 yield self._intake.work(worker.count, steps)
             yield from works(self.plan.stages, worker, steps)

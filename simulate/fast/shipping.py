@@ -42,6 +42,7 @@ def combinations() -> Iterator[tuple[Kernel, Kinds]]:
     yield calls.pack, (BYTES, BITS, BYTES, INT64, BYTES, INT64, *numbers)
     yield calls.clear, (BITS, *numbers)
     yield calls.keep, (BITS, *numbers)
+    yield calls.hold, (BITS, BITS, INT64, BITS, *numbers)
     yield calls.take, (BYTES, BYTES, BYTES, INT64, *numbers)
     yield calls.repeat_bits, (BITS, INT32, BITS, *numbers)
     for into, lanes in product((INT16, INT32), range(3)):

@@ -302,6 +302,15 @@ class MoveSizes(NamedTuple):
     words: int
 
 
+class HoldSizes(NamedTuple):
+    """Samples, steps, and words in a row of a source and of a delay, for `moving.hold`."""
+
+    samples: int
+    steps: int
+    source: int
+    into: int
+
+
 class PackSizes(NamedTuple):
     """Samples, steps, channels and places of an input, and words in a row of bits."""
 

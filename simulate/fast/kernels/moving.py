@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lehr.simulate.fast.kernels.compiled import compiled
-from lehr.simulate.fast.kernels.layout import MoveSizes, Rows
+from lehr.simulate.fast.kernels.layout import HoldSizes, MoveSizes, Rows
 from lehr.simulate.fast.kernels.vector import data, peek, poke, read
 
 
@@ -43,3 +43,28 @@ def keep(within: Any, sizes: Any, rows: Any) -> None:
             target = (there.first + n * there.sample + t * there.step) * s.words
             for w in range(s.words):
                 poke(words, target + w, peek(words, row + w))
+
+
+@compiled
+def hold(source: Any, into: Any, steps: Any, which: Any, sizes: Any, rows: Any) -> None:
+    """Hold values back, each by a number of steps.
+
+    Args:
+        source: uint64, rows of words.
+        into: uint64, rows of words, as many steps later; changed.
+        steps: int64, numbers of steps.
+        which: uint64 `[steps, words]`: for each number, all bits of what it holds back.
+        sizes: layout.HoldSizes.
+        rows: layout.Rows of `source` and, without being held back, of `into`.
+    """
+    values, held, chosen = data(source), data(into), data(which)
+    s, here, there = read(HoldSizes, sizes, 0), read(Rows, rows, 0), read(Rows, rows, 3)
+    for k in range(steps.size):
+        for n in range(s.samples):
+            for t in range(s.steps):
+                row = (here.first + n * here.sample + t * here.step) * s.source
+                target = (there.first + n * there.sample + t * there.step) * s.into
+                target += peek(data(steps), k) * s.into
+                for w in range(s.into):
+                    mask, before = peek(chosen, k * s.into + w), peek(held, target + w)
+                    poke(held, target + w, (before & ~mask) | (peek(values, row + w) & mask))

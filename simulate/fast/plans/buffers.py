@@ -72,6 +72,11 @@ class Buffer:
         return height, width
 
     @property
+    def width(self) -> int:
+        """Bytes of an element."""
+        return int(np.dtype(self.dtype).itemsize)
+
+    @property
     def past(self) -> int:
         """Slots for what is past."""
         return 0 if self.held else max(int(self.keeps), self.delay and 1 + self.delay)

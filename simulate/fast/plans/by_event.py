@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from lehr.simulate.fast.kernels import layout
 from lehr.simulate.fast.plans.bounds import Lanes, numbers, thresholds
 from lehr.simulate.fast.plans.buffers import Buffer
 from lehr.simulate.fast.plans.layers import by_neuron, refuse_more_spikes
-from lehr.simulate.fast.plans.ops import Array, Op, Work, Worker
+from lehr.simulate.fast.plans.ops import Array, Call, Op, Worker
 from lehr.simulate.fast.plans.rows import Printer
 from lehr.simulate.fast.plans.usual import in_fields
 from lehr.update import FIRED
@@ -48,50 +47,38 @@ class ByEvent(Op):
         """What it reads of the step before."""
         return tuple(buffer for buffer, lag, _ in self.sources if lag)
 
-    def work(self, worker: Worker, first: int, steps: int) -> Work:
-        """Return what does it."""
-        return partial(self._run, worker, first, steps)
-
-    def _run(self, worker: Worker, first: int, steps: int) -> None:
-        """Queue the events of all sources, then take them.
-
-        Raises:
-            NotMappable: when a neuron fires more often in a step than a byte holds.
-        """
+    def wanted(self, worker: Worker, first: int, steps: int) -> tuple[Call, ...]:
+        """Return calls that queue the events of all sources, and one that takes them."""
         room = sum(places.size for _, _, places in self.sources)
-        queue, lengths = (
-            np.empty(worker.count * steps * room * 2, np.int32),
-            np.zeros(worker.count * steps, np.int64),
-        )
+        instants = worker.samples * worker.steps
+        queue = worker.room(self, "queue", instants * room * 2, np.int32)
+        lengths = worker.room(self, "lengths", instants, np.int64)
+        sizes = layout.MoveSizes(1, 1, worker.count * steps)
+        cleared = lengths.view(np.uint64), np.array(sizes), np.zeros(3, np.int64)
+        wanted: list[Call] = [(calls.clear, cleared)]
         offset = 0
         for buffer, lag, places in self.sources:
-            sizes = np.array(
-                layout.QueueSizes(worker.count, steps, buffer.row, buffer.bits, offset, room)
-            )
-            values, rows = (
-                worker.arrays[buffer].reshape(-1),
-                np.array(worker.rows(buffer, first, lag)),
-            )
-            calls.queue_events(values, places, queue, lengths, sizes, rows)
+            queued = layout.QueueSizes(worker.count, steps, buffer.row, buffer.bits, offset, room)
+            values, rows = worker.arrays[buffer].reshape(-1), worker.rows(buffer, first, lag)
+            given = (values, places, queue, lengths, np.array(queued), np.array(rows))
+            wanted.append((calls.queue_events, given))
             offset += places.size
-        rows, most = (
-            np.array((*worker.rows(self.spikes, first), first, worker.steps, 1)),
-            np.zeros(1, np.int64),
-        )
-        self.take(worker, (queue, lengths, *self.synapses), steps, room, rows, most)
-        refuse_more_spikes(self.name, most)
+        into = np.array((*worker.rows(self.spikes, first), first, worker.steps, 1))
+        return *wanted, self.take(worker, (queue, lengths, *self.synapses), steps, room, into)
+
+    def refuse(self, worker: Worker) -> None:
+        """Refuse a neuron that fired more often in a step than a byte holds.
+
+        Raises:
+            NotMappable: naming the layer.
+        """
+        refuse_more_spikes(self.name, worker.room(self, "most", 1, np.int64))
 
     @abstractmethod
     def take(
-        self,
-        worker: Worker,
-        events: tuple[Array, ...],
-        steps: int,
-        room: int,
-        rows: Array,
-        most: Array,
-    ) -> None:
-        """Let the neurons take their events."""
+        self, worker: Worker, events: tuple[Array, ...], steps: int, room: int, rows: Array
+    ) -> Call:
+        """Return the call by which neurons take their events."""
 
     def kept(self, worker: Worker) -> tuple[Array, Array, Array]:
         """Return the counters."""
@@ -110,15 +97,10 @@ class FireByEvent(ByEvent):
     rule: layout.UpdateRule
 
     def take(
-        self,
-        worker: Worker,
-        events: tuple[Array, ...],
-        steps: int,
-        room: int,
-        rows: Array,
-        most: Array,
-    ) -> None:
-        """Let the neurons take their events."""
+        self, worker: Worker, events: tuple[Array, ...], steps: int, room: int, rows: Array
+    ) -> Call:
+        """Return the call by which neurons take their events."""
+        most = worker.room(self, "most", 1, np.int64)
         states, spikes, size = (
             worker.states[self.name].reshape(-1),
             worker.arrays[self.spikes].reshape(-1),
@@ -127,10 +109,11 @@ class FireByEvent(ByEvent):
         sizes = np.array(
             layout.EventSizes(worker.count, steps, size, worker.each_sample(self.name), room)
         )
-        layer, rule, fired = self.layer.reshape(-1), np.array(self.rule), np.empty(size, np.int64)
-        calls.event_neurons(
-            *events, states, spikes, layer, rule, *self.kept(worker), sizes, rows, fired, most
-        )
+        fired = worker.room(self, "fired", size, np.int64)
+        layer, rule, kept = self.layer.reshape(-1), np.array(self.rule), self.kept(worker)
+        return calls.event_neurons, (
+            *events, states, spikes, layer, rule, *kept, sizes, rows, fired, most,
+        )  # fmt: skip
 
 
 @dataclass(eq=False)
@@ -141,15 +124,10 @@ class UpdateByEvent(ByEvent):
     constants: Array
 
     def take(
-        self,
-        worker: Worker,
-        events: tuple[Array, ...],
-        steps: int,
-        room: int,
-        rows: Array,
-        most: Array,
-    ) -> None:
-        """Let the neurons take their events."""
+        self, worker: Worker, events: tuple[Array, ...], steps: int, room: int, rows: Array
+    ) -> Call:
+        """Return the call by which neurons take their events."""
+        most = worker.room(self, "most", 1, np.int64)
         printer, row = self.printer, self.spikes.row
         places, program = printer.registers, printer.program
         registers = worker.room(self, "registers", printer.places * row, np.int64)
@@ -180,17 +158,8 @@ class UpdateByEvent(ByEvent):
             worker.arrays[self.spikes].reshape(-1),
         )
         table = np.array(printer.rows).reshape(-1)
-        calls.event_programs(
-            *events,
-            states,
-            spikes,
-            table,
-            registers,
-            *self.kept(worker),
-            np.array(sizes),
-            rows,
-            most,
-        )
+        given = (*events, states, spikes, table, registers, *self.kept(worker))
+        return calls.event_programs, (*given, np.array(sizes), rows, most)
 
 
 def by_event(

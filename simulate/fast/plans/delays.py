@@ -12,20 +12,18 @@ from lehr.simulate.fast.plans.ops import Array, Hold
 def held_back(node: Delay, source: Buffer, into: Buffer, lag: int) -> Hold:
     """Return the operation of a delay, from where its values are to where they are read."""
     if isinstance(node.steps, int):
-        return Hold(source, into, lag, ((node.steps, None),))
-    steps = node.spread(into.shape).reshape(-1)[order_of(into.shape)]
-    return Hold(
-        source,
-        into,
-        lag,
-        tuple((int(late), _elements(steps == late, into)) for late in np.unique(steps)),
-    )
+        words = np.full((1, into.row if into.bits else into.row * into.width // 8), -1)
+        return Hold(source, into, lag, np.array((node.steps,)), words.view(np.uint64))
+    each = node.spread(into.shape).reshape(-1)[order_of(into.shape)]
+    steps = np.unique(each).astype(np.int64)
+    which = np.stack([_elements(each == late, into) for late in steps])
+    return Hold(source, into, lag, steps, which)
 
 
 def _elements(which: Array, into: Buffer) -> Array:
-    """Elements of a row, as a row has them."""
+    """Return all bits of some elements, as a row has them."""
     row = np.zeros(into.row * WORD if into.bits else into.row, np.uint8)
     row[: which.size] = which
-    return (
-        np.packbits(row, bitorder="little").view(np.uint64) if into.bits else row.astype(np.bool_)
-    )
+    if into.bits:
+        return np.packbits(row, bitorder="little").view(np.uint64)
+    return np.repeat(row * np.uint8(255), into.width).view(np.uint64)

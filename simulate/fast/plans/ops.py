@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
-from itertools import groupby
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from lehr.simulate.fast import calls
-from lehr.simulate.fast.kernels.layout import MoveSizes
+from lehr.simulate.fast.kernels import layout
 from lehr.simulate.fast.plans.buffers import Buffer, aligned
 
 Array = npt.NDArray[Any]
 Call = tuple[calls.Kernel, tuple[Any, ...]]
-Work = Callable[[], None]
 MOST_CALLS = 4096
 """Calls that a worker remembers.
 
@@ -51,7 +48,7 @@ class Worker:
     totals: dict[str, Array] = field(default_factory=dict)
     saturations: dict[str, Array] = field(default_factory=dict)
     membranes: dict[str, Array] = field(default_factory=dict)
-    calls: dict[tuple[Op, int, int, int], calls.Call] = field(default_factory=dict)
+    calls: dict[tuple[Op, int, int, int], tuple[calls.Call, ...]] = field(default_factory=dict)
     scratch: dict[tuple[Op, str], Array] = field(default_factory=dict)
     count: int = 0
 
@@ -77,14 +74,24 @@ class Worker:
 
 
 class Op(ABC):
-    """An operation."""
+    """An operation: calls of kernels."""
 
     @abstractmethod
-    def work(self, worker: Worker, first: int, steps: int) -> Work:
-        """Return what does it for `steps` steps of the block, from step `first` on.
+    def wanted(self, worker: Worker, first: int, steps: int) -> tuple[Call, ...]:
+        """Return kernels and arguments that do it for some steps of the block, from `first` on.
 
-        It can be done again and again while the worker has as many samples as now.
+        They stay valid as long as the worker and its number of samples.
         """
+
+    def work(self, worker: Worker, first: int, steps: int) -> tuple[calls.Call, ...]:
+        """Return the calls."""
+        key = (self, first, steps, worker.count)
+        if key not in worker.calls:
+            if len(worker.calls) >= MOST_CALLS:
+                worker.calls.clear()
+            wanted = self.wanted(worker, first, steps)
+            worker.calls[key] = tuple(kernel.on(arguments) for kernel, arguments in wanted)
+        return worker.calls[key]
 
     @property
     def late(self) -> tuple[Buffer, ...]:
@@ -101,20 +108,11 @@ class KernelOp(Op):
 
     @abstractmethod
     def call(self, worker: Worker, first: int, steps: int) -> Call:
-        """Return the kernel and its arguments.
+        """Return the kernel and its arguments."""
 
-        They stay valid as long as the worker and its number of samples.
-        """
-
-    def work(self, worker: Worker, first: int, steps: int) -> calls.Call:
-        """Return the call."""
-        key = (self, first, steps, worker.count)
-        if key not in worker.calls:
-            if len(worker.calls) >= MOST_CALLS:
-                worker.calls.clear()
-            kernel, arguments = self.call(worker, first, steps)
-            worker.calls[key] = kernel.on(arguments)
-        return worker.calls[key]
+    def wanted(self, worker: Worker, first: int, steps: int) -> tuple[Call, ...]:
+        """Return the one call."""
+        return (self.call(worker, first, steps),)
 
 
 @dataclass(eq=False)
@@ -127,7 +125,7 @@ class Clear(KernelOp):
         """Return the call."""
         rows = worker.rows(self.into, first, -self.into.delay)
         words = _words(worker, self.into)
-        sizes = MoveSizes(worker.count, steps if rows[2] else 1, words.shape[2])
+        sizes = layout.MoveSizes(worker.count, steps if rows[2] else 1, words.shape[2])
         return calls.clear, (words.reshape(-1), np.array(sizes), np.array(rows))
 
 
@@ -142,7 +140,7 @@ class Keep(KernelOp):
         del first
         words = _words(worker, self.into)
         _, slots, row = words.shape
-        sizes = MoveSizes(worker.count, self.into.past, row)
+        sizes = layout.MoveSizes(worker.count, self.into.past, row)
         rows = np.array((steps, slots, 1, 0, slots, 1))
         return calls.keep, (words.reshape(-1), np.array(sizes), rows)
 
@@ -153,45 +151,35 @@ def _words(worker: Worker, buffer: Buffer) -> Array:
 
 
 @dataclass(eq=False)
-class Hold(Op):
+class Hold(KernelOp):
     """Values as they are, for a delay.
 
     Attributes:
         source: what is held back.
         into: the delay's own.
         lag: how many steps late the source is.
-        steps: numbers of steps, each with the elements that it holds back: bits of words, or
-            whether it does; None for all.
+        steps: int64, numbers of steps.
+        which: uint64 `[steps, words]`: for each number, all bits of what it holds back.
     """
 
     source: Buffer
     into: Buffer
     lag: int
-    steps: tuple[tuple[int, Array | None], ...]
+    steps: Array
+    which: Array
 
     @property
     def late(self) -> tuple[Buffer, ...]:
         """What it reads of the step before."""
         return (self.source,) if self.lag else ()
 
-    def work(self, worker: Worker, first: int, steps: int) -> Work:
-        """Return what does it."""
-        return partial(self._hold, worker, first, steps)
-
-    def _hold(self, worker: Worker, first: int, steps: int) -> None:
-        start, _, step = worker.rows(self.source, first, self.lag)
-        values = worker.arrays[self.source][
-            : worker.count, start : start + (steps if step else 1), : self.into.row
-        ]
-        for late, which in self.steps:
-            at, _, _ = worker.rows(self.into, first, -late)
-            into = worker.arrays[self.into][: worker.count, at : at + steps]
-            if which is None:
-                into[:] = values
-            elif self.into.bits:
-                into[:] = (into & ~which) | (values & which)
-            else:
-                np.copyto(into, values, where=which)
+    def call(self, worker: Worker, first: int, steps: int) -> Call:
+        """Return the call."""
+        source, into = _words(worker, self.source), _words(worker, self.into)
+        rows = (*worker.rows(self.source, first, self.lag), *worker.rows(self.into, first))
+        sizes = layout.HoldSizes(worker.count, steps, source.shape[2], into.shape[2])
+        given = (source.reshape(-1), into.reshape(-1), self.steps, self.which.reshape(-1))
+        return calls.hold, (*given, np.array(sizes), np.array(rows))
 
 
 @dataclass(frozen=True)
@@ -202,18 +190,9 @@ class Stage:
     loops: bool
 
 
-def works(stages: tuple[Stage, ...], worker: Worker, steps: int) -> Iterator[Work]:
-    """Return what is to be done for a block of steps."""
+def works(stages: tuple[Stage, ...], worker: Worker, steps: int) -> Iterator[calls.Call]:
+    """Return what is to be called for a block of steps."""
     for stage in stages:
         for first in range(steps if stage.loops else 1):
             for op in stage.ops:
-                yield op.work(worker, first, 1 if stage.loops else steps)
-
-
-def joined(some: Iterable[Work]) -> list[Work]:
-    """Return the same work, with calls of kernels that follow each other as one chain."""
-    return [
-        work
-        for called, group in groupby(some, lambda work: isinstance(work, calls.Call))
-        for work in ([calls.Chain(list(group))] if called else group)  # type: ignore[arg-type]
-    ]
+                yield from op.work(worker, first, 1 if stage.loops else steps)
