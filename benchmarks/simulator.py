@@ -202,7 +202,7 @@ def _watch(ops: Iterable[Any], took: Counter[str]) -> None:
     def noted(op: Any, make: Callable[..., Any], *arguments: Any) -> Any:
         work = make(*arguments)
         name = f"{type(op).__name__} {getattr(op, 'name', None) or op.into.name}"
-        names.update(dict.fromkeys(work, name))
+        names.update(dict.fromkeys(work.calls, name))
         return work
 
     def watched(chain: calls.Chain) -> None:

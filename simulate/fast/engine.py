@@ -283,11 +283,11 @@ class Machine:
         if held and self.ran == 0:
             yield self._intake.work(worker.count, 1)
             for op in self.plan.before:
-                yield from op.work(worker, 0, 1)
+                yield from op.work(worker, 0, 1).calls
         for steps in blocks:
             if before:
                 for keep in self._keeping:
-                    yield from keep.work(worker, 0, before)
+                    yield from keep.work(worker, 0, before).calls
             if not held:
                 yield self._intake.work(worker.count, steps)
             yield from works(self.plan.stages, worker, steps)

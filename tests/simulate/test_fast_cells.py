@@ -64,8 +64,7 @@ def test_sums_are_exact_whatever_the_cells(name: str) -> None:
         worker.calls.clear()
         sums[:] = 77 if op.fresh else sums
         worker.arrays[into][:, :, : into.size] = sums.reshape(samples, case.steps, -1)
-        (call,) = op.work(worker, 0, case.steps)
-        call()
+        op.work(worker, 0, case.steps)()
         sums = worker.arrays[into][:, :, : into.size].reshape(expected.shape)
         assert np.array_equal(sums, times * expected)
 

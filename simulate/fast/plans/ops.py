@@ -48,7 +48,7 @@ class Worker:
     totals: dict[str, Array] = field(default_factory=dict)
     saturations: dict[str, Array] = field(default_factory=dict)
     membranes: dict[str, Array] = field(default_factory=dict)
-    calls: dict[tuple[Op, int, int, int], tuple[calls.Call, ...]] = field(default_factory=dict)
+    calls: dict[tuple[Op, int, int, int], calls.Chain] = field(default_factory=dict)
     scratch: dict[tuple[Op, str], Array] = field(default_factory=dict)
     count: int = 0
 
@@ -83,14 +83,14 @@ class Op(ABC):
         They stay valid as long as the worker and its number of samples.
         """
 
-    def work(self, worker: Worker, first: int, steps: int) -> tuple[calls.Call, ...]:
+    def work(self, worker: Worker, first: int, steps: int) -> calls.Chain:
         """Return the calls."""
         key = (self, first, steps, worker.count)
         if key not in worker.calls:
             if len(worker.calls) >= MOST_CALLS:
                 worker.calls.clear()
             wanted = self.wanted(worker, first, steps)
-            worker.calls[key] = tuple(kernel.on(arguments) for kernel, arguments in wanted)
+            worker.calls[key] = calls.Chain([kernel.on(given) for kernel, given in wanted])
         return worker.calls[key]
 
     @property
@@ -195,4 +195,4 @@ def works(stages: tuple[Stage, ...], worker: Worker, steps: int) -> Iterator[cal
     for stage in stages:
         for first in range(steps if stage.loops else 1):
             for op in stage.ops:
-                yield from op.work(worker, first, 1 if stage.loops else steps)
+                yield from op.work(worker, first, 1 if stage.loops else steps).calls
