@@ -20,6 +20,7 @@ from lehr.train.runs import progress as module
 LEARNED = {"start": 1.0, "schedule": "learned"}
 BY_CHANNEL = {"start": "0.8", "learn": "channel"}
 HIDDEN: dict[str, Any] = {"type": "linear", "features": 16, "threshold": {"start": 1.0}}
+CONV: dict[str, Any] = {"type": "conv", "channels": 6, "kernel": 3, "padding": 1, "pool": 2}
 LAST: dict[str, Any] = {"type": "linear", "features": 10, "threshold": {"start": 1.0}}
 DELAY = {"max": 4, "until": 0.6}  # between the ends of epochs 2 and 3 of 4
 RESTARTING = {"start": 0.5, "final": 1.0, "schedule": "restarts"}
@@ -41,6 +42,14 @@ KINDS: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = {
     "constrained": (
         [{**HIDDEN, "recurrent": True, "delay": DELAY, "weights": "ternary"}, LAST],
         {"constrained": {"rate": 0.1, "after": 0.3, "interval": 1, "period": 2}},
+    ),
+    "the greatest of windows": (
+        [
+            {**CONV, "pooling": "max", "batch_norm": True, "threshold": LEARNED},
+            {**HIDDEN, "dropout": 0.2},
+            LAST,
+        ],
+        {},
     ),
     "patience": (
         [{**HIDDEN, "recurrent": True, "delay": {"max": 4, "until": 0.3}}, LAST],
