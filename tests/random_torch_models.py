@@ -187,14 +187,15 @@ class Maker:
         self.layer(made)
 
     def pool(self) -> None:
-        """Draw a pool over what is at least two wide."""
+        """Draw a pool over what is at least two wide, or larger maps of it."""
         if len(self.shape) == 1 or min(self.shape[1:]) < 2:
             return
         plane = len(self.shape) == 3
         stride = self.one(None, 1, 2)
         average: Any = functional.avg_pool2d if plane else functional.avg_pool1d
         greatest: Any = functional.max_pool2d if plane else functional.max_pool1d
-        match self.draw(st.integers(0, 5)):
+        times: Any = self.one(2, (1, 3), (2, 1)) if plane else self.one(2, 3)
+        match self.draw(st.integers(0, 7)):
             case 0:
                 self.layer((nn.AvgPool2d if plane else nn.AvgPool1d)(2, stride))
             case 1:
@@ -207,7 +208,14 @@ class Maker:
                 self.put(f"max_pool {stride}", lambda m, x, _: greatest(x, 2, stride))
             case 4:
                 self.layer((nn.AdaptiveMaxPool2d if plane else nn.AdaptiveMaxPool1d)(1))
-            case 5 if plane:
+            case 5:
+                self.layer(nn.Upsample(scale_factor=times))
+            case 6:
+                self.put(
+                    f"interpolate {times}",
+                    lambda m, x, _: functional.interpolate(x, scale_factor=times),
+                )
+            case 7 if plane:
                 self.put(
                     "avg_pool, cut off",
                     lambda m, x, _: functional.avg_pool2d(x, 3, 2, 1, True, True, 8),
@@ -229,21 +237,21 @@ class Maker:
             "reset_delay": self.chance(70),
             "init_hidden": not self.model.by_hand,
         }
-        kind: Any = snn.Leaky
+        kind: Any = self.one(snn.Leaky, snn.Leaky, snn.Lapicque)
         if not self.model.by_hand:
-            kind = self.one(snn.Leaky, snn.Leaky, snn.Synaptic, snn.RLeaky)
-        if kind is snn.Synaptic:
-            options |= {
-                "alpha": self.one(0.5, 0.0),
-                "beta": self.one(0.5, 0.75),
-                "reset_mechanism": "subtract",
-            }
-        if kind is snn.RLeaky:
-            options |= {
-                "all_to_all": False,
-                "V": self.one(-0.5, 0.25),
-                "reset_mechanism": "subtract",
-            }
+            kind = self.one(kind, snn.Leaky, snn.Synaptic, snn.RLeaky, snn.RSynaptic)
+        if kind is not snn.Leaky:
+            options["reset_mechanism"] = "subtract"
+        if kind in (snn.Synaptic, snn.RSynaptic):
+            options |= {"alpha": self.one(0.5, 0.0), "beta": self.one(0.5, 0.75)}
+        if kind in (snn.RLeaky, snn.RSynaptic):
+            options |= {"all_to_all": False, "V": self.one(-0.5, 0.25)}
+        if kind is snn.RSynaptic:
+            options["reset_delay"] = True  # snnTorch's own does not run without
+        if kind is snn.Lapicque:
+            del options["reset_delay"]
+            del options["beta"]
+            options |= {"R": self.one(2.0, 4.0), "C": self.one(1.0, 2.0)}
         name = self.keep(kind(**options))
         shown = {key: value for key, value in options.items() if key != "threshold"}
         self.model.words.append(f"{kind.__name__} {shown} {threshold}")
