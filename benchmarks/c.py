@@ -6,10 +6,10 @@ A run prints the same on every machine.
     python benchmarks/c.py --networks   bytes and instructions of whole networks, at 10 % spikes
 
 The three ways are in c_kernels/kernels.c: `event` adds the row of every spike to a sum for each
-output; `sliced` adds it to counters, 32 outputs at once; `popcount` counts, for every output, the
-bits that its weights and the inputs have in common. All three must give equal sums. Target c
-chooses between the first two (targets/c/slices.py), whose constants are the slopes of these
-figures.
+output; `sliced` adds eight rows to counters, 32 outputs at once; `popcount` counts, for every
+output, the bits that its weights and the inputs have in common. All three must give equal sums.
+Target c chooses between the first two (targets/c/slices.py), whose constants are about the slopes
+of these figures.
 """
 
 from __future__ import annotations
@@ -43,7 +43,6 @@ def kernels(work: Path, sources: int, outputs: int) -> list[list[int]]:
     sizes = {
         "INPUTS": sources,
         "OUTPUTS": outputs,
-        "LEVELS": sources.bit_length(),
         "RATES": ",".join(map(str, PER_MILLE)),
     }
     flags = " ".join(("-O2", *(f"-D{name}={value}" for name, value in sizes.items())))

@@ -1,7 +1,7 @@
 /* Three ways to sum the +-1 weights of the inputs that spike, on a Cortex-M4: instructions of each, by rate. See benchmarks/c.py.
  *
  * event     each spike adds its row of weights, a byte of bits after the other, to sums of 16 bits
- * sliced    each spike adds its row, 32 weights at once, to counters whose bits are in words of their own; then counters become sums
+ * sliced    eight rows of spikes at a time are added, 32 weights at once, to counters whose bits are in words of their own; then counters become sums
  * popcount  every output counts the bits that its weights and all inputs have in common, 32 inputs at once
  */
 #include "host.h"
@@ -11,7 +11,9 @@
 #define PACKED ((INPUTS + 31) / 32)
 
 static uint8_t spikes[INPUTS], rows[INPUTS][8 * ((ROW + 7) / 8)];
-static uint32_t words[INPUTS][WORDS], columns[OUTPUTS][PACKED], packed[PACKED], planes[LEVELS][WORDS];
+#define BLOCK (WORDS % 2 == 0 ? 2 : 1)
+
+static uint32_t words[INPUTS][WORDS], columns[OUTPUTS][PACKED], packed[PACKED];
 static int16_t sums[3][8 * ROW];
 
 static uint32_t random32(void)
@@ -43,30 +45,92 @@ static void event(int16_t *out)
     }
 }
 
+static void pack(void)
+{
+    for (size_t w = 0; w < PACKED; w++)
+        packed[w] = 0;
+    for (size_t i = 0;; i++) {
+        while (i < INPUTS && spikes[i] == 0)
+            i++;
+        if (i == INPUTS)
+            break;
+        packed[i / 32] |= (uint32_t)1 << i % 32;
+    }
+}
+
+static inline uint32_t add_bits(uint32_t *a, uint32_t b, uint32_t c)
+{
+    const uint32_t both = *a & b, either = *a ^ b;
+    *a = either ^ c;
+    return both | (either & c);
+}
+
+static void add_rows(uint32_t *counts, const uint32_t *waiting)
+{
+    uint32_t ones = counts[0], twos = counts[1], fours = counts[2];
+    uint32_t a = add_bits(&ones, waiting[0], waiting[1]), b = add_bits(&ones, waiting[2], waiting[3]);
+    const uint32_t c = add_bits(&twos, a, b);
+    a = add_bits(&ones, waiting[4], waiting[5]);
+    b = add_bits(&ones, waiting[6], waiting[7]);
+    uint32_t carry = add_bits(&twos, a, b);
+    carry = add_bits(&fours, c, carry);
+    counts[0] = ones;
+    counts[1] = twos;
+    counts[2] = fours;
+    for (counts += 3; carry != 0; counts++) {
+        const uint32_t both = *counts & carry;
+        *counts ^= carry;
+        carry = both;
+    }
+}
+
+static void exchange(uint32_t *x, size_t step, uint32_t mask)
+{
+    for (size_t k = 0; k < 8; k = ((k | step) + 1) & ~step) {
+        const uint32_t differ = (x[k] >> step ^ x[k + step]) & mask;
+        x[k] ^= differ * ((uint32_t)1 << step);
+        x[k + step] ^= differ;
+    }
+}
+
+static inline size_t lowest(uint32_t word)
+{
+    static const uint8_t places[32] = {
+        0, 1, 28, 2, 29, 14, 24, 3, 30, 22, 20, 15, 25, 17, 4, 8, 31, 27, 13, 23, 21, 19, 16, 7, 26, 12, 18, 6, 11, 5, 10, 9
+    };
+    return places[((word & (0 - word)) * 0x077cb531) >> 27];
+}
+
 static void sliced(int16_t *out)
 {
-    int total = 0;
-    for (size_t level = 0; level < LEVELS; level++)
-        for (size_t w = 0; w < WORDS; w++)
-            planes[level][w] = 0;
-    for (size_t i = 0; i < INPUTS; i++) {
-        if (spikes[i] == 0)
-            continue;
-        total++;
-        for (size_t w = 0; w < WORDS; w++) {
-            uint32_t carry = words[i][w];
-            for (size_t level = 0; carry != 0; level++) {
-                const uint32_t both = planes[level][w] & carry;
-                planes[level][w] ^= carry;
-                carry = both;
+    pack();
+    for (size_t first = 0; first < WORDS; first += BLOCK) {
+        uint32_t waiting[BLOCK][8], counts[BLOCK][16] = {{0}}, total = 0;
+        for (size_t w = 0; w < PACKED; w++)
+            for (uint32_t left = packed[w]; left != 0; left &= left - 1) {
+                const uint32_t *const row = words[32 * w + lowest(left)] + first;
+                waiting[0][total % 8] = row[0];
+                if (BLOCK == 2)
+                    waiting[BLOCK - 1][total % 8] = row[BLOCK - 1];
+                if (++total % 8 == 0)
+                    for (size_t b = 0; b < BLOCK; b++)
+                        add_rows(counts[b], waiting[b]);
+            }
+        for (size_t b = 0; b < BLOCK; b++) {
+            for (size_t row = total % 8; row < 8; row++)
+                waiting[b][row] = 0;
+            add_rows(counts[b], waiting[b]);
+            for (size_t byte = 0; byte < 2 && total >> (8 * byte) != 0; byte++) {
+                uint32_t *const x = counts[b] + 8 * byte;
+                exchange(x, 4, 0x0f0f0f0f);
+                exchange(x, 2, 0x33333333);
+                exchange(x, 1, 0x55555555);
+            }
+            for (size_t k = 0; k < 32 && 32 * (first + b) + k < OUTPUTS; k++) {
+                const uint32_t low = counts[b][k % 8] >> (k / 8 * 8) & 255, high = counts[b][k % 8 + 8] >> (k / 8 * 8) & 255;
+                out[32 * (first + b) + k] = (int16_t)(2 * (int)(low + 256 * high) - (int)total);
             }
         }
-    }
-    for (size_t o = 0; o < OUTPUTS; o++) {
-        uint32_t count = 0;
-        for (uint32_t unit = 1, level = 0; unit <= (uint32_t)total; unit *= 2, level++)
-            count += ((planes[level][o / 32] >> (o % 32)) & 1) * unit;
-        out[o] = (int16_t)(2 * (int)count - total);
     }
 }
 

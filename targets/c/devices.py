@@ -28,7 +28,7 @@ KINDS = {
     "state": "other states",
     "spikes": "spikes",
     "values": "sums of the input",
-    "counters": "sums of the input",
+    "active": "sums of the input",
     "shared": "sums within a step",
     "line": "delay lines",
 }

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 
+import numpy as np
+
 from lehr import paths
 from lehr.intervals import intervals
 from lehr.network import INPUT, Conv2d, Linear, Network, SumPool2d
@@ -14,7 +16,7 @@ from lehr.paths import Arrival
 from lehr.targets.c.memory import Memory, smallest_type
 from lehr.targets.c.nodes import Role, rules
 from lehr.targets.c.printer import Update
-from lehr.targets.c.slices import Slices, slices
+from lehr.targets.c.slices import MOST_BYTES, MOST_WORDS, Slices, slices
 from lehr.targets.c.updates import layers
 from lehr.targets.names import identifiers
 from lehr.update import FIRED
@@ -57,6 +59,9 @@ class Layout:
         scattered: weight and pooling nodes that are computed, or passed by single events.
         taken: computed nodes that add up the input alone, value by value as it comes.
         sliced: computed nodes whose sums are counted 32 at a time, and their counters.
+        counted: nodes with a step in which sums are counted, and whose: neurons count what they
+            alone read, others count for themselves.
+        stepped: computed nodes that have a step of their own.
         memory: where all values are kept.
     """
 
@@ -84,18 +89,22 @@ class Layout:
         self.weights_of = self._pools_in_place(needed)
         inside = set(self.weights_of.values()) | self._alias.keys()
         self.computed = [name for name in net.order if name in needed and name not in inside]
-        scattering = (needed | self._passed) - self.weights_of.keys()
+        self.sliced = {
+            name: counters
+            for name in self.computed
+            if (counters := self._counters(name, rate)) is not None
+        }
+        self.counted = self._counted()
+        counting = {self.adds(name) for name in self.sliced}
+        scattering = (needed | self._passed) - self.weights_of.keys() - counting
         self.scattered = [n for n in net.order if n in scattering and self.role(n) == "sums"]
         self.taken = [
             n
             for n in self.computed
             if self.adds(n) in self.scattered and net.sources(self.adds(n)) == (INPUT,)
         ]
-        self.sliced = {
-            name: counters
-            for name in self.computed
-            if (counters := self._counters(name, rate)) is not None
-        }
+        inside = {node for nodes in self.counted.values() for node in nodes} - self.counted.keys()
+        self.stepped = [n for n in self.computed if n not in self.taken and n not in inside]
         self.memory = Memory(self)
 
     def _called(self) -> tuple[dict[str, dict[str, str]], dict[str, dict[str, str]]]:
@@ -180,7 +189,7 @@ class Layout:
     def _counters(self, name: str, rate: float) -> Slices | None:
         """Return counters for a computed node, where it may and should have some.
 
-        Nothing may read it a step later, or pass it by event.
+        Nothing may pass it by event.
         """
         node = self.net.nodes[self.adds(name)]
         if (
@@ -189,9 +198,63 @@ class Layout:
             or not self.hears_spikes(self.adds(name))
         ):
             return None
-        if name in self.remembered or self.adds(name) in self._passed:
+        if self.adds(name) in self._passed:
             return None
         return slices(node, self.net.shapes[name], self.largest[name], rate)
+
+    def _counted(self) -> dict[str, list[str]]:
+        """Return nodes with a step in which sums are counted, and whose.
+
+        A layer of neurons takes in sums that it alone reads, in this step, as far as they have one
+        geometry.
+        """
+        counted: dict[str, list[str]] = {}
+        for name, counters in self.sliced.items():
+            readers = [reader for reader in self.computed if name in self.reads(reader)]
+            (reader, *others) = readers or [name]
+            alone = not others and name not in self.remembered
+            if alone and reader in self.net.neurons and reader not in self.events:
+                beside = counted.setdefault(reader, [])
+                if all(self.sliced[node].geometry == counters.geometry for node in beside):
+                    beside.append(name)
+                    continue
+            counted[name] = [name]
+        return counted
+
+    @property
+    def levels(self) -> int:
+        """Bits of the counters that count most, in whole bytes."""
+        most = max(sum(self.sliced[node].most for node in nodes) for nodes in self.counted.values())
+        return 8 * -(-most.bit_length() // 8)
+
+    @property
+    def widths(self) -> list[Slices]:
+        """Counters with every width of rows that there is, one each."""
+        return list({counters.gather: counters for counters in self.sliced.values()}.values())
+
+    def block(self, counters: Slices) -> int:
+        """Return how many words of a row are counted at once."""
+        most = min(MOST_WORDS, 8 * MOST_BYTES // self.levels)
+        return max(words for words in range(1, most + 1) if counters.words % words == 0)
+
+    @property
+    def blocks(self) -> int:
+        """Words of a row that are counted at once, at most."""
+        return max(map(self.block, self.sliced.values()))
+
+    def active(self, name: str) -> str:
+        """Return the C expression of the bits that hold the spikes which a sliced node hears."""
+        called = f"active_{self.id[name]}"
+        return called if called in self.memory.shared else f"s->{called}"
+
+    @property
+    def packs(self) -> bool:
+        """Whether spikes of neurons are counted, which then are packed into bits."""
+        return not all(map(self.hears_input, self.sliced))
+
+    def hears_input(self, name: str) -> bool:
+        """Return whether a sliced node counts the input's spikes."""
+        return self.net.sources(self.adds(name)) == (INPUT,)
 
     def adds(self, name: str) -> str:
         """Return the node whose weights make the values of a node.
@@ -236,7 +299,9 @@ class Layout:
     def keeps_input(self) -> bool:
         """Whether anything reads the input as a whole, which then is part of the state."""
         return INPUT in self.remembered or any(
-            INPUT in self.reads(name) for name in self.computed if name not in self.taken
+            INPUT in self.reads(name)
+            for name in self.computed
+            if name not in self.taken and not (name in self.sliced and self.hears_input(name))
         )
 
     def size(self, name: str) -> int:
@@ -265,28 +330,19 @@ class Layout:
             return f"s->before_{self.id.get(name, name)}"
         if name == INPUT:
             return "s->input"
-        kind = (
-            "spikes"
-            if self.role(name) == "neurons"
-            else "counters"
-            if name in self.sliced
-            else "values"
-        )
-        return f"{'' if name in self.memory.shared else 's->'}{kind}_{self.id[name]}"
+        called = f"{'spikes' if self.role(name) == 'neurons' else 'values'}_{self.id[name]}"
+        return called if called in self.memory.shared else f"s->{called}"
 
     def arriving(self, name: str) -> str:
         """Return the C expression of the sum over the edges into a node, at index `i`."""
         sources = self.net.sources(name)
         cast = "(int32_t)" if len(sources) > 1 else ""
-        return " + ".join(
-            f"{cast}{self._element(source, (source, name) in self.net.feedback)}"
+        terms = [
+            f"{cast}{self.value(source, (source, name) in self.net.feedback)}[i]"
             for source in sources
-        )
-
-    def _element(self, name: str, late: bool) -> str:
-        if self.home(name) in self.sliced:
-            return f"sum_{self.id[self.home(name)]}(s, i)"
-        return f"{self.value(name, late)}[i]"
+            if self.home(source) not in self.counted.get(name, ())
+        ]
+        return " + ".join([*terms, *(["sum"] if len(terms) < len(sources) else [])])
 
     def hears_spikes(self, name: str) -> bool:
         """Return whether what arrives at a node is 0 or 1."""
@@ -305,8 +361,16 @@ class Layout:
 
     def parameter(self, name: str, parameter: str, channel: str) -> str:
         """Return the C expression of a parameter of neuron `i`, whose channel is `channel`."""
+        alike = self.alike(name, parameter)
+        if alike is not None:
+            return str(alike)
         index = "i" if parameter in self.net.neurons[name].per_neuron else channel
         return f"{self.parameters[name][parameter]}[{index}]"
+
+    def alike(self, name: str, parameter: str) -> int | None:
+        """Return the value of a parameter that all neurons of a layer share, or None."""
+        first, *others = np.unique(self.net.neurons[name].values[parameter]).tolist()
+        return None if others else first
 
     def role(self, name: str) -> Role:
         """Return what a node does with its values."""

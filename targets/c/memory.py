@@ -62,34 +62,55 @@ class Field:
         """Its size in memory."""
         return TYPE_BYTES[self.c_type] * math.prod(self.dims)
 
+    @property
+    def forgotten(self) -> bool:
+        """Whether a reset clears it."""
+        return not self.of_input and not self.name.startswith("shared_")
+
 
 @dataclass(frozen=True)
 class Place:
-    """Place of a node's values in the shared memory of its type."""
+    """Place of an array of a node in the shared memory of its type."""
 
     c_type: str
     offset: int
     size: int
+    node: str
 
 
 class Memory:
     """The members of the state struct, widest first, so that it is padded at its end alone.
 
     Attributes:
-        shared: places of values that live from the node that makes them to the last one that reads
-            them.
+        shared: places of arrays, by name, that live from the node that makes them to the last one
+            that reads them.
     """
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self.shared = self._share()
-        self.fields = sorted(self._fields(), key=lambda field: -TYPE_BYTES[field.c_type])
+        self.fields = sorted(
+            self._fields(), key=lambda field: (-TYPE_BYTES[field.c_type], field.forgotten)
+        )
 
     @cached_property
     def bytes(self) -> int:
         """Size of the state struct."""
         total = sum(field.bytes for field in self.fields)
         return total + -total % TYPE_BYTES[self.fields[0].c_type]
+
+    @property
+    def forgotten(self) -> list[tuple[str, str | None]]:
+        """Members that a reset clears with all behind them, up to another one or to the end."""
+        runs: list[tuple[str, str | None]] = []
+        begin = None
+        for field in self.fields:
+            if field.forgotten and begin is None:
+                begin = field.name
+            elif not field.forgotten and begin is not None:
+                runs.append((begin, field.name))
+                begin = None
+        return runs if begin is None else [*runs, (begin, None)]
 
     def _share(self) -> dict[str, Place]:
         """Return the first gap that is large enough, for one node after another.
@@ -105,27 +126,33 @@ class Memory:
         end.update(dict.fromkeys(layout.remembered, len(at)))  # copied when the step ends
         placed: dict[str, Place] = {}
         for name in layout.computed:
-            if layout.role(name) == "neurons" or name in layout.taken:
-                continue
-            (c_type, size), offset = self._array(name), 0
-            alive = [
-                place
-                for other, place in placed.items()
-                if place.c_type == c_type and end[other] >= at[name]
-            ]
-            for place in sorted(alive, key=lambda place: place.offset):
-                if offset + size <= place.offset:
-                    break
-                offset = max(offset, place.offset + place.size)
-            placed[name] = Place(c_type, offset, size)
+            for c_type, called, size in self._within_a_step(name):
+                offset = 0
+                alive = [
+                    place
+                    for place in placed.values()
+                    if place.c_type == c_type and end[place.node] >= at[name]
+                ]
+                for place in sorted(alive, key=lambda place: place.offset):
+                    if offset + size <= place.offset:
+                        break
+                    offset = max(offset, place.offset + place.size)
+                placed[called] = Place(c_type, offset, size, name)
         return placed
 
-    def _array(self, name: str) -> tuple[str, int]:
-        """Type and length of the array that holds a node's sums: values, or counters."""
-        counters = self._layout.sliced.get(name)
-        if counters is None:
-            return self._layout.c_type(name), self._layout.size(name)
-        return "uint32_t", counters.places * counters.stride
+    def _within_a_step(self, name: str) -> Iterator[tuple[str, str, int]]:
+        """Type, name and length of the arrays that only live within a step."""
+        layout, identifier = self._layout, self._layout.id[name]
+        if name in layout.sliced and not layout.hears_input(name):
+            yield "uint32_t", f"active_{identifier}", self._active(name)
+        counts_elsewhere = name in layout.sliced and name not in layout.counted
+        if layout.role(name) != "neurons" and name not in layout.taken and not counts_elsewhere:
+            yield layout.c_type(name), f"values_{identifier}", layout.size(name)
+
+    def _active(self, name: str) -> int:
+        """Words that hold a bit for each value that a sliced node hears."""
+        layout = self._layout
+        return -(-layout.size(layout.net.sources(layout.adds(name))[0]) // 32)
 
     def _fields(self) -> Iterator[Field]:
         layout, output = self._layout, self._layout.net.output
@@ -151,23 +178,31 @@ class Memory:
                 of_input=True,
             )
         for name in layout.taken:
-            c_type, size = self._array(name)
-            kind = "counters" if name in layout.sliced else "values"
             yield Field(
-                c_type,
-                f"{kind}_{layout.id[name]}",
-                (size,),
+                layout.c_type(name),
+                f"values_{layout.id[name]}",
+                (layout.size(name),),
                 name,
                 "sums of the input",
                 of_input=True,
             )
+        for name in layout.sliced:
+            if layout.hears_input(name):
+                yield Field(
+                    "uint32_t",
+                    f"active_{layout.id[name]}",
+                    (self._active(name),),
+                    name,
+                    "a bit for each input",
+                    of_input=True,
+                )
         for name in layout.computed:
             yield from layout.rules[name].states(layout, name)
         for c_type in dict.fromkeys(place.c_type for place in self.shared.values()):
             here = {name: place for name, place in self.shared.items() if place.c_type == c_type}
             size, widest = (
                 max(place.offset + place.size for place in here.values()),
-                max(here, key=lambda name: here[name].size),
+                max(here.values(), key=lambda place: place.size).node,
             )
             yield Field(
                 c_type,

@@ -76,14 +76,14 @@ def rules(node: object) -> Rules:
 
 def _weights(layout: Layout, name: str) -> Iterator[Constants]:
     node: Any = layout.net.nodes[name]
+    called = f"weight_{layout.id[name]}"
+    note = f"{name}: {node.weight.size} {node.kind} weights"
     counters = layout.sliced.get(layout.sums(name))
-    row_type = counters.row_type if counters else "uint8_t"
-    yield weight_table(
-        node,
-        f"weight_{layout.id[name]}",
-        f"{name}: {node.weight.size} {node.kind} weights",
-        row_type,
-    )
+    if counters:
+        note += ", rows follow one another bit by bit" if counters.packed else ""
+        yield weight_table(node, called, note, counters.row_bits, packed=counters.packed)
+    else:
+        yield weight_table(node, called, note)
 
 
 @NODES.rule(Conv2d)
@@ -265,7 +265,9 @@ class _Neuron(Rules):
 
     def constants(self, layout: Layout, name: str) -> Iterator[Constants]:
         neuron = layout.net.neurons[name]
-        for parameter in neuron.program.parameters:
+        for parameter in layout.layers[name].update.program.parameters:
+            if layout.alike(name, parameter) is not None:
+                continue
             yield number_table(
                 neuron.values[parameter],
                 layout.parameters[name][parameter],

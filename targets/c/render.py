@@ -10,6 +10,7 @@ from lehr.targets.c.printer import called, helpers
 from lehr.targets.c.tables import Constants
 from lehr.targets.golden import FOLDER, stem
 from lehr.targets.templates import environment
+from lehr.update_text import TO_TEXT
 
 LIBRARY = ("lehr_model.c", "lehr_model.h", "lehr_weights.h")
 SOURCES = (
@@ -27,7 +28,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 def tables(layout: Layout) -> list[Constants]:
     """Return the constants of every node that is part of the code."""
-    names = dict.fromkeys((*layout.scattered, *layout.computed))
+    names = dict.fromkeys((*layout.scattered, *map(layout.adds, layout.computed)))
     return [table for name in names for table in layout.rules[name].constants(layout, name)]
 
 
@@ -40,11 +41,12 @@ def render(layout: Layout) -> dict[str, bytes]:
         l=layout,
         tables=constants,
         table_bytes=sum(table.bytes for table in constants),
-        largest_index=max(layout.memory.bytes, *(table.bytes for table in constants)),
+        largest_index=max([layout.memory.bytes, *(table.bytes for table in constants)]),
         largest_layer=max(layout.size(name) for name in net.neurons),
         kind=lambda node: type(node).__name__,
         helpers=helpers(layout.updates),
         called=called,
+        words=lambda statement: TO_TEXT[type(statement)](statement)[0],
         describe=lambda name: layout.rules[name].words(net.nodes[name]),
         stem=lambda name: stem(net, name).removeprefix(f"{FOLDER}/"),
     )

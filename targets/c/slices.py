@@ -1,7 +1,8 @@
 """Sums of binary weights behind spikes, counted 32 at a time.
 
-One word is bit l of 32 counters, and a spike adds a row of weights to them. The sum over the spikes
-that reach an output is twice the count of its weights +1 among them, less the number of spikes.
+One word is bit l of 32 counters, and eight rows of weights are added to them at once. The sum over
+the spikes that reach an output is twice the count of its weights +1 among them, less the number of
+spikes.
 """
 
 from __future__ import annotations
@@ -12,11 +13,17 @@ from dataclasses import dataclass
 from lehr.network import Conv2d, Linear
 from lehr.nodes import Shape
 
-EVENT_ADD, SLICED_ADD, SLICED_READ = 8, 32, 12
-"""Instructions on a Cortex-M4, from the slopes that benchmarks/c.py prints.
+EVENT_ADD = 8
+SLICED_ROW, SLICED_ADD, SLICED_READ, SLICED_VISIT = 16, 12, 20, 45
+"""Instructions on a Cortex-M4, about as benchmarks/c.py prints them.
 
-They are to add one weight to one sum, to add a word of weights to counters, and to read one bit of
-a counter.
+They are to add one weight to one sum; and to find a spike and its row, to add a word of it to
+counters, to read the counter of an output, and to look for spikes in a row of a window.
+"""
+MOST_WORDS, MOST_BYTES = 2, 4
+"""Words of a row, at most, that are counted at once, and bytes of their counters.
+
+They are on the stack.
 """
 
 
@@ -25,29 +32,43 @@ class Slices:
     """Counters of one node.
 
     Attributes:
-        places: pixels times groups, each with counters and a number of spikes of its own.
-        outputs: of a place.
-        levels: bits of a counter.
+        places: along both axes of its sums, 1 and 1 where they have none.
+        groups: each with counters of its own at each place.
+        inputs: of a group, at each pixel.
+        outputs: of a group, at each place.
+        most: how many spikes reach an output.
     """
 
-    places: int
+    places: tuple[int, int]
+    groups: int
+    inputs: int
     outputs: int
-    levels: int
+    most: int
 
     @property
     def words(self) -> int:
-        """Words that hold one bit of the counters of a place."""
+        """Words of a row of weights."""
         return -(-self.outputs // 32)
 
     @property
-    def stride(self) -> int:
-        """Words of a place: its counters, then how many spikes reached it."""
-        return self.levels * self.words + 1
+    def packed(self) -> bool:
+        """Whether rows of weights are narrower than a word, and follow one another bit by bit."""
+        return self.outputs < 32 and self.outputs not in (8, 16)
 
     @property
-    def row_type(self) -> str:
-        """The type of a word of weights."""
-        return next(f"uint{bits}_t" for bits in (8, 16, 32) if self.outputs <= bits or bits == 32)
+    def row_bits(self) -> int:
+        """Bits of a word of weights."""
+        return self.outputs if self.outputs in (8, 16) else 32
+
+    @property
+    def gather(self) -> str:
+        """The name of the function that counts rows of this width."""
+        return f"gather_{self.outputs if self.words == 1 else 32 * self.words}"
+
+    @property
+    def geometry(self) -> tuple[tuple[int, int], int, int]:
+        """What nodes have in common whose spikes can be counted together."""
+        return self.places, self.groups, self.outputs
 
 
 def slices(node: Conv2d | Linear, target: Shape, largest: int, rate: float) -> Slices | None:
@@ -62,8 +83,20 @@ def slices(node: Conv2d | Linear, target: Shape, largest: int, rate: float) -> S
         rate: spikes per neuron and step.
     """
     groups = node.groups if isinstance(node, Conv2d) else 1
-    counters = Slices(math.prod(target[1:]) * groups, target[0] // groups, largest.bit_length())
+    inputs = node.weight.shape[1]
+    places = (target[1], target[2]) if len(target) == 3 else (1, 1)
+    counters = Slices(places, groups, inputs, target[0] // groups, largest)
     spikes = rate * largest
-    levels = min(math.log2(1 + spikes), counters.levels)
-    sliced = SLICED_ADD * counters.words * spikes + SLICED_READ * counters.outputs * levels
-    return counters if sliced < EVENT_ADD * counters.outputs * spikes else None
+    rows = spikes * (SLICED_ROW + SLICED_ADD * counters.words)
+    looked = SLICED_VISIT * _visits(node, largest)
+    event = EVENT_ADD * counters.outputs * spikes
+    return counters if rows + SLICED_READ * counters.outputs + looked < event else None
+
+
+def _visits(node: Conv2d | Linear, largest: int) -> int:
+    """Return how many rows of windows are looked through for a place."""
+    if isinstance(node, Linear):
+        return 1
+    height, width = node.weight.shape[2:]
+    windows = largest // math.prod(node.weight.shape[1:])
+    return windows * height * (1 if node.dilation[1] == 1 else width)

@@ -27,27 +27,29 @@ class Constants:
 
 
 def weight_table(
-    node: Conv2d | Linear, name: str, note: str, row_type: str = "uint8_t"
+    node: Conv2d | Linear, name: str, note: str, row_bits: int = 8, *, packed: bool = False
 ) -> Constants:
     """Return the table of weights, the outputs of one input value side by side.
 
-    Binary ones are bits, 1 for +1, in rows of whole words; others are bytes.
+    Binary ones are bits, 1 for +1, in words of `row_bits`; others are bytes. Rows of bits begin
+    with a word of their own, but for `packed` ones: there another word follows the one in which the
+    last row begins.
     """
     if isinstance(node, Linear):
         ordered = node.weight.T
     else:
         out, per_group, height, width = node.weight.shape
         grouped = node.weight.reshape(node.groups, out // node.groups, per_group, height, width)
-        ordered = grouped.transpose(0, 2, 3, 4, 1)
+        ordered = grouped.transpose(0, 3, 4, 2, 1)
     if node.kind == "binary":
-        width = 8 * TYPE_BYTES[row_type]
-        signs = np.pad(
-            ordered > 0, [*[(0, 0)] * (ordered.ndim - 1), (0, -ordered.shape[-1] % width)]
-        )
-        words = np.packbits(signs, bitorder="little").view(f"<u{TYPE_BYTES[row_type]}")
-        return Constants(
-            row_type, name, [f"0x{word:0{width // 4}x}" for word in words.tolist()], note
-        )
+        signs = (ordered > 0).reshape(-1, ordered.shape[-1])
+        if packed:
+            length = ((len(signs) - 1) * signs.shape[1] // row_bits + 2) * row_bits
+            signs = np.pad(signs.reshape(1, -1), [(0, 0), (0, row_bits)])[:, :length]
+        signs = np.pad(signs, [(0, 0), (0, -signs.shape[1] % row_bits)])
+        words = np.packbits(signs.reshape(-1), bitorder="little").view(f"<u{row_bits // 8}")
+        values = [f"0x{word:0{row_bits // 4}x}" for word in words.tolist()]
+        return Constants(f"uint{row_bits}_t", name, values, note)
     return Constants("int8_t", name, [str(value) for value in ordered.reshape(-1).tolist()], note)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lehr.analysis.bounds import Bounds, hull
-from lehr.analysis.spans import Spans
+from lehr.analysis.spans import Place, Spans
 from lehr.interval import Interval
+from lehr.intervals import arriving
 from lehr.network import Network
 from lehr.nodes import INT32_MAX
 from lehr.targets.c.memory import smallest_type
@@ -15,7 +16,7 @@ from lehr.targets.c.parts import Plain, kept, plain
 from lehr.targets.c.printer import Update
 from lehr.targets.c.temporaries import reached
 from lehr.targets.contract import Problem
-from lehr.update import FIRED, MOST_SPIKES, Add, ForEachEvent, Program, reads, written
+from lehr.update import FIRED, MOST_SPIKES, Add, Bound, ForEachEvent, Program, reads, written
 
 INT64_MAX = 2**63 - 1
 
@@ -27,19 +28,23 @@ class Layer:
     Attributes:
         update: its functions, which other layers may share.
         types: of what memory keeps of its registers, by name.
+        idle: the bounds that no value reaches, which the update leaves out.
     """
 
     update: Update
     types: Mapping[str, str]
+    idle: tuple[Bound, ...]
 
 
 def spans(net: Network, name: str, known: Mapping[str, Interval]) -> Spans:
     """Return the bounds of a layer's registers, from those of all nodes.
 
-    What these can add up to bounds single events as well.
+    What these can add up to, on the way too, bounds single events.
     """
-    most = sum(int(known[source].magnitude.max()) for source in net.sources(name))
-    return Spans.of(net.neurons[name], (-most, most), saturating=True)
+    neuron, arrives = net.neurons[name], arriving(net, name, known)
+    most = int(arrives.magnitude.max())
+    given = (-most, most) if neuron.by_event else arrives.limits
+    return Spans.of(neuron, given, saturating=True)
 
 
 def layers(net: Network, known: Mapping[str, Interval]) -> dict[str, Layer]:
@@ -49,14 +54,33 @@ def layers(net: Network, known: Mapping[str, Interval]) -> dict[str, Layer]:
     for name, neuron in net.neurons.items():
         reach = spans(net, name, known)
         bits = 32 if _within(hull(*reached(neuron.program, reach).values()), INT32_MAX) else 64
-        update = updates.setdefault(
-            (neuron.program, bits), Update(len(updates) + 1, neuron.program, bits)
-        )
+        program, idle = _without_idle_bounds(neuron.program, reach)
+        update = updates.setdefault((program, bits), Update(len(updates) + 1, program, bits))
         types = {
             register: smallest_type(*reach.kept[register]) for register in kept(neuron.program)
         }
-        by_name[name] = Layer(update, types | {FIRED: "uint8_t"})
+        by_name[name] = Layer(update, types | {FIRED: "uint8_t"}, idle)
     return by_name
+
+
+def _without_idle_bounds(program: Program, reach: Spans) -> tuple[Program, tuple[Bound, ...]]:
+    """Return an update without the bounds that nothing reaches, and those.
+
+    A loop over events keeps its own.
+    """
+    acting = {place.statement for place in reach.places if _acts(place)}
+    idle = tuple(s for s in program.statements if isinstance(s, Bound) and s not in acting)
+    statements = tuple(s for s in program.statements if s not in idle)
+    return replace(program, statements=statements), idle
+
+
+def _acts(place: Place) -> bool:
+    """Return whether a statement is other than a bound that nothing reaches."""
+    s = place.statement
+    if not isinstance(s, Bound):
+        return True
+    low, high = place.get(s.x)
+    return low < place.get(s.low)[1] or high > place.get(s.high)[0]
 
 
 def problems(net: Network, name: str, known: Mapping[str, Interval]) -> list[Problem]:

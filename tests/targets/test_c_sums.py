@@ -63,12 +63,21 @@ def wide_network() -> tuple[Network, Images]:
 @pytest.mark.parametrize("rate", ["0", "5", "100"])
 def test_sums_and_counters_are_equal(rate: str, tmp_path: Path) -> None:
     net, x = wide_network()
-    counters = Layout(net, float(rate) / 100).sliced
-    assert {name: (counter.words, counter.row_type) for name, counter in counters.items()} == {
+    layout = Layout(net, float(rate) / 100)
+    few = {"conv2": (2, False), "fc": (1, True)}
+    assert {name: (c.words, c.packed) for name, c in layout.sliced.items()} == {
         "0": {},
-        "5": {"conv2": (2, "uint32_t"), "fc": (1, "uint32_t")},
-        "100": {"pool": (2, "uint32_t"), "conv2": (2, "uint32_t"), "fc": (1, "uint32_t")},
+        "5": few,
+        "100": {"pool": (2, False), **few},
     }[rate]
+    assert (
+        layout.counted
+        == {
+            "0": {},
+            "5": {"lif2": ["conv2"], "out": ["fc"]},
+            "100": {"lif1": ["pool"], "lif2": ["conv2"], "out": ["fc"]},
+        }[rate]
+    )
     require_equal(tmp_path / "out", net, x, rate=rate)
 
 
@@ -121,7 +130,7 @@ def test_counters_hold_as_many_spikes_as_there_are(tmp_path: Path) -> None:
     )
     x = np.ones((1, 4, 64), np.uint8)
     x[0, 1, 0] = x[0, 2] = 0
-    assert Layout(net, 1).sliced["fc"].levels == 7
+    assert Layout(net, 1).sliced["fc"].most == 64
     require_equal(tmp_path / "out", net, x, rate="100")
 
 
