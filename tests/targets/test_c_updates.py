@@ -173,7 +173,7 @@ def test_nothing_leaves_its_bounds() -> None:
         ),
         (
             "put v 0; add v input 16; add v threshold 16; fire fired v gt threshold 1",
-            "hidden: its membrane v reaches 3,602,972,672, more than the 32 bits in which it is "
+            "hidden: its membrane v reaches 3,602,710,528, more than the 32 bits in which it is "
             "read; bound v in its update",
         ),
         (
