@@ -97,6 +97,6 @@ def _visits(node: Conv2d | Linear, largest: int) -> int:
     """Return how many rows of windows are looked through for a place."""
     if isinstance(node, Linear):
         return 1
-    height, width = node.weight.shape[2:]
+    height, width = (int(size) for size in node.weight.shape[2:])
     windows = largest // math.prod(node.weight.shape[1:])
     return windows * height * (1 if node.dilation[1] == 1 else width)

@@ -118,6 +118,38 @@ def test_what_more_than_one_node_reads_is_kept(rate: str, tmp_path: Path) -> Non
     require_equal(tmp_path / "out", net, random_input(net, rng), rate=rate)
 
 
+def test_neurons_count_all_that_they_hear(tmp_path: Path) -> None:
+    """Rows of 20 bits behind a dilated convolution, two of 160 in blocks, and a loop's."""
+    rng = np.random.default_rng(14)
+
+    def signs(*shape: int) -> np.ndarray[Any, np.dtype[np.int8]]:
+        return rng.choice(np.array([-1, 1], np.int8), shape)
+
+    def neuron(channels: int) -> Neuron:
+        return Neuron(np.ones(channels, np.int32), np.zeros(channels, np.int32), STEP)
+
+    nodes = {
+        "conv": Conv2d(signs(20, 5, 3, 3), padding=(4, 3), dilation=(1, 2)),
+        "lif": neuron(20),
+        "flat": Flatten(),
+        "fc": Linear(signs(160, 20 * 12 * 8)),
+        "beside": Linear(signs(160, 20 * 12 * 8)),
+        "out": neuron(160),
+        "back": Linear(signs(160, 160)),
+    }
+    chain = [name for name in nodes if name not in ("beside", "back")]
+    edges = (
+        *pairwise([INPUT, *chain, OUTPUT]),
+        *pairwise(["flat", "beside", "out", "back", "out"]),
+    )
+    net = calibrated(Network(nodes, edges, Input((5, 6, 6), "spikes"), steps=6))
+    layout = Layout(net, 1)
+    assert layout.counted == {"lif": ["conv"], "out": ["beside", "fc"], "back": ["back"]}
+    assert layout.sliced["conv"].packed
+    assert layout.block(layout.sliced["fc"]) < layout.sliced["fc"].words == 5
+    require_equal(tmp_path / "out", net, random_input(net, rng), rate="100")
+
+
 def test_counters_hold_as_many_spikes_as_there_are(tmp_path: Path) -> None:
     weight = np.ones((33, 64), np.int8)
     weight[1::2] = -1

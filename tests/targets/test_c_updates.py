@@ -229,3 +229,15 @@ def test_an_unknown_node_is_refused_by_name() -> None:
     assert isinstance(
         rules(Linear(np.ones((1, 1), np.int8))).words(Linear(np.ones((1, 1), np.int8))), str
     )
+
+
+@pytest.mark.parametrize(("most", "acts"), [(4_000, False), (30, True)])
+def test_bounds_that_nothing_reaches_are_left_out(most: int, acts: bool, tmp_path: Path) -> None:
+    bound = f"bound v -{most} {most} saturate"
+    net, x = of_lines(
+        f"leak v multiply 1 1 toward_zero; add v input 3; {bound}; fire fired v gt threshold 1"
+    )
+    code = C().plan(net, {}).files["lehr_model.c"].decode()
+    assert (f"? {most} :" in code) == acts
+    assert (f"; nothing goes beyond {bound}. */" in code) != acts
+    require_equal(tmp_path / "out", net, x)
