@@ -26,6 +26,14 @@ from lehr.simulate.fast.kernels.lanes import bits_set, lanes_in
 from lehr.simulate.fast.kernels.layout import BIT_ROWS, WORD, Cells, FlowSizes, Rows
 from lehr.simulate.fast.kernels.vector import beyond, data, peek, poke, read, word_at
 
+AT_ONCE = 4
+"""Events that are added without a look at whether there are as many.
+
+The end of a loop that nobody foresees costs more than rows of zeros.
+"""
+IN_REGISTERS = 96
+"""Outputs in a row of sums, at most, of which three fit into registers; of more, two."""
+
 
 @inlined
 def _cut(bits: Any, w: Any, places: Any, cells: Any, count: Any, step: Any) -> None:
@@ -73,10 +81,9 @@ def _with_word(
     But for so many first columns and so many last ones.
     """
     while word != 0:
-        acc = with_taps(acc, weights, lowest_or_none(word) * each, columns, before, behind)
-        word &= word - 1
-        acc = with_taps(acc, weights, lowest_or_none(word) * each, columns, before, behind)
-        word &= word - 1
+        for _ in range(AT_ONCE):
+            acc = with_taps(acc, weights, lowest_or_none(word) * each, columns, before, behind)
+            word &= word - 1
     return acc
 
 
@@ -199,13 +206,14 @@ def _block(
 ) -> None:
     """Let all cells of a step pass by for one block of outputs."""
     wide = count_in(columns) * lanes_in(lanes)
+    three = wide <= IN_REGISTERS
     for y in range(w.cells_high):
         row = beyond(words, y * w.words * w.cells_wide)
         first, end = max(0, y - w.out_height + 1), min(y + 1, w.rows)
         while first < end:
             left = end - first
             taps, at = beyond(weights, first * wide), target + (y - first) * w.out_width * w.out
-            if left == 3 or left > 4:
+            if three and (left == 3 or left > 4):
                 _pass(row, taps, sums, at, w, lanes, (0, 0, 0), columns)
                 first += 3
             elif left > 1:

@@ -26,8 +26,6 @@ what follows was measured at 3 to 25 % of spikes against rows of weights that a 
 """
 BITS, TALL_BITS = 16, 32
 """Bits of a cell from which on this is fastest, and where cells are passed by several times."""
-FEW = 4
-"""Cells that an output sees, at most, where 64 outputs are summed at once."""
 KEPT, MOST = 1 << 10, 16
 """Words of cells that are kept at once, and of how many steps at most."""
 
@@ -66,8 +64,7 @@ def by_cells(window: Window, source: Buffer) -> bool:
 def add_cells(window: Window, source: Buffer, into: Buffer, lag: int) -> AddCells:
     """Return the operation for a window over feature maps of bits."""
     window = widened(window, source)
-    (rows, columns), out = _seen(window), len(window.weight)
-    lanes = 16 if out <= 16 else 64 if out > 32 and min(rows, TOGETHER) * columns <= FEW else 32
+    columns, lanes = _seen(window)[1], lanes_for(len(window.weight))
     shape = _shape(window, source)
     return AddCells(
         source,
@@ -79,6 +76,11 @@ def add_cells(window: Window, source: Buffer, into: Buffer, lag: int) -> AddCell
         (0,) * (lanes // 32),
         (0,) * columns,
     )
+
+
+def lanes_for(out: int) -> int:
+    """Return how many outputs are summed together."""
+    return 16 if out <= 16 else 32 if out <= 32 else 64
 
 
 def _seen(window: Window) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from lehr.simulate.fast.plans.buffers import (
     order_of,
     padded,
 )
-from lehr.simulate.fast.plans.cells import add_cells, by_cells
+from lehr.simulate.fast.plans.cells import add_cells, by_cells, lanes_for
 from lehr.simulate.fast.plans.fields import cut, look_up
 from lehr.simulate.fast.plans.flows import (
     CountColumns,
@@ -103,7 +103,7 @@ def wide_row(node: Linear) -> int:
 
 def _gather(window: Window, source: Buffer, into: Buffer, lag: int) -> Gather:
     out, channels, _, kernel_width = window.weight.shape
-    lanes, taps = _lanes(out), window.weight.transpose(2, 3, 1, 0).reshape(-1, out)
+    lanes, taps = lanes_for(out), window.weight.transpose(2, 3, 1, 0).reshape(-1, out)
     blocks = -(-out // lanes)
     rows = np.zeros((blocks, len(taps) + 1, lanes), np.int8)
     for block in range(blocks):
@@ -124,7 +124,7 @@ def _gather(window: Window, source: Buffer, into: Buffer, lag: int) -> Gather:
 
 def _multiply(window: Window, source: Buffer, into: Buffer, lag: int) -> Multiply:
     out, channels, height, width = window.weight.shape
-    lanes = _lanes(out)
+    lanes = lanes_for(out)
     blocks, pairs = -(-out // lanes), -(-width * channels // 2)
     weights = np.zeros((blocks * lanes, height, 2 * pairs), np.int16)
     taps = window.weight.transpose(0, 2, 3, 1).reshape(out, height, width * channels)
@@ -141,11 +141,6 @@ def _shape(window: Window, source: Buffer) -> layout.Window:
     out_height, out_width = into_size(window, source.maps)
     size = (channels, height, width, out, out_height, out_width, kernel_height, kernel_width)
     return layout.Window(*size, *window.stride, *window.padding)
-
-
-def _lanes(out: int) -> int:
-    """Return how many outputs are summed together."""
-    return 16 if out <= 16 else 32 if out <= 32 else 64
 
 
 def _token(lanes: int) -> tuple[int, ...]:
