@@ -40,7 +40,7 @@ def around(scale: tuple[int, int], kind: Any = "spikes") -> tuple[Network, Image
     nodes = {
         "before": Upsample2d(scale),
         "conv": Conv2d(rng.integers(-3, 4, (5, 2, 3, 2)).astype(np.int8), kind="int3"),
-        "behind": Upsample2d(scale[::-1]),
+        "behind": Upsample2d((scale[1], scale[0])),
         "out": Neuron(np.ones(5, np.int32), np.zeros(5, np.int32), PLAIN),
     }
     edges = tuple(pairwise((INPUT, *nodes, OUTPUT)))
@@ -125,9 +125,9 @@ def of_late_spikes() -> tuple[Network, Images]:
         "fc": Linear(rng.choice(np.array((-1, 1), np.int8), (4, 3 * 6 * 8))),
         "out": Neuron(np.ones(4, np.int32), np.zeros(4, np.int32), PLAIN),
     }
-    edges = [*pairwise((INPUT, "conv", "lif", "up", "slow", "narrow", "lif"))]
-    edges += pairwise(("up", "flat", "fc", "out", OUTPUT))
-    net = calibrated(Network(nodes, tuple(edges), Input((2, 4, 5), "spikes"), 8))
+    back = pairwise((INPUT, "conv", "lif", "up", "slow", "narrow", "lif"))
+    edges = (*back, *pairwise(("up", "flat", "fc", "out", OUTPUT)))
+    net = calibrated(Network(nodes, edges, Input((2, 4, 5), "spikes"), 8))
     return net, rng.integers(0, 2, (3, 8, 2, 4, 5)).astype(np.uint8)
 
 
