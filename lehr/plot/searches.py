@@ -34,6 +34,14 @@ def search(
         UsageError: when there is no such measure, or no trial has both.
         FileRefused: when the folder's search.json is damaged.
         ToolMissing: when matplotlib is not installed.
+
+    >>> import lehr
+    >>> from lehr.searches import Searched, Trial
+    >>> measured = [{"accuracy": 0.9, "spikes": 500}, {"accuracy": 0.8, "spikes": 300}]
+    >>> trials = [Trial(n, "finished", {}, {}, each, {}) for n, each in enumerate(measured)]
+    >>> done = Searched("s", "digits", "", "", False, [*measured[0]], "tpe", "none", 0, trials)
+    >>> lehr.plot.search(done).get_xlabel()
+    'spikes'
     """
     searched = source if isinstance(source, Searched) else read_search(Path(source))
     up = y or searched.objectives[0]

@@ -120,7 +120,7 @@ def known(facts: Any) -> Any:
 
 
 @pytest.mark.few(3)
-@pytest.mark.parametrize("suffix", [".es", ".mcap", ".DB3", ".txt", ".csv"])
+@pytest.mark.parametrize("suffix", [".ES", ".txt", ".csv"])
 def test_formats_that_are_not_decoded_are_named_with_what_makes_records_of_them(
     tmp_path: Path, lehr: Lehr, suffix: str
 ) -> None:

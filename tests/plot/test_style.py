@@ -61,7 +61,7 @@ def test_every_example_runs_and_says_what_is_raised(name: str) -> None:
 
 def test_there_is_a_function_for_everything() -> None:
     wanted = {"accuracy", "confusion", "distributions", "membrane", "network", "raster"}
-    assert {*FUNCTIONS} == wanted | {"resources", "steps", "training"}
+    assert {*FUNCTIONS} == wanted | {"resources", "search", "steps", "training"}
     assert "plot" in dir(lehr)
     for name in FUNCTIONS:
         assert inspect.signature(getattr(plot, name)).parameters["ax"].default is None

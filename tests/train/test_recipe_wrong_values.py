@@ -90,6 +90,11 @@ ADDED = {
     "weight_noise": {"deviation": 0.1},
     "lr_schedule": {"name": "cosine", "period": 3},
 }
+SEARCH = {
+    "objectives": ["accuracy", "c.flash"],
+    "keys": {"train.lr": {"low": 1e-3, "high": 1e-2, "log": True}},
+    "builds": {"c": {"options": {"device": "nrf52832"}, "measure": True}},
+}
 
 
 def _recipe(
@@ -126,6 +131,7 @@ RECIPES = {
     "machine": _recipe(network={"arithmetic": XYLO}),
     "fields": _recipe(network={"arithmetic": STATE, "thresholds": {"multiple": 1}}),
     "added": _recipe(train=ADDED),
+    "searched": _recipe(search=SEARCH),
     "constrained": _recipe(train={"constrained": {"rate": 0.01, "after": 0.5}}),
 }
 """Every table that a recipe may have is in one of them."""
@@ -216,6 +222,11 @@ def _tables(
     """Yield what the schema says of each table in a recipe, and where that is."""
     yield schema, path
     for key, value in table.items():
+        named = schema["properties"].get(key, {}).get("additionalProperties")
+        for name, each in value.items() if named else ():  # tables by names of the user's
+            inner = _of(named, each) if isinstance(each, dict) else None
+            if inner is not None:
+                yield from _tables(each, inner, (*path, key, name))
         for place, each in enumerate(value) if isinstance(value, list) else [(None, value)]:
             inner = _of(schema["properties"].get(key, {}), each) if isinstance(each, dict) else None
             if inner is not None:
