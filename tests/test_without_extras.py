@@ -154,6 +154,7 @@ def ran(python: Path, folder: Path) -> dict[str, tuple[int, str, str]]:
     return dict(map(json.loads, tell(python, folder, RUN, json.dumps(commands))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", CORE_COMMANDS)
 def test_the_core_needs_no_extra(command: str, ran: dict[str, tuple[int, str, str]]) -> None:
     code, out, err = ran[command]
@@ -161,6 +162,7 @@ def test_the_core_needs_no_extra(command: str, ran: dict[str, tuple[int, str, st
     assert "lehr[" not in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", NEEDY_COMMANDS)
 def test_what_needs_an_extra_says_which(command: str, ran: dict[str, tuple[int, str, str]]) -> None:
     code, _, err = ran[command]
@@ -168,6 +170,7 @@ def test_what_needs_an_extra_says_which(command: str, ran: dict[str, tuple[int, 
     assert code == 6
 
 
+@pytest.mark.slow
 def test_python_names_the_same(python: Path, folder: Path) -> None:
     code = """
 import lehr

@@ -43,6 +43,7 @@ def one_unit_more(net: Network, place: int) -> Network:
     return replace(net, nodes={**net.nodes, name: changed})
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_narrow_one_is_the_model_and_its_c(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -257,6 +257,7 @@ def test_a_report_shows_itself_in_a_line(line: Path) -> None:
     json.dumps(shown.facts.to_json())
 
 
+@pytest.mark.slow
 def test_decays_that_a_run_learned_are_drawn_and_listed(
     line: Path, tmp_path: Path, lehr: Lehr
 ) -> None:

@@ -86,6 +86,7 @@ def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         cache.cache_clear()
 
 
+@pytest.mark.slow
 def test_shipped_kernels_run_without_numba_and_are_exact(few: Path, tmp_path: Path) -> None:
     assert ran_from(few, tmp_path, "small") == "False"
     assert ran_from(tmp_path / "none.zip", tmp_path / "other", "small") == "True"

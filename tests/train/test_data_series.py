@@ -361,6 +361,7 @@ def write_tones(place: Path) -> None:
             write_wav(place / name / f"{number}.wav", np.clip(wave_, -1, 1)[:, None])
 
 
+@pytest.mark.slow
 def test_tones_are_learned_and_the_integers_are_equal(lehr: Lehr, tmp_path: Path) -> None:
     write_tones(tmp_path / "own")
     layer = {"type": "linear", "threshold": {"start": 0.5, "final": 1.0, "rate": 0.02}}

@@ -60,7 +60,7 @@ def test_files_are_those_of_the_index(entry: Entry) -> None:
         assert (sha256(data).hexdigest(), len(data)) == (file.sha256, file.bytes), name
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("entry", BUNDLED, ids=lambda entry: entry.name)
 def test_a_model_is_the_one_that_was_measured(entry: Entry) -> None:
     """NIR reads it, it maps to its chip, and it is right in as many samples as the card says."""
