@@ -16,7 +16,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -32,6 +32,7 @@ from lehr.train.floats.model import FULL_SCALE, FloatNet
 from lehr.train.learning.allocation import keep_freed_memory
 from lehr.train.recipe import NetworkRecipe
 
+Clock = Callable[[], float]
 FIRING = 0.1
 """Share of neuron-steps that spike, in every layer: thresholds are set to it."""
 
@@ -125,18 +126,45 @@ def plain(net: FloatNet) -> Callable[[Tensor], Tensor]:
 
 
 def iteration(
-    forward: Callable[[Tensor], Tensor], net: FloatNet, x: Tensor, y: Tensor
+    forward: Callable[[Tensor], Tensor], net: FloatNet, x: Tensor, y: Tensor, clock: Clock
 ) -> tuple[float, Tensor, list[Tensor]]:
-    """Seconds of processor time, output spikes and the gradients of all weights."""
+    """Seconds by a clock, output spikes and the gradients of all weights."""
     net.zero_grad()
-    start = time.process_time()
+    start = clock()
     spikes = forward(x)
     snntorch.functional.mse_count_loss(correct_rate=0.8, incorrect_rate=0.2)(spikes, y).backward()
-    seconds = time.process_time() - start
+    seconds = clock() - start
     return (
         seconds,
         spikes.detach(),
         [parameter.grad for parameter in net.parameters() if parameter.grad is not None],
+    )
+
+
+def compared(
+    forwards: Mapping[str, Callable[[Tensor], Tensor]],
+    net: FloatNet,
+    x: Tensor,
+    y: Tensor,
+    repeats: int,
+    clock: Clock,
+) -> str:
+    """Return the times of the plain loop and of lehr, interleaved, and what differs."""
+    best = dict.fromkeys(forwards, float("inf"))
+    results: dict[str, tuple[Tensor, list[Tensor]]] = {}
+    for _ in range(repeats):
+        for which, forward in forwards.items():
+            seconds, spikes, gradients = iteration(forward, net, x, y, clock)
+            best[which] = min(best[which], seconds)
+            results[which] = (spikes, [gradient.clone() for gradient in gradients])
+    (expected, right), (output, gradients) = results["plain"], results["lehr"]
+    error = max(float((a - b).norm() / b.norm()) for a, b in zip(gradients, right, strict=True))
+    different = int((expected != output).sum())
+    return (
+        f"batch {len(x)}, {net.steps} steps: plain {best['plain'] * 1e3:.0f} ms, lehr "
+        f"{best['lehr'] * 1e3:.0f} ms: {best['plain'] / best['lehr']:.2f} times as fast; "
+        f"{different} of {expected.numel()} output spikes differ "
+        f"({float(expected.mean()):.1%} fire), gradients {error:.1e} apart"
     )
 
 
@@ -162,28 +190,12 @@ def main(
         if peak_of:
             forget_peak()  # of setting thresholds
             before = peak_so_far()
-            iteration(forwards[peak_of], net, x, y)
+            iteration(forwards[peak_of], net, x, y, time.process_time)
             typer.echo(peak_so_far() - before)
             return
-        best = dict.fromkeys(forwards, float("inf"))
-        results: dict[str, tuple[Tensor, list[Tensor]]] = {}
-        for _ in range(repeats):
-            for which, forward in forwards.items():
-                seconds, spikes, gradients = iteration(forward, net, x, y)
-                best[which] = min(best[which], seconds)
-                results[which] = (spikes, [gradient.clone() for gradient in gradients])
-        (expected, right), (output, gradients) = results["plain"], results["lehr"]
-        error = max(float((a - b).norm() / b.norm()) for a, b in zip(gradients, right, strict=True))
-        different = int((expected != output).sum())
+        line = compared(forwards, net, x, y, repeats, time.process_time)
         memory = {which: peak(name, len(x), which) for which in forwards}
-        typer.echo(
-            f"{name}, batch {len(x)}, {net.steps} steps: plain {best['plain'] * 1e3:.0f} ms, lehr "
-            f"{best['lehr'] * 1e3:.0f} ms:"
-            f" {best['plain'] / best['lehr']:.2f} times as fast; {different} of {expected.numel()} "
-            "output spikes differ"
-            f" ({float(expected.mean()):.1%} fire), gradients {error:.1e} apart,"
-            f" memory {memory['plain']:.0f} and {memory['lehr']:.0f} MiB"
-        )
+        typer.echo(f"{name}, {line}, memory {memory['plain']:.0f} and {memory['lehr']:.0f} MiB")
 
 
 if __name__ == "__main__":

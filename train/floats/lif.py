@@ -2,13 +2,18 @@
 
 One autograd node stands for the whole loop over time, where torch alone would record some ten for
 every step. On the host it is a compiled loop in the first-level cache
-(`lehr.train.floats.lif_kernels`), on any other device torch operations
+(`lehr.train.floats.lif_kernels`), on a GPU one kernel where Triton is installed, as torch for GPUs
+has it (`lehr.train.floats.lif_triton`), on any other device torch operations
 (`lehr.train.floats.lif_torch`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
 from typing import Any, cast
 
 import numpy as np
@@ -190,7 +195,7 @@ class _Scan(torch.autograd.Function):
             raw,
             membranes,
         )
-        _run(kernels.forward, lif_torch.forward, tensors, rule)
+        _run("forward", tensors, rule)
         ctx.rule, ctx.held, ctx.shape = rule, len(current) == 1, current.shape[1:]
         # the gradient of the decay alone asks for the membranes
         kept = (before[0], membranes) if ctx.needs_input_grad[3] else (None, None)
@@ -209,7 +214,7 @@ class _Scan(torch.autograd.Function):
         wanted = (*ctx.needs_input_grad[1:3], True)
         sums = tuple(torch.empty_like(spike[:, : None if want else 0]) for want in wanted)
         tensors = ((of_spikes, of_membranes), theta, beta, (spikes, spike), raw, current, sums)
-        _run(kernels.backward, lif_torch.backward, tensors, ctx.rule)
+        _run("backward", tensors, ctx.rule)
         of_theta, of_bias, of_membrane = sums
         of_beta = None
         if membranes is not None:
@@ -256,17 +261,19 @@ def _sized(value: Tensor, size: Sequence[int]) -> Tensor:
     return value.contiguous().view(size)
 
 
-def _run(
-    compiled: Callable[..., None],
-    in_torch: Callable[..., None],
-    tensors: tuple[Any, ...],
-    rule: Rule,
-) -> None:
-    """Return the loop for the device that the tensors, of which the second is one, are on."""
+def _run(name: str, tensors: tuple[Any, ...], rule: Rule) -> None:
+    """Run the loop of that name for the device of the tensors, of which the second is one."""
     if tensors[1].is_cpu:
-        compiled(*_arrays(tensors), rule)
+        getattr(kernels, name)(*_arrays(tensors), rule)
     else:
-        in_torch(*tensors, rule)
+        getattr(_loops(tensors[1].device.type), name)(*tensors, rule)
+
+
+@cache
+def _loops(device: str) -> ModuleType:
+    """Return the loops for tensors on a device that is not the host."""
+    compiled = device == "cuda" and find_spec("triton") is not None
+    return import_module("lehr.train.floats.lif_triton") if compiled else lif_torch
 
 
 def _arrays(tensors: tuple[Any, ...]) -> tuple[Any, ...]:
