@@ -354,9 +354,8 @@ def write_tones(place: Path) -> None:
     time = np.arange(2000) / RATE
     for name, hertz in (("low", 300), ("middle", 900), ("high", 2200)):
         for number in range(30):
-            wave_ = np.sin(
-                2 * np.pi * (hertz * rng.uniform(0.9, 1.1) * time + rng.random())
-            ) * rng.uniform(0.2, 0.8)
+            phase = hertz * rng.uniform(0.9, 1.1) * time + rng.random()
+            wave_ = np.sin(2 * np.pi * phase) * rng.uniform(0.2, 0.8)
             wave_ = wave_ + rng.normal(0, 0.03, len(time))
             write_wav(place / name / f"{number}.wav", np.clip(wave_, -1, 1)[:, None])
 
