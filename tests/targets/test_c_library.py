@@ -326,7 +326,7 @@ def test_a_built_artefact_is_loaded(tmp_path: Path) -> None:
 @pytest.mark.slow
 @needs_compiler
 def test_the_estimate_is_that_of_the_options(tmp_path: Path) -> None:
-    net, x = HARD["recurrent"]()
+    net, x = HARD["delayed"]()
     by_rate = {}
     for rate in ("0", "100"):
         build(net, C(), x[:1], {"rate": rate}).plan.write(tmp_path / rate)

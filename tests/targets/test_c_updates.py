@@ -241,3 +241,11 @@ def test_bounds_that_nothing_reaches_are_left_out(most: int, acts: bool, tmp_pat
     assert (f"? {most} :" in code) == acts
     assert (f"; nothing goes beyond {bound}. */" in code) != acts
     require_equal(tmp_path / "out", net, x)
+
+
+def test_a_register_that_nothing_but_its_bound_writes_stays_one(tmp_path: Path) -> None:
+    net, x = of_lines(
+        "leak v multiply 1 1 toward_zero; add v input 3; bound i -4 4 saturate; add v i 0; "
+        "bound v -4000 4000 saturate; fire fired v gt threshold 1"
+    )
+    require_equal(tmp_path / "out", net, x)
