@@ -16,17 +16,7 @@ from lehr.targets.c.parts import Plain, kept, plain
 from lehr.targets.c.printer import Update
 from lehr.targets.c.temporaries import reached
 from lehr.targets.contract import Problem
-from lehr.update import (
-    FIRED,
-    MOST_SPIKES,
-    Add,
-    Bound,
-    ForEachEvent,
-    Program,
-    Statement,
-    reads,
-    written,
-)
+from lehr.update import FIRED, MOST_SPIKES, Add, Bound, ForEachEvent, Program, reads, written
 
 INT64_MAX = 2**63 - 1
 
@@ -79,17 +69,18 @@ def _without_idle_bounds(program: Program, reach: Spans) -> tuple[Program, tuple
     A loop over events keeps its own, and so does a register that nothing else writes.
     """
     acting = {place.statement for place in reach.places if _acts(place)}
-    acting |= {s for s in program.statements if _alone(s, program)}
-    idle = tuple(s for s in program.statements if isinstance(s, Bound) and s not in acting)
+    idle = tuple(
+        s
+        for s in program.statements
+        if isinstance(s, Bound) and s not in acting and not _alone(s, program)
+    )
     statements = tuple(s for s in program.statements if s not in idle)
     return replace(program, statements=statements), idle
 
 
-def _alone(s: Statement, program: Program) -> bool:
-    """Return whether no other statement than bounds writes the register that this one bounds."""
-    return isinstance(s, Bound) and all(
-        isinstance(other, (Bound, ForEachEvent)) or written(other) != s.x for other in program.all
-    )
+def _alone(bound: Bound, program: Program) -> bool:
+    """Return whether nothing but bounds writes the register of this one."""
+    return all(isinstance(s, (Bound, ForEachEvent)) or written(s) != bound.x for s in program.all)
 
 
 def _acts(place: Place) -> bool:
