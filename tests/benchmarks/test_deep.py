@@ -44,7 +44,7 @@ def one_unit_more(net: Network, place: int) -> Network:
 
 
 @pytest.mark.few(1)
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", sorted(NETWORKS, reverse=True))
 def test_a_narrow_one_is_the_model_and_its_c(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
