@@ -43,8 +43,8 @@ def test_events_are_counted_at_their_place(shape: Shape) -> None:
         assert np.array_equal(result.events, np.count_nonzero(x, axis=(0, 1)))
         assert result.events.max() == 600
         require_same(simulate(net, x, trace=net.neurons), result)
-    held = Engine(net).run(x[:, 0])
-    assert np.array_equal(held.events, 300 * np.count_nonzero(x[:, 0], axis=0))
+        held = Engine(net).run(x[:, 0])
+        assert np.array_equal(held.events, 300 * np.count_nonzero(x[:, 0], axis=0))
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
