@@ -144,12 +144,6 @@ def build(
         }
     )
     plan = target.plan(net, options) | lay_down(net, golden_input, ran.trace) | common
-    figures = _measured(plan, target) if measure else ()
-    if measure:
-        plan |= BuildPlan({"report/measured.json": to_json([asdict(figure) for figure in figures])})
-    plan |= BuildPlan(
-        {"MODEL_CARD.md": _card(net, target, ran.rates, figures, synthetic=x is None).encode()}
-    )
     facts = {
         "target": target.name,
         "options": options,
@@ -163,6 +157,12 @@ def build(
         **({"names": dict(names)} if (names := target.names(net)) else {}),
         **({PRODUCTS: list(target.products)} if target.products else {}),
     }
+    figures = _measured(plan.with_manifest(facts), target) if measure else ()
+    if measure:
+        plan |= BuildPlan({"report/measured.json": to_json([asdict(figure) for figure in figures])})
+    plan |= BuildPlan(
+        {"MODEL_CARD.md": _card(net, target, ran.rates, figures, synthetic=x is None).encode()}
+    )
     return Built(plan.with_manifest(facts), ran.rates, figures, constant_layers(net, ran))
 
 

@@ -33,6 +33,7 @@ from lehr.targets.fpga.reach import Reach, largest_sums
 from lehr.targets.fpga.render import FRONTS, identifiers, render
 from lehr.targets.fpga.runner import FpgaRunner
 from lehr.targets.fpga.statements import RULES
+from lehr.targets.fpga.synthesis import synthesize
 from lehr.targets.fpga.unmapped import Unmapped
 from lehr.targets.verilog import version
 from lehr.weights import KINDS, WeightKind
@@ -204,7 +205,21 @@ class Fpga(Target):
 
     def report(self, folder: Path) -> tuple[Table, ...]:
         """Return what nextpnr and the simulation measured."""
-        return measured.report(folder, str(read_manifest(folder).get("options", {}).get("device")))
+        return measured.report(folder, self._device(folder))
+
+    @staticmethod
+    def _device(folder: Path) -> str:
+        """Return the device that an artefact was built for."""
+        return str(read_manifest(folder).get("options", {}).get("device", "generic"))
+
+    def measure(self, folder: Path) -> tuple[Figure, ...]:
+        """Place it for its device, where Yosys and nextpnr are here; nothing for `generic`.
+
+        Raises:
+            NotMappable: when the device is too small for it, or too slow.
+            NotBitExact: when a tool fails on it.
+        """
+        return synthesize(folder, self._device(folder))
 
     def version(self) -> str:
         """Return the version of Verilator, which runs whole networks, else of Icarus."""

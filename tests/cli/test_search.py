@@ -191,6 +191,27 @@ def test_what_does_not_fit_is_refused_and_searched_around(
 
 
 @pytest.mark.slow
+def test_what_tools_measure_is_an_objective(tmp_path: Path, lehr: Lehr) -> None:
+    """Of the C library, whose bytes `size` counts as it does for `lehr build --measure`."""
+    (tmp_path / "tiny.toml").write_text(tiny_toml())
+    space = SPACE.replace("[builds.c]", "[builds.c]\nmeasure = true").replace("= 4\ns", "= 2\ns")
+    words = ("search", tmp_path / "tiny.toml", "--space", tmp_path / "space.toml")
+    (tmp_path / "space.toml").write_text(space.replace("c.flash", "c.flash on a pdp-11"))
+    refused(
+        lehr(*words, "-o", tmp_path / "none"), 2, "'c.flash on a pdp-11' is measured by nothing"
+    )
+    assert not (tmp_path / "none").exists()
+    (tmp_path / "space.toml").write_text(space.replace("c.flash", "c.flash on native"))
+    lehr(*words, "-o", tmp_path / "s")
+    for trial in read_search(tmp_path / "s").trials:
+        model, out = tmp_path / f"{trial.folder}.nir", tmp_path / trial.folder
+        lehr("export", tmp_path / "s" / trial.folder, "-o", model)
+        built = lehr("build", model, "--target", "c", "-o", out, "--measure", "--json").facts
+        figures = {figure["name"]: figure["value"] for figure in built["measured"]}
+        assert trial.measures["c.flash on native"] == figures["flash on native"] > 500
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["flash", "thresholds"])
 def test_the_examples_run(tmp_path: Path, lehr: Lehr, name: str) -> None:
     ran = lehr(

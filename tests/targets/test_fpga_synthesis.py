@@ -16,9 +16,10 @@ from sklearn.datasets import load_digits
 from strategies import Builder, Images, small_network
 
 from lehr.arithmetic import Arithmetic
-from lehr.errors import NotMappable
+from lehr.errors import NotMappable, UsageError
 from lehr.network import Input, Network, SumPool2d
 from lehr.simulate import simulate
+from lehr.targets.build import build
 from lehr.targets.fpga import Fpga
 from lehr.targets.golden import golden_plan
 from lehr.targets.verilog import missing, search_path
@@ -155,3 +156,33 @@ def test_a_small_network_behind_a_serial_line_is_placed_on_a_board(
     assert (
         tmp_path / "out" / ("lehr.bin" if device == "hx8k" else "lehr.bit")
     ).stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_a_build_measures_what_nextpnr_reports_and_a_device_that_is_too_slow_is_said(
+    tmp_path: Path,
+) -> None:
+    if lacking := missing("yosys") or missing("nextpnr-ice40"):
+        pytest.skip(lacking)
+    net, x = small_network()
+    options = {"device": "hx8k", "clock": "12", "lanes": "2"}
+    built = build(net, Fpga(), x, options, measure=True)
+    built.plan.write(tmp_path / "out")
+    synthesize(tmp_path / "out", "lehr.asc")
+    report = json.loads((tmp_path / "out" / "report" / "nextpnr.json").read_bytes())
+    (clock,) = report["fmax"].values()
+    figures = {figure.name: figure.value for figure in built.measured}
+    assert figures == {
+        "cells": report["utilization"]["ICESTORM_LC"]["used"],
+        "block RAM of 4 kbit": report["utilization"]["ICESTORM_RAM"]["used"],
+        "slowest path": pytest.approx(1e3 / clock["achieved"], abs=0.01),
+    }
+    assert figures["cells"] > 100
+    with pytest.raises(NotMappable, match=r"not fit hx8k: nextpnr says .Max frequency .*FAIL"):
+        build(net, Fpga(), x, options | {"clock": "400"}, measure=True)
+
+
+def test_no_tool_measures_a_design_for_no_device() -> None:
+    net, x = small_network()
+    with pytest.raises(UsageError, match="target fpga has no tool here that could measure it"):
+        build(net, Fpga(), x, measure=True)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
+
 from lehr.errors import NotMappable
 from lehr.export.checkpoint import Run
 from lehr.network import Network
@@ -46,7 +49,7 @@ def measured(
 
     Raises:
         UsageError: for an option that a target does not have.
-        ToolMissing: when a target's tools are to measure, and are not here.
+        NotBitExact: when a tool that is to measure an artefact fails on it.
     """
     net, x = run.network, data.validation.x[:]
     result = Engine(net).run(x)
@@ -61,11 +64,7 @@ def measured(
     rates, refused = with_input(net, result, x), dict[str, str]()
     for name, building in builds.items():
         try:
-            estimated = figures(net, name, building, rates)
-            if building.measure:
-                golden = x[:GOLDEN_SAMPLES]
-                target = registry.get(name)
-                estimated |= _named(name, build(net, target, golden, building.options).measured)
+            estimated = figures(net, name, building, rates, x[:GOLDEN_SAMPLES])
         except NotMappable as error:
             # a table of what is needed and there stands below its first line
             refused[name] = "; ".join(str(each).partition("\n")[0] for each in error.args)
@@ -75,19 +74,36 @@ def measured(
 
 
 def figures(
-    net: Network, name: str, building: Building, rates: Mapping[str, float]
+    net: Network,
+    name: str,
+    building: Building,
+    rates: Mapping[str, float],
+    golden: npt.NDArray[np.uint8] | None = None,
 ) -> dict[str, float]:
-    """Return a target's estimate, by TARGET.FIGURE.
+    """Return a target's estimate, and what tools measure if that is asked for, by TARGET.FIGURE.
+
+    Args:
+        net: the network.
+        name: of the target.
+        building: how it is built.
+        rates: as the target's estimate takes them.
+        golden: samples on which the artefact is measured; synthetic ones if None.
 
     Raises:
-        NotMappable: when the target refuses the network.
-        UsageError: for an option that it does not have, or a value that it does not take.
+        NotMappable: when the target refuses the network, or its device cannot hold it.
+        UsageError: for an option that it does not have, or a value that it does not take; when
+            nothing here measures its artefact.
+        NotBitExact: when a tool fails on it.
     """
     target = registry.get(name)
     target.require_options(building.options)
     target.require_mappable(net)
     target.plan(net, building.options)
-    return _named(name, target.estimate(net, rates, building.options).figures)
+    estimated = _named(name, target.estimate(net, rates, building.options).figures)
+    if building.measure:
+        built = build(net, target, golden, building.options, measure=True)
+        estimated |= _named(name, built.measured)
+    return estimated
 
 
 def _named(target: str, figures: Iterable[Figure]) -> dict[str, float]:

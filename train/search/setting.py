@@ -88,6 +88,8 @@ class Setting:
     def require(self) -> None:
         """Refuse what no trial could come of.
 
+        Where tools are to measure, they measure a network of the first point's shape.
+
         Raises:
             UsageError: when no point that is drawn makes a recipe; when a target, an option or an
                 objective is none; when there are no validation samples.
@@ -120,8 +122,6 @@ class Setting:
                 known += figures(net, target, building, rates)
             except NotMappable:
                 return  # of this point; another may do
-            if build.measure:
-                return  # what tools measure, they say afterwards
         if unknown := [each for each in self.search.objectives if each not in known]:
             raise UsageError(unknown_measure(unknown[0], known))
 
