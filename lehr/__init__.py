@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lehr.api import read as read
     from lehr.api import recipes as recipes
     from lehr.api import report as report
+    from lehr.api import search as search
     from lehr.api import simulate as simulate
     from lehr.api import targets as targets
     from lehr.api import train as train
@@ -45,6 +46,7 @@ __all__ = [
     "read",
     "recipes",
     "report",
+    "search",
     "simulate",
     "targets",
     "train",

@@ -6,6 +6,7 @@ from lehr.api.exporting import export, quantize
 from lehr.api.models import read, recipes, write
 from lehr.api.reporting import report
 from lehr.api.running import compare, simulate
+from lehr.api.searching import search
 from lehr.api.training import train
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "read",
     "recipes",
     "report",
+    "search",
     "simulate",
     "targets",
     "train",

@@ -49,11 +49,20 @@ def read_space(path: Path) -> Search:
         text = read_text(path, RECIPE_BYTES, "give a space, a TOML file in UTF-8")
     except FileRefused as error:
         raise UsageError(f"space {error}") from None
+    return space_of(table_of(text, f"space {path}"), f"space {path}")
+
+
+def space_of(table: Mapping[str, Any], source: str) -> Search:
+    """Return a space from its table, which messages name `source`.
+
+    Raises:
+        UsageError: naming each key, its value and what it may be.
+    """
     try:
-        return Search.model_validate(table_of(text, f"space {path}"))
+        return Search.model_validate(table)
     except ValidationError as error:
         raise UsageError(
-            *(f"space {path}: {sentence}" for sentence in mistakes(error, Search, "space"))
+            *(f"{source}: {sentence}" for sentence in mistakes(error, Search, "space"))
         ) from None
 
 
