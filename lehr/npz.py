@@ -10,6 +10,7 @@ whether it may be read at once or only piece by piece.
 from __future__ import annotations
 
 import io
+import mmap
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,7 +20,8 @@ from typing import IO, Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from lehr.artifact import zip_bytes
+from lehr.artifact import zip_entry
+from lehr.atomic import writing
 from lehr.errors import FileRefused, LehrError, UsageError
 from lehr.leftovers import recover
 from lehr.npyfile import Header, read_header
@@ -29,6 +31,8 @@ AT_ONCE = 1 << 26
 """Bytes of an array that is read whole, such as labels, whatever it was packed to."""
 RATIO = 64
 """Factor of its packed bytes that such an array may take beyond that."""
+BLOCK = 1 << 18
+"""Numbers that are written at a time."""
 _DEFLATES = 1032
 """Bytes that deflate packs into one at most (zlib, "Maximum Compression Factor")."""
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -40,12 +44,49 @@ def npz_bytes(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
 
     numpy.savez writes the time of day.
     """
-    files = {}
-    for name, array in arrays.items():
-        buffer = io.BytesIO()
-        np.save(buffer, array, allow_pickle=False)
-        files[f"{name}.npy"] = buffer.getvalue()
-    return zip_bytes(files)
+    buffer = io.BytesIO()
+    _pack(buffer, arrays)
+    return buffer.getvalue()
+
+
+def write_npz(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Write the same archive to a file, whole or not at all, without holding it in memory.
+
+    Raises:
+        FileRefused: when it cannot be written.
+    """
+    with writing(path) as part, part.open("wb") as file:
+        _pack(file, arrays)
+
+
+def _pack(file: IO[bytes], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in sorted((f"{name}.npy", array) for name, array in arrays.items()):
+            header = io.BytesIO()
+            np.lib.format.write_array_header_1_0(
+                header, np.lib.format.header_data_from_array_1_0(array)
+            )
+            entry = zip_entry(name)
+            entry.file_size = len(header.getvalue()) + array.nbytes
+            with archive.open(entry, "w") as member:
+                member.write(header.getvalue())
+                for block in blocks_of(array):
+                    member.write(block)
+
+
+def blocks_of(array: npt.NDArray[Any]) -> Iterator[bytes]:
+    """Yield the numbers of an array as bytes, in the order of `.npy` files, some at a time.
+
+    Of one that lies in a file (numpy.memmap) no more than these are resident.
+    """
+    of_file: Any = array.base if isinstance(array, np.memmap) and array.mode == "r" else None
+    if array.flags.f_contiguous and not array.flags.c_contiguous:
+        array = array.T
+    flat = array.reshape(-1)  # a view, but of an array with gaps
+    for first in range(0, flat.size, BLOCK):
+        yield flat[first : first + BLOCK].tobytes()
+        if isinstance(of_file, mmap.mmap):
+            of_file.madvise(mmap.MADV_DONTNEED)
 
 
 class Archive:

@@ -23,6 +23,7 @@ from lehr.simulate.engines import Run
 from lehr.simulate.partial import SAMPLES
 from lehr.simulate.pieces import Traced, piece_size, result_bytes, run_piece
 from lehr.simulate.result import Trace
+from lehr.simulate.traces import read_trace
 
 Images = npt.NDArray[np.uint8]
 Counts = npt.NDArray[np.int32]
@@ -149,8 +150,8 @@ def stored(net: Network, samples: Samples, path: Path) -> Expected:
                     f"{path}: {name} is of {header.shape[0]} samples, not {many}; give a whole "
                     "result of the same input"
                 )
-        counts = archive.read("counts", limit)
-        arrays = {name: archive.read(name, limit) for name in headers}
+        counts = read_trace(archive, "counts", limit)
+        arrays = {name: read_trace(archive, name, limit) for name in headers}
     before = 0
 
     def read(start: int, piece: Images) -> tuple[Trace, Counts]:

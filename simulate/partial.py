@@ -2,7 +2,7 @@
 
     parts = [read_partial(path, net, samples, what)]
     parts.extend(pieces(run, net, samples, what, len(parts[0].counts)))
-    write_bytes(path, npz_bytes(arrays_of(joined(parts), what.samples)))
+    write_npz(path, arrays_of(joined(parts), what.samples))
 
 What an interrupted run leaves is a valid result of the samples so far, and what is needed to go on.
 """
@@ -20,10 +20,11 @@ import numpy.typing as npt
 
 from lehr.errors import FileRefused, UsageError
 from lehr.network import Network
-from lehr.npz import Archive
+from lehr.npz import Archive, blocks_of
 from lehr.samples import Samples
 from lehr.simulate.pieces import Traced, result_bytes, steps_of
 from lehr.simulate.result import Layer, Result, Trace
+from lehr.simulate.traces import read_trace
 
 Arrays = dict[str, npt.NDArray[Any]]
 SAMPLES = "trace.samples"
@@ -105,7 +106,7 @@ def read_partial(path: Path, net: Network, samples: Samples, traced: Traced) -> 
                     f"{path} is of another network, input or trace; resume it with its own, or "
                     "leave --resume out"
                 )
-            arrays: Arrays = {name: archive.read(name, limit) for name in archive.names}
+            arrays: Arrays = {name: read_trace(archive, name, limit) for name in archive.names}
         stated = arrays.pop(SUM)
         if not np.array_equal(stated, _sum(arrays)):
             raise ValueError(f"{SUM} is another")
@@ -172,7 +173,8 @@ def _sum(arrays: Arrays) -> npt.NDArray[np.uint8]:
     digest = hashlib.sha256()
     for name, array in sorted(arrays.items()):
         digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
+        for block in blocks_of(array):
+            digest.update(block)
     return np.frombuffer(digest.digest(), np.uint8)
 
 

@@ -18,10 +18,11 @@ import numpy.typing as npt
 
 from lehr.network import Network
 from lehr.npz import AT_ONCE
-from lehr.samples import LARGEST_AT_ONCE, Samples
+from lehr.samples import Samples
 from lehr.simulate.engines import Run, Stream
-from lehr.simulate.parts import continued
+from lehr.simulate.parts import Continuing
 from lehr.simulate.result import Result
+from lehr.simulate.traces import Traces
 
 PIECE = 512
 """Samples between two looks at the clock."""
@@ -69,12 +70,14 @@ def run_piece(
 
 def piece_size(net: Network, samples: Samples, layers: tuple[str, ...]) -> int:
     """Return how many samples a run takes at a time."""
-    steps = steps_of(net, samples)
-    each = max(
-        math.prod(samples.shape[1:]),
-        VALUE_BYTES * steps * sum(math.prod(net.shapes[name]) for name in layers),
-    )
+    each = max(math.prod(samples.shape[1:]), traced_bytes(net, samples, layers))
     return max(1, min(PIECE, PIECE_BYTES // each))
+
+
+def traced_bytes(net: Network, samples: Samples, layers: tuple[str, ...]) -> int:
+    """Return the bytes of a sample's traces."""
+    neurons = sum(math.prod(net.shapes[name]) for name in layers)
+    return VALUE_BYTES * steps_of(net, samples) * neurons
 
 
 def steps_of(net: Network, samples: Samples) -> int:
@@ -85,12 +88,12 @@ def steps_of(net: Network, samples: Samples) -> int:
 def result_bytes(net: Network, samples: Samples) -> int:
     """Return the most bytes that an array of a result on these samples may have.
 
-    It is the largest trace in 64 bits, but at most what is read at once.
+    It is the largest trace in 64 bits.
     """
     largest = (
         8 * samples.shape[0] * steps_of(net, samples) * max(map(math.prod, net.shapes.values()))
     )
-    return min(LARGEST_AT_ONCE, max(AT_ONCE, largest))
+    return max(AT_ONCE, largest)
 
 
 def _timed(net: Network, samples: Samples) -> bool:
@@ -151,8 +154,10 @@ def _by_steps(
     steps = max(1, PIECE_BYTES // math.prod(samples.shape[2:]))
     chunks = samples.chunks(steps, start)
     for sample in range(start, samples.shape[0]):
-        feed, parts = stream(net, what.layers if what.of(sample, 1) else ()), []
+        layers = what.layers if what.of(sample, 1) else ()
+        feed = stream(net, layers)
+        whole = Continuing(net, Traces(traced_bytes(net, samples, layers), axis=1))
         for chunk in islice(chunks, -(-samples.shape[1] // steps)):
-            parts.append(feed(chunk))
+            whole.add(feed(chunk))
             advance(chunk.shape[1] / samples.shape[1])
-        yield continued(net, parts)
+        yield whole.result()

@@ -8,16 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from lehr.atomic import require_file_or_nothing, write_bytes
+from lehr.atomic import require_file_or_nothing
 from lehr.errors import UsageError
 from lehr.network import Network
-from lehr.npz import npz_bytes
+from lehr.npz import write_npz
 from lehr.samples import Samples
 from lehr.simulate.engines import Run, Stream
 from lehr.simulate.partial import arrays_of, partial_arrays, read_partial
-from lehr.simulate.parts import joined
-from lehr.simulate.pieces import NOTHING, Traced, pieces
+from lehr.simulate.parts import Joining
+from lehr.simulate.pieces import NOTHING, Traced, pieces, traced_bytes
 from lehr.simulate.result import Result
+from lehr.simulate.traces import Traces
 
 Advance = Callable[[float], object]
 
@@ -85,17 +86,21 @@ def simulate_to(
     """
     if output is not None:
         require_file_or_nothing(output)
-    parts = [] if finished is None else [finished]
-    start = 0 if finished is None else len(finished.counts)
+    total = samples.shape[0]
+    expected = len(traced.of(0, total)) * traced_bytes(net, samples, traced.layers)
+    whole = Joining(total, Traces(expected))
+    if finished is not None:
+        whole.add(finished)
     try:
-        parts.extend(pieces(run, net, samples, traced, start, stream=stream, advance=advance))
+        for part in pieces(run, net, samples, traced, whole.done, stream=stream, advance=advance):
+            whole.add(part)
     except KeyboardInterrupt:
-        if not parts or output is None:
+        if not whole.done or output is None:
             raise
-        result = joined(parts)
-        write_bytes(output, npz_bytes(partial_arrays(net, result, samples, traced)))
+        result = whole.result()
+        write_npz(output, partial_arrays(net, result, samples, traced))
         raise Interrupted(result) from None
-    result = joined(parts)
+    result = whole.result()
     if output is not None:
-        write_bytes(output, npz_bytes(arrays_of(result, traced.samples)))
+        write_npz(output, arrays_of(result, traced.samples))
     return result

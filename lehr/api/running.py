@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from lehr.api.given import AnyNetwork, Inputs, Place, network, opened, pixels
-from lehr.atomic import require_another_file, write_bytes
+from lehr.atomic import require_another_file
 from lehr.errors import NotBitExact, UsageError
-from lehr.npz import npz_bytes
+from lehr.npz import write_npz
 from lehr.simulate.compare import Comparison
 from lehr.simulate.compare import compare as compare_traces
 from lehr.simulate.engines import STREAMS
@@ -75,7 +75,7 @@ def simulate(
         given = pixels(x)
         result = run_piece(run, given, layers, traced.of(0, len(given)))
         if output is not None:
-            write_bytes(Path(output), npz_bytes(arrays_of(result, chosen)))
+            write_npz(Path(output), arrays_of(result, chosen))
         return result
     path = None if output is None else Path(output)
     finished = finished_samples(path, net, samples, traced) if resume else None
