@@ -96,17 +96,3 @@ def moved_on(_: Any, sums: Any, columns: Any) -> Any:
 def count_in(_: Any, token: Any) -> Any:
     """Return the length of a tuple."""
     return types.int64(token), lambda c, b, s, a: ir.Constant(ir.IntType(64), len(token))
-
-
-@intrinsic
-def lowest_or_none(_: Any, value: Any) -> Any:
-    """Return the place of the lowest bit that is set in an int64, 64 where none is."""
-
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Value:
-        i64 = ir.IntType(64)
-        count = builder.module.declare_intrinsic(
-            "llvm.cttz", [i64], ir.FunctionType(i64, [i64, ir.IntType(1)])
-        )
-        return builder.call(count, [args[0], ir.Constant(ir.IntType(1), 0)])
-
-    return types.int64(types.int64), code

@@ -17,12 +17,11 @@ from lehr.simulate.fast.kernels.bundles import (
     add_last_column,
     bundle,
     count_in,
-    lowest_or_none,
     moved_on,
     with_taps,
 )
 from lehr.simulate.fast.kernels.compiled import compiled, inlined
-from lehr.simulate.fast.kernels.lanes import bits_set, lanes_in
+from lehr.simulate.fast.kernels.lanes import bits_set, lanes_in, lowest_bit
 from lehr.simulate.fast.kernels.layout import BIT_ROWS, WORD, Cells, FlowSizes, Rows
 from lehr.simulate.fast.kernels.vector import beyond, data, peek, poke, read, word_at
 
@@ -82,7 +81,7 @@ def _with_word(
     """
     while word != 0:
         for _ in range(AT_ONCE):
-            acc = with_taps(acc, weights, lowest_or_none(word) * each, columns, before, behind)
+            acc = with_taps(acc, weights, lowest_bit(word) * each, columns, before, behind)
             word &= word - 1
     return acc
 
@@ -116,7 +115,7 @@ def _with_cell(
                 acc = _all_put_away(acc, columns, sums, at, x, w)
                 own, last, last_but_one = 0, 0, 0
                 if bits_set(todo) > w.limit:
-                    part = todo & (((1 << w.limit) - 1) << lowest_or_none(todo))
+                    part = todo & (((1 << w.limit) - 1) << lowest_bit(todo))
             own += bits_set(part)
             todo ^= part
             acc = _with_word(acc, part, taps, each, columns, before, behind)

@@ -250,14 +250,14 @@ def bits_set(_: Any, value: Any) -> Any:
 
 @intrinsic
 def lowest_bit(_: Any, value: Any) -> Any:
-    """Return the place of the lowest bit that is set in an int64 other than 0."""
+    """Return the place of the lowest bit that is set in an int64, 64 where none is."""
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Value:
         i64 = ir.IntType(64)
         count = builder.module.declare_intrinsic(
             "llvm.cttz", [i64], ir.FunctionType(i64, [i64, ir.IntType(1)])
         )
-        return builder.call(count, [args[0], ir.Constant(ir.IntType(1), 1)])
+        return builder.call(count, [args[0], ir.Constant(ir.IntType(1), 0)])
 
     return types.int64(types.int64), code
 
