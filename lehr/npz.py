@@ -221,15 +221,17 @@ class Archive:
 
 
 @contextmanager
-def damage_refused(path: Path) -> Iterator[None]:
-    """Turn all that numpy and zipfile raise inside, for a damaged archive, into one sentence."""
+def damage_refused(
+    path: Path, kind: str = ".npz file", way_out: str = "write it with numpy.savez"
+) -> Iterator[None]:
+    """Turn all that numpy and zipfile, or tarfile, raise inside into one sentence on damage."""
     try:
         yield
     except (LehrError, GeneratorExit):
         raise
     except Exception as error:  # they raise a dozen kinds
         raise FileRefused(
-            f"{path} is not a whole .npz file ({type(error).__name__}); write it with numpy.savez"
+            f"{path} is not a whole {kind} ({type(error).__name__}); {way_out}"
         ) from None
 
 

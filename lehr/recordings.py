@@ -21,6 +21,7 @@ from lehr.errors import FileRefused, UsageError
 from lehr.network import HIGHEST, Input
 from lehr.samples import LARGEST, Samples, SensorEvents, open_samples
 from lehr.sequences.files import ENDS
+from lehr.shards import TAR, Shards, TarSamples, shards_of
 from lehr.spelling import one_of
 from lehr.undecoded import RECORDS, refuse_undecoded
 
@@ -89,10 +90,12 @@ def frames(text: str) -> Frames:
 def open_inputs(path: Path, entry: Input, framing: str | None) -> Samples:
     """Open inputs of a network, to be read in pieces.
 
-    They are of an `.npz` file, or of a recording or a sequence, which is one sample.
+    They are of an `.npz` or `.tar` file, of a recording or a sequence, which is one sample, or of
+    several of these, shards.
 
     Args:
-        path: of the file; the end of its name tells which it is.
+        path: of the file, whose end of its name tells which it is; or, of shards, of the folder
+            that holds them or, as `@LIST.txt`, of a list of them.
         entry: the network's input. Where it is bytes, events are counted.
         framing: how a recording is cut into frames, see `frames`, or how a sequence becomes spikes,
             `lehr.sequences.samples`.
@@ -117,11 +120,16 @@ def open_inputs(path: Path, entry: Input, framing: str | None) -> Samples:
             f"code=delta,threshold=0.5 or, as a run's data did, --frames run=RUN{records}"
         )
     refuse_undecoded(path, NAMES)
+    if several := shards_of(path, {".npz", TAR, *SUFFIXES, *ENDS}):
+        named, shards = several
+        return Shards(named, [open_inputs(each, entry, framing) for each in shards])
     if framing is not None:
         raise UsageError(
             f"--frames is for recordings ({', '.join(SUFFIXES)}) and sequences "
             f"({', '.join(ENDS)}), and {path} is none; leave it out"
         )
+    if suffix == TAR and path.is_file():
+        return TarSamples(path)
     return open_samples(path, entry.highest)
 
 

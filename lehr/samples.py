@@ -86,6 +86,11 @@ class Samples:
         if header.by_column:  # not to be read piece by piece
             self._whole = archive.read("input", self._limit)
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Paths of all files that are read."""
+        return (self.path,)
+
     def require_classes(self, classes: int) -> None:
         """Refuse labels that are none of so many classes.
 

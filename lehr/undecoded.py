@@ -18,6 +18,8 @@ FORMATS: Mapping[str, str] = {
     ".csv": "a text file: read it by numpy.loadtxt",
 }
 """Ways out by the ends of files' names."""
+PACKED = (".gz", ".tgz", ".bz2", ".xz", ".zst")
+"""Ends of names of packed files, of which a tar may be one."""
 
 
 def refuse_undecoded(path: Path, decoded: str) -> None:
@@ -32,5 +34,7 @@ def refuse_undecoded(path: Path, decoded: str) -> None:
     """
     if path.is_dir() and (path / "metadata.yaml").is_file():
         raise UsageError(f"{path} is the folder of a ROS 2 bag; give the .mcap or .db3 file in it")
+    if path.is_file() and path.suffix.lower() in PACKED:
+        raise UsageError(f"{path} is packed, so that it is read from its start alone; unpack it")
     if way := path.is_file() and FORMATS.get(path.suffix.lower()):
         raise UsageError(f"{path} is {way}, and {RECORDS}; lehr reads {decoded} and .npz")

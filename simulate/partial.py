@@ -164,7 +164,7 @@ def _require_shapes(arrays: Arrays, net: Network, samples: Samples, traced: Trac
 
 
 def _mark(net: Network, samples: Samples, traced: Traced) -> str:
-    sums, layers = _check_sums(samples.path), " ".join(traced.layers)
+    sums, layers = " ".join(map(_check_sums, samples.files)), " ".join(traced.layers)
     return f"{net.digest} {list(samples.shape)} {sums} {layers} {traced.samples}"
 
 
@@ -181,10 +181,11 @@ def _sum(arrays: Arrays) -> npt.NDArray[np.uint8]:
 def _check_sums(path: Path) -> str:
     """Return the check sums that an archive keeps of its arrays, so that none of them is read.
 
-    A recording is one sample, which is done or is not.
+    Other files have none: they are known by name, size and when they were written.
     """
     if not zipfile.is_zipfile(path):
-        return path.name
+        status = path.stat()
+        return f"{path.name} {status.st_size} {status.st_mtime_ns}"
     with zipfile.ZipFile(path) as archive:
         return " ".join(
             f"{part.filename} {part.CRC:08x}"

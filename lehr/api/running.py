@@ -78,6 +78,7 @@ def simulate(
             write_npz(Path(output), arrays_of(result, chosen))
         return result
     path = None if output is None else Path(output)
+    require_another_file(path, samples.path, *samples.files)
     finished = finished_samples(path, net, samples, traced) if resume else None
     stream = STREAMS.get(engine)
     return simulate_to(path, run, net, samples, traced, finished=finished, stream=stream)

@@ -59,10 +59,11 @@ Recorded = Annotated[
     typer.Option(
         "-i",
         "--input",
-        metavar="IN.npz|RECORDING",
+        metavar="IN.npz|RECORDING|SHARDS",
         help="Inputs, uint8, in an array 'input', optionally 'labels'; or an event camera's "
         "recording (.raw, .dat, .aedat, .aedat4, .bin, .npy and others) or a sequence (.wav, .csv, "
-        ".npy), with --frames.",
+        ".npy), with --frames; or a .tar file of KEY.npy and KEY.cls; or several of these, a "
+        "folder of them or @LIST.txt, one a line.",
     ),
 ]
 FramesOption = Annotated[

@@ -131,6 +131,7 @@ def simulate(
         import_ahead(engine_name)
         net = read_model(out, model)
         samples = open_inputs(inputs, net.input, frames)
+        require_another_file(output, samples.path, *samples.files)
         check_shape(net, samples.shape)
         samples.require_classes(math.prod(net.shapes[net.output]))
         what = traced(net, trace or [], trace_samples, samples.shape[0])
