@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -235,7 +235,15 @@ def damage_refused(
         ) from None
 
 
-def exactly(stream: IO[bytes], count: int) -> bytes:
+class Stream(Protocol):
+    """What bytes are read from."""
+
+    def read(self, count: int, /) -> bytes:
+        """Return so many bytes, or those that are left."""
+        ...
+
+
+def exactly(stream: Stream, count: int) -> bytes:
     """Read so many bytes.
 
     Raises:

@@ -21,7 +21,7 @@ from lehr.errors import FileRefused, UsageError
 from lehr.network import HIGHEST, Input
 from lehr.samples import LARGEST, Samples, SensorEvents, open_samples
 from lehr.sequences.files import ENDS
-from lehr.shards import TAR, Shards, TarSamples, shards_of
+from lehr.shards import HDF5, TAR, Hdf5Samples, Shards, TarSamples, shards_of
 from lehr.spelling import one_of
 from lehr.undecoded import RECORDS, refuse_undecoded
 
@@ -90,8 +90,8 @@ def frames(text: str) -> Frames:
 def open_inputs(path: Path, entry: Input, framing: str | None) -> Samples:
     """Open inputs of a network, to be read in pieces.
 
-    They are of an `.npz` or `.tar` file, of a recording or a sequence, which is one sample, or of
-    several of these, shards.
+    They are of an `.npz`, `.tar` or HDF5 file, of a recording or a sequence, which is one sample,
+    or of several of these, shards.
 
     Args:
         path: of the file, whose end of its name tells which it is; or, of shards, of the folder
@@ -109,6 +109,8 @@ def open_inputs(path: Path, entry: Input, framing: str | None) -> Samples:
         from lehr.sequences.samples import SequenceSample
 
         return SequenceSample(path, entry, framing)
+    if suffix in HDF5 and framing is None and path.is_file():
+        return Hdf5Samples(path)
     if suffix in SUFFIXES and path.is_file():
         if framing is None:
             raise UsageError(f"{path} is a recording of events; {_HELP}")

@@ -8,15 +8,16 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from lehr.arithmetic import Int64
 from lehr.errors import FileRefused
-from lehr.npz import Archive, checked_samples, exactly, read_labels
+from lehr.npz import Archive, Stream, checked_samples, exactly, read_labels
 
 SHAPE, FIRST, STEP, PLACE = "event.shape", "event.first", "event.step", "event.place"
 LARGEST, LARGEST_AT_ONCE = 1 << 40, 1 << 33
@@ -168,10 +169,16 @@ class Samples:
                 yield flat[at : at + size].reshape(shape)
                 at += size
             return
-        with Archive(self.path) as archive, archive.numbers("input") as stream:
+        with self._numbers() as stream:
             _skip(stream, at)
             for shape in shapes:
                 yield np.frombuffer(exactly(stream, math.prod(shape)), np.uint8).reshape(shape)
+
+    @contextmanager
+    def _numbers(self) -> Iterator[Stream]:
+        """Open the bytes of all samples."""
+        with Archive(self.path) as archive, archive.numbers("input") as stream:
+            yield stream
 
 
 def inputs_limit(archive: Archive, name: str) -> int:
@@ -346,7 +353,7 @@ def _length(archive: Archive, name: str) -> int | None:
     return shape[0] if len(shape) == 1 else None
 
 
-def _skip(stream: IO[bytes], count: int) -> None:
+def _skip(stream: Stream, count: int) -> None:
     """Get past so many bytes; if they are compressed, there is no other way than reading."""
     while count > 0:
         count -= len(exactly(stream, min(count, BLOCK)))

@@ -17,20 +17,24 @@ import socket
 import subprocess
 import sys
 from collections.abc import Generator, Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeAlias
 
 import numpy as np
 
 from lehr.cameras import events
 from lehr.cameras.events import LATEST, Events, Size
-from lehr.cameras.kept import WHERE
+from lehr.cameras.kept import INPUTS, WHERE
 from lehr.errors import FileRefused
+from lehr.npz import exactly
 from lehr.reading import open_regular
+from lehr.samples import LARGEST
 
 _AGAIN = "get it again"
 _MAX_HEAD = 1 << 16
+Answer: TypeAlias = "Events | Size | InputsHead | bytes | None"
 _START = "import sys; sys.path[:] = {path!r}; from lehr.cameras.nursery import main; main()"
 # one thread each: the processes may start no other, and need none
 _THREADS = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -63,15 +67,26 @@ def camera_size(package: str, path: Path) -> Size | None:
     return first if isinstance(first, tuple) else None
 
 
-def _answers(package: str, path: Path) -> Generator[Events | Size | None, None, None]:
-    """Yield the camera's size, then blocks of events."""
+def inputs(path: Path) -> Generator[InputsHead | bytes, None, None]:
+    """Yield what an HDF5 file says of its inputs, then the bytes of labels (int64) and of inputs.
+
+    Raises:
+        FileRefused: when it is not what it should be, or makes its reader fail.
+    """
+    for answer in _answers(INPUTS, path):
+        if isinstance(answer, (InputsHead, bytes)):
+            yield answer
+
+
+def _answers(reader: str, path: Path) -> Generator[Answer, None, None]:
+    """Yield the camera's size, then blocks of events; or a head of inputs, then bytes."""
     with open_regular(path, _AGAIN) as file:
         try:
-            stream = _nursery(package).ask(file)
+            stream = _nursery(reader).ask(file)
         except OSError:  # it has ended, by whatever ends processes: the next one may live
             _nursery.cache_clear()
-            stream = _nursery(package).ask(file)
-    count = 0
+            stream = _nursery(reader).ask(file)
+    count, what = 0, "bytes" if reader == INPUTS else "events"
     with stream:
         while True:
             try:
@@ -80,23 +95,35 @@ def _answers(package: str, path: Path) -> Generator[Events | Size | None, None, 
                 raise FileRefused(f"{path} {error}") from None
             except Exception:  # whatever a broken answer makes json or numpy say
                 raise FileRefused(
-                    f"{path} made its reader answer with what are no events; {_AGAIN}"
+                    f"{path} made its reader answer with what are no {what}; {_AGAIN}"
                 ) from None
             if isinstance(answer, str):
-                said = answer.replace(WHERE, f"after {count:,} events")
+                said = answer.replace(WHERE, f"after {count:,} {what}")
                 raise FileRefused(f"{path} {''.join(c if c.isprintable() else '?' for c in said)}")
             if isinstance(answer, _End):
                 return
-            count += len(answer.time) if isinstance(answer, Events) else 0
+            match answer:
+                case Events():
+                    count += len(answer.time)
+                case bytes():
+                    count += len(answer)
             yield answer
+
+
+@dataclass(frozen=True)
+class InputsHead:
+    """The shape of inputs, samples first, and whether there are labels."""
+
+    shape: tuple[int, ...]
+    labels: bool
 
 
 class _End:
     """The end of the events of a file."""
 
 
-def _answer(stream: IO[bytes]) -> Events | Size | str | _End | None:
-    """Return what comes next: a size, events, what is wrong, or the end."""
+def _answer(stream: IO[bytes]) -> Answer | str | _End:
+    """Return what comes next: a size, events, bytes, what is wrong, or the end."""
     line = stream.readline(_MAX_HEAD)
     if not line.endswith(b"\n"):
         raise ValueError("a head cut short")
@@ -105,6 +132,12 @@ def _answer(stream: IO[bytes]) -> Events | Size | str | _End | None:
             return rows, columns
         case {"kind": "size", "size": None}:
             return None
+        case {"kind": "size", "size": {"input": [*shape], "labels": bool(labels)}} if all(
+            type(length) is int and 0 <= length <= LARGEST for length in shape
+        ):
+            return InputsHead(tuple(shape), labels)
+        case {"kind": "bytes", "count": int(count)} if 0 < count <= events.BLOCK:
+            return exactly(stream, count)
         case {"kind": "events", "count": int(count)} if 0 <= count <= events.BLOCK:
             return _events(stream, count)
         case {"kind": "refused", "message": str(message)}:

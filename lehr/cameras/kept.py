@@ -10,6 +10,7 @@ See et al. 2020, "ST-MNIST".
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 from collections.abc import Callable, Iterator, Mapping
@@ -29,6 +30,13 @@ from lehr.hdf5walk import lower_limit
 
 Columns = tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]
 Reader = Callable[[int], Iterator[Any]]
+INPUTS = "h5py, of inputs"
+"""A reader of inputs in HDF5, not of events.
+
+It yields the shape of `input` and whether there are `labels`, then these, then that.
+"""
+SLAB = 1 << 25
+"""Bytes of inputs that are read at once, and of a chunk."""
 WHERE = "{where}"
 """Stands in a refusal for how many events came before; who asked has counted them."""
 _RECORDS = "save its events as records t, x, y, p by numpy.save, in a file .npy"
@@ -132,6 +140,70 @@ def _hdf5() -> Reader:
     return read
 
 
+def _inputs() -> Reader:
+    import h5py
+
+    with suppress(ImportError):
+        import_module("hdf5plugin")
+
+    def read(file: int) -> Iterator[dict[str, Any] | npt.NDArray[Any]]:
+        with h5py.File(_place(file), "r") as tree:
+            _no_more_files()
+            x, labels = (tree.get(name) for name in ("input", "labels"))
+            _require_inputs(tree, x, labels, h5py)
+            yield {"input": list(x.shape), "labels": labels is not None}
+            if labels is not None:
+                yield from (labels[n : n + BLOCK].astype("<i8") for n in range(0, len(x), BLOCK))
+            for chosen in _rows(x.shape, (x.chunks or (1,))[0]):
+                yield x[chosen]
+
+    return read
+
+
+def _rows(shape: tuple[int, ...], together: int) -> Iterator[tuple[slice, ...]]:
+    """Yield slices of samples that are read at once, or, of large ones, of the steps of one.
+
+    Args:
+        shape: of all.
+        together: samples that are packed together.
+    """
+    each = math.prod(shape[1:])
+    if each > SLAB and len(shape) > 2:
+        steps = max(1, SLAB // math.prod(shape[2:]))
+        for n in range(shape[0]):
+            yield from (np.s_[n : n + 1, t : t + steps] for t in range(0, shape[1], steps))
+        return
+    samples = max(1, SLAB // max(1, each) // together * together)
+    yield from (np.s_[n : n + samples,] for n in range(0, shape[0], samples))
+
+
+def _require_inputs(tree: Any, x: Any, labels: Any, h5py: Any) -> None:
+    """Refuse a file without inputs, and inputs that cannot be read some at a time."""
+    if not isinstance(x, h5py.Dataset):
+        raise FileRefused(
+            f"holds {', '.join(sorted(tree)) or 'nothing'}, but no data set 'input'; save one, or, "
+            "if it holds events, say how long a step is, as --frames step_us=1000"
+        )
+    if x.dtype != np.uint8 or len(x.shape or ()) < 2:
+        raise FileRefused(
+            f"has an input of {x.dtype} {list(x.shape or ())}; save it as uint8 with the samples "
+            "on the first axis"
+        )
+    if labels is not None and (
+        not isinstance(labels, h5py.Dataset)
+        or labels.dtype.kind not in "iu"
+        or labels.shape != x.shape[:1]
+    ):
+        raise FileRefused("has labels that are not one integer per sample; give such, or none")
+    for each in (x,) if labels is None else (x, labels):
+        _require_readable(each, h5py)
+        if each.chunks and (size := math.prod(each.chunks) * each.dtype.itemsize) > SLAB:
+            raise FileRefused(
+                f"has {each.name} in chunks of {size:,} bytes, more than {SLAB:,} at once; save it "
+                "with smaller ones, as create_dataset(..., chunks=True) does"
+            )
+
+
 def _hdf5_columns(tree: Any, h5py: Any) -> tuple[list[Any], int]:
     """Return the data sets of t, x, y and p (or one of records for all), and where time begins."""
     if isinstance(tree.get("CD/events"), h5py.Dataset):
@@ -186,5 +258,6 @@ READERS: Mapping[str, Callable[[], Reader]] = {
     "scipy": _matlab,
     "rosbags": _rosbag,
     "h5py": _hdf5,
+    INPUTS: _inputs,
 }
 """By package: what loads it, and returns the reader of an open file."""

@@ -99,8 +99,16 @@ def _decode(reader: kept.Reader, file: int, to: IO[bytes], block: int) -> None:
         to.write(_line({"kind": "end"}))
 
 
-def _send(columns: kept.Columns, to: IO[bytes], block: int) -> None:
-    """Send times, columns, rows and polarities, so many events at a time."""
+def _send(columns: kept.Columns | np.ndarray[Any, Any], to: IO[bytes], block: int) -> None:
+    """Send times, columns, rows and polarities, so many events at a time; or an array's bytes."""
+    if isinstance(columns, np.ndarray):
+        data = np.ascontiguousarray(columns).reshape(-1).view(np.uint8)
+        for first in range(0, len(data), block):
+            sent = data[first : first + block]
+            to.write(_line({"kind": "bytes", "count": len(sent)}))
+            to.write(sent.data)
+        to.flush()
+        return
     for first in range(0, len(columns[0]), block):
         part = [_integers(column[first : first + block]) for column in columns]
         to.write(_line({"kind": "events", "count": len(part[0])}))

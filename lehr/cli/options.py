@@ -62,8 +62,8 @@ Recorded = Annotated[
         metavar="IN.npz|RECORDING|SHARDS",
         help="Inputs, uint8, in an array 'input', optionally 'labels'; or an event camera's "
         "recording (.raw, .dat, .aedat, .aedat4, .bin, .npy and others) or a sequence (.wav, .csv, "
-        ".npy), with --frames; or a .tar file of KEY.npy and KEY.cls; or several of these, a "
-        "folder of them or @LIST.txt, one a line.",
+        ".npy), with --frames; or a .tar file of KEY.npy and KEY.cls, or HDF5 of 'input' and "
+        "'labels'; or several of these, a folder of them or @LIST.txt, one a line.",
     ),
 ]
 FramesOption = Annotated[
