@@ -80,6 +80,15 @@ def write_npy(path: Path, count: int) -> None:
             block[name] = column
 
 
+def write_columns(path: Path, count: int) -> None:
+    """Write a list each of t, x, y and p, packed."""
+    t, x, y, p = (np.zeros(count, dtype) for dtype in ("<u4", "<u2", "<u2", "u1"))
+    for number, columns in enumerate(events(count)):
+        here = slice(number * BLOCK, (number + 1) * BLOCK)
+        t[here], x[here], y[here], p[here] = columns
+    np.savez_compressed(path, t=t, x=x, y=y, p=p)
+
+
 def write_dsec(path: Path, count: int) -> None:
     """Write HDF5 in the layout of DSEC."""
     with h5py.File(path, "w") as file:
@@ -140,6 +149,7 @@ RECORDINGS: Mapping[str, tuple[str, Callable[[Path, int], None]]] = {
     "dat": ("r.dat", write_dat),
     "evt3": ("r.raw", write_evt3),
     "npy": ("r.npy", write_npy),
+    "columns": ("r.npz", write_columns),
     "dsec": ("r.h5", write_dsec),
 }
 SHARDS: Mapping[str, Callable[[Path, int], None]] = {

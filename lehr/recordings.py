@@ -19,7 +19,8 @@ from lehr.cameras import NAMES, SUFFIXES, Events, Unit, camera_size, decoded
 from lehr.cameras.records import UNITS
 from lehr.errors import FileRefused, UsageError
 from lehr.network import HIGHEST, Input
-from lehr.samples import LARGEST, Samples, SensorEvents, open_samples
+from lehr.npz import Archive
+from lehr.samples import LARGEST, SHAPE, Samples, SensorEvents, open_samples
 from lehr.sequences.files import ENDS
 from lehr.shards import HDF5, TAR, Hdf5Samples, Shards, TarSamples, shards_of
 from lehr.spelling import one_of
@@ -111,7 +112,7 @@ def open_inputs(path: Path, entry: Input, framing: str | None) -> Samples:
         return SequenceSample(path, entry, framing)
     if suffix in HDF5 and framing is None and path.is_file():
         return Hdf5Samples(path)
-    if suffix in SUFFIXES and path.is_file():
+    if suffix in SUFFIXES and path.is_file() and not _holds_inputs(path, framing):
         if framing is None:
             raise UsageError(f"{path} is a recording of events; {_HELP}")
         return Recording(path, entry, frames(framing))
@@ -122,7 +123,7 @@ def open_inputs(path: Path, entry: Input, framing: str | None) -> Samples:
             f"code=delta,threshold=0.5 or, as a run's data did, --frames run=RUN{records}"
         )
     refuse_undecoded(path, NAMES)
-    if several := shards_of(path, {".npz", TAR, *SUFFIXES, *ENDS}):
+    if several := shards_of(path, {TAR, *SUFFIXES, *ENDS}):
         named, shards = several
         return Shards(named, [open_inputs(each, entry, framing) for each in shards])
     if framing is not None:
@@ -133,6 +134,14 @@ def open_inputs(path: Path, entry: Input, framing: str | None) -> Samples:
     if suffix == TAR and path.is_file():
         return TarSamples(path)
     return open_samples(path, entry.highest)
+
+
+def _holds_inputs(path: Path, framing: str | None) -> bool:
+    """Return whether a file is an `.npz` of inputs, not of a recording's events."""
+    if path.suffix.lower() != ".npz" or framing is None:
+        return path.suffix.lower() == ".npz"
+    with Archive(path) as archive:
+        return "input" in archive or SHAPE in archive
 
 
 def is_of_sequences(framing: str) -> bool:

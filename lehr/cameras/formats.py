@@ -20,7 +20,7 @@ from lehr.cameras.dat import dat, dat_size
 from lehr.cameras.events import Events, Size
 from lehr.cameras.evt import raw, raw_size
 from lehr.cameras.nmnist import forty_bits
-from lehr.cameras.records import UNITS, Unit, structured
+from lehr.cameras.records import UNITS, Unit, archived, structured
 from lehr.errors import FileRefused, ToolMissing, UsageError
 from lehr.reading import open_regular
 
@@ -71,6 +71,7 @@ FORMATS: tuple[Format, ...] = (
     _kept("AEDAT 4", (".aedat4", ".aedat"), b"#!AER-DAT4.", "aedat"),
     Format("N-MNIST", (".bin", ".bs2"), forty_bits),
     Format("numpy", (".npy",), structured, in_unit=structured),
+    Format("numpy archive", (".npz",), archived, b"PK", in_unit=archived),
     _kept("ST-MNIST", (".mat",), b"", "scipy"),
     _kept("ROS bag", (".bag",), b"#ROSBAG V2.0", "rosbags"),
     _kept("ROS 2 bag", (".mcap", ".db3"), b"", "rosbags"),

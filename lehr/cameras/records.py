@@ -1,8 +1,9 @@
-"""Events in an array of numpy: records, or the columns of POKER-DVS."""
+"""Events in arrays of numpy: records, the columns of POKER-DVS, or a list each of t, x, y and p."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +15,8 @@ from lehr.cameras import events
 from lehr.cameras.events import LATEST, Events
 from lehr.errors import FileRefused
 from lehr.npyfile import Header, read_header
+from lehr.npz import Archive, exactly
+from lehr.text import shortened
 
 _FIELDS = ("t", "x", "y", "p")
 Unit = Literal["us", "ms", "ns", "s"]
@@ -44,7 +47,7 @@ def structured(path: Path, unit: Unit = "us") -> Iterator[Events]:
         raise FileRefused(
             f"{path} is not a whole .npy file ({error}); write it with numpy.save"
         ) from None
-    columns = _columns(header, "iub" if unit == "us" else "iubf")
+    columns = _columns(header, _of_time(unit))
     if columns is None:
         raise FileRefused(
             f"{path} holds {header}; give records with integers {', '.join(_FIELDS)}, or integers "
@@ -64,12 +67,50 @@ def structured(path: Path, unit: Unit = "us") -> Iterator[Events]:
     for first in range(0, len(array), events.BLOCK):
         block = array[first : first + events.BLOCK]
         values = [block[name] if columns == _FIELDS else block[:, name] for name in columns]
-        for name, column in zip(_FIELDS, values, strict=True):
-            _require_small(path, name, column, _IN_SECOND[unit] if name == "t" else None)
-        time = microseconds(values[0], unit)
-        x, y, polarity = (column.astype(np.int64) for column in values[1:])
-        require_polarity(path, polarity, first)
-        yield Events(time, x, y, polarity)
+        yield _events(path, values, first, unit)
+
+
+def archived(path: Path, unit: Unit = "us") -> Iterator[Events]:
+    """Yield the events of an `.npz` file with a list each of integers t, x, y and p.
+
+    Args:
+        path: of the file.
+        unit: of t, as for `structured`.
+
+    Raises:
+        FileRefused: when it is no such file.
+    """
+    with Archive(path) as archive, ExitStack() as stack:
+        headers = [archive.header(name) if name in archive else None for name in _FIELDS]
+        kinds = [each.dtype.kind if each and len(each.shape) == 1 else "" for each in headers]
+        if not _fit(kinds, _of_time(unit)) or len({each.shape for each in headers if each}) != 1:
+            held = ", ".join(f"{name} {archive.header(name)}" for name in archive.names)
+            raise FileRefused(
+                f"{path} holds {shortened(held) or 'nothing'}; give lists of integers "
+                f"{', '.join(_FIELDS)}, all of one length"
+            )
+        columns = [
+            (stack.enter_context(archive.numbers(name)), header.dtype)
+            for name, header in zip(_FIELDS, headers, strict=True)
+            if header
+        ]
+        total = headers[0].shape[0] if headers[0] else 0
+        for first in range(0, total, events.BLOCK):
+            many = min(events.BLOCK, total - first)
+            values = [
+                np.frombuffer(exactly(stream, many * dtype.itemsize), dtype)
+                for stream, dtype in columns
+            ]
+            yield _events(path, values, first, unit)
+
+
+def _events(path: Path, values: list[npt.NDArray[Any]], first: int, unit: Unit) -> Events:
+    """Return a block of events from t, x, y and p; `first` is the number of the first."""
+    for name, column in zip(_FIELDS, values, strict=True):
+        _require_small(path, name, column, _IN_SECOND[unit] if name == "t" else None)
+    x, y, polarity = (column.astype(np.int64) for column in values[1:])
+    require_polarity(path, polarity, first)
+    return Events(microseconds(values[0], unit), x, y, polarity)
 
 
 def microseconds(time: npt.NDArray[Any], unit: Unit) -> Int64:
@@ -104,8 +145,17 @@ def _columns(header: Header, of_time: str) -> tuple[Any, ...] | None:
         rows_of_four = len(header.shape) == 2 and header.shape[1] == len(_FIELDS)
         return (0, 1, 2, 3) if rows_of_four and dtype.kind in "iu" else None
     kinds = [dtype[name].kind if name in dtype.names else "" for name in _FIELDS]
-    fit = all(kind and kind in of for kind, of in zip(kinds, (of_time, *["iub"] * 3), strict=True))
-    return _FIELDS if fit and len(header.shape) == 1 else None
+    return _FIELDS if _fit(kinds, of_time) and len(header.shape) == 1 else None
+
+
+def _of_time(unit: Unit) -> str:
+    """Return the kinds of numbers that t may be."""
+    return "iub" if unit == "us" else "iubf"
+
+
+def _fit(kinds: list[str], of_time: str) -> bool:
+    """Return whether t, x, y and p are of kinds that they may be; "" is none."""
+    return all(kind and kind in of for kind, of in zip(kinds, (of_time, *["iub"] * 3), strict=True))
 
 
 def _require_small(path: Path, name: str, values: npt.NDArray[Any], in_second: int | None) -> None:

@@ -206,6 +206,32 @@ def test_poker_dvs_is_columns(tmp_path: Path) -> None:
         read(tmp_path / "r.npy")
 
 
+@pytest.mark.parametrize("block", [1, 7, 1 << 18])
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_lists_in_an_archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int, save: Any
+) -> None:
+    monkeypatch.setattr(blocks, "BLOCK", block)
+    events = drawn_events(5)
+    t, x, y, p = np.array(events).T
+    save(tmp_path / "r.npz", x=x.astype(np.uint16), y=y.astype(np.int8), t=t, p=p.astype(bool))
+    assert read(tmp_path / "r.npz") == events
+    save(tmp_path / "r.npz", x=x, y=y, t=t / 1e6, p=p)
+    assert Events.joined(decoded(tmp_path / "r.npz", "s")).time.tolist() == t.tolist()
+    short = r"r.npz holds .*; give lists of integers t, x, y, p, all of one length"
+    for wrong in ({"t": t / 1e6}, {"t": t[:-1]}, {"t": t[None]}, {"q": t}):
+        save(tmp_path / "r.npz", **({"x": x, "y": y, "p": p} | wrong))
+        with pytest.raises(FileRefused, match=short):
+            read(tmp_path / "r.npz")
+    save(tmp_path / "r.npz", x=x, y=y, t=t, p=p - 1)
+    with pytest.raises(FileRefused, match="has an event of polarity -1, number .*; give 0 for"):
+        read(tmp_path / "r.npz")
+    data = bytearray((tmp_path / "r.npz").read_bytes())
+    (tmp_path / "r.npz").write_bytes(data[: len(data) // 2])
+    with pytest.raises(FileRefused, match="r.npz is not a whole .npz file"):
+        read(tmp_path / "r.npz")
+
+
 @pytest.mark.parametrize(
     ("unit", "kind", "times", "expected"),
     [

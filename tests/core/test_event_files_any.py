@@ -34,6 +34,11 @@ def of_bytes(writer: Callable[[list[Event]], bytes]) -> Writer:
     return lambda path, events: path.write_bytes(writer(events))
 
 
+def write_columns(path: Path, events: list[Event]) -> None:
+    records = np.array(events, FIELDS)
+    np.savez(path, x=records["x"], t=records["t"], y=records["y"], p=records["p"])
+
+
 FIELDS = [("t", "<i8"), ("x", "<i2"), ("y", "<i2"), ("p", "?")]
 WRITERS: dict[str, tuple[str, str, Writer]] = {
     "evt2": (".raw", "", of_bytes(evt2_bytes)),
@@ -47,6 +52,7 @@ WRITERS: dict[str, tuple[str, str, Writer]] = {
     "nmnist": (".bin", "", of_bytes(lambda events: bytes([0, 240, 0, 0, 0]) + nmnist_bytes(*events))),
     "n-caltech101": (".bs2", "", of_bytes(lambda events: bytes([0, 240, 0, 0, 0]) + nmnist_bytes(*events))),
     "records": (".npy", "", lambda path, events: np.save(path, np.array(events, FIELDS))),
+    "columns": (".npz", "", write_columns),
     "poker-dvs": (".npy", "", lambda path, events: np.save(path, np.reshape(events, (-1, 4)).astype(int))),
     "st-mnist": (".mat", "scipy", write_mat),
     "rosbag": (".bag", "rosbags", write_bag),

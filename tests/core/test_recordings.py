@@ -142,7 +142,7 @@ def test_frames_are_for_recordings(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", input=np.zeros((1, 1, *SHAPE), np.uint8))
     with pytest.raises(
         UsageError,
-        match=r"--frames is for recordings \(.raw, .dat, .aedat, .aedat4, .bin, .bs2, .npy, .mat, .bag, .mcap, .db3, .h5, .hdf5\) and sequences \(.wav, .npy, .csv\), and .*x.npz is none; leave it out$",
+        match=r"--frames is for recordings \(.raw, .dat, .aedat, .aedat4, .bin, .bs2, .npy, .npz, .mat, .bag, .mcap, .db3, .h5, .hdf5\) and sequences \(.wav, .npy, .csv\), and .*x.npz is none; leave it out$",
     ):
         open_inputs(tmp_path / "x.npz", SPIKES, "step_us=1")
     with pytest.raises(UsageError, match="none.bin is none; leave it out$"):

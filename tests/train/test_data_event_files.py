@@ -174,7 +174,7 @@ def test_units_of_records(tmp_path: Path) -> None:
         ({"a.dat": b""}, (34, 34), UsageError, "{own} has no folders of classes; give CLASS/FILE, or train/CLASS/FILE and test/CLASS/FILE"),
         ({"train/a/1.dat": b""}, (34, 34), UsageError, "{own} has 1 folders for training and 0 for testing; give CLASS/FILE, or train/CLASS/FILE and test/CLASS/FILE"),
         ({"Train/a/1.dat": b"", "Test/b/1.dat": b""}, (34, 34), UsageError, "{own}: class 'a' is in one of Train and Test alone; give both the same classes"),
-        ({"a/notes.md": b"x"}, (34, 34), UsageError, "{own}/a/notes.md is no recording of events (.raw, .dat, .aedat, .aedat4, .bin, .bs2, .npy, .mat, .bag, .mcap, .db3, .h5, .hdf5); take it out of the folder"),
+        ({"a/notes.md": b"x"}, (34, 34), UsageError, "{own}/a/notes.md is no recording of events (.raw, .dat, .aedat, .aedat4, .bin, .bs2, .npy, .npz, .mat, .bag, .mcap, .db3, .h5, .hdf5); take it out of the folder"),
         ({"a/.hidden": b"x"}, (34, 34), UsageError, "{own}/a has no recordings; give each class some, or remove it"),
         ({f"a/{n}.dat": dat_bytes([(0, 33, 9, 1)]) for n in range(4)}, (20, 30), FileRefused, "{own}/a/0.dat has an event at column 33, row 9 of 30x20 pixels; its camera has data.sensor = [34, 34]"),
         ({f"a/{n}.raw": b"% evt 2.0\n\0" for n in range(4)}, (20, 30), FileRefused, "{own}/a/0.raw is cut short at byte 10, in the middle of an event of 4 bytes; get it again, or record it again"),
