@@ -31,8 +31,21 @@ def main() -> None:
     limits = Limits(**values)
     confine(limits)
     out = os.fdopen(1, "wb", closefd=False)
+    answer(0, library, limits, out)
+    out.flush()
+
+
+def answer(file: int, library: str, limits: Limits, out: IO[bytes]) -> None:
+    """Send what an HDF5 file holds, or why it is refused.
+
+    Args:
+        file: the descriptor of the file.
+        library: the path of libhdf5.
+        limits: what the file may hold.
+        out: where it is sent.
+    """
     try:
-        send(walk(0, library, limits), out)
+        send(walk(file, library, limits), out)
     except FileRefused as error:
         send_refusal(str(error), out)
     except MemoryError:
@@ -48,7 +61,6 @@ def main() -> None:
     ) as error:  # the library's, and whatever a damaged file makes zlib, ctypes or a decoder say
         reason = " ".join(str(error).split()) or type(error).__name__
         send_refusal(f"is damaged ({reason}); {limits.remedy}", out)
-    out.flush()
 
 
 def confine(limits: Limits) -> None:

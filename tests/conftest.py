@@ -18,6 +18,7 @@ import tiers
 import torch
 from commands import Lehr, run
 from hypothesis import HealthCheck, settings
+from processes import reading_in_this_process
 from tiny import tiny_toml
 
 pytest_plugins = [
@@ -37,6 +38,9 @@ def pytest_configure(config: pytest.Config) -> None:
     The second tier is any run that does not leave out what is slow.
     """
     budgets.second_tier = "not slow" not in config.option.markexpr
+    if not budgets.second_tier:
+        # to optimise a small network's C takes longer than to run it; the second tier does
+        os.environ.setdefault("CFLAGS", "-O0")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -69,6 +73,19 @@ def _no_data_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LEHR_DATA", raising=False)
     monkeypatch.setenv("COLUMNS", "80")  # so that it is taken back if a command sets it
     monkeypatch.delenv("COLUMNS")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _files_are_read_here(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Read HDF5 files without a process apart, which takes longer to start than to read.
+
+    The tests of that process, and of the files themselves, keep it.
+    """
+    if request.path.name.startswith(("test_hdf5", "test_nirfile")):
+        yield
+        return
+    with reading_in_this_process():
+        yield
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -34,7 +34,7 @@ def reading_in_this_process() -> Iterator[None]:
 
     def read(file: IO[bytes], limits: Limits) -> Tree:
         sent = io.BytesIO()
-        hdf5child.send(hdf5walk.walk(file.fileno(), hdf5.library(), limits), sent)
+        hdf5child.answer(file.fileno(), hdf5.library(), limits, sent)
         sent.seek(0)
         return receive(sent, limits)
 
