@@ -27,7 +27,7 @@ test: lint types ## Run the linters, the type checkers and the first tier of the
 	$(BIN)/pytest -n $(JOBS) --dist loadfile
 
 test-slow: $(TEST) ## Run the second tier: conformance that takes minutes, many examples of each property, pyright on the tests
-	$(BIN)/pyright -p tests & $(BIN)/pytest -n $(JOBS) -m slow; right=$$?; wait $$! && exit $$right
+	$(BIN)/pyright -p tests & $(BIN)/pytest -n $(JOBS) --dist loadfile -m slow; right=$$?; wait $$! && exit $$right
 
 test-chips: $(TEST) ## Run the tests of both tiers for machines that others made, in their own tools where these are here
 	$(BIN)/pytest -n $(JOBS) -m chips

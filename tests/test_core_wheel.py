@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import re
 import shutil
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from archives import ran_from
 from checkouts import ROOT, copy_checkout, succeed
 from strategies import small_network
 
@@ -48,6 +51,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     checkout = copy_checkout(tmp_path_factory.mktemp("wheel") / "checkout")
     succeed(sys.executable, "-m", "build", "--no-isolation", "--wheel", ".", cwd=checkout)
     return next((checkout / "dist").glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def archive(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the kernels that come with the wheel."""
+    with zipfile.ZipFile(wheel) as files:
+        return Path(files.extract("lehr/simulate/fast/kernels.zip", tmp_path_factory.mktemp("all")))
 
 
 @pytest.fixture(scope="module", params=VERSIONS)
@@ -115,3 +125,18 @@ def test_c_is_verified(core: Path, tmp_path: Path) -> None:
     printed = succeed(core / "lehr", "verify", "c", cwd=tmp_path, env=os.environ)
     assert re.search(r": 0 of [\d,]+ membranes and 0 spikes differ$", printed, re.MULTILINE)
     assert printed.endswith("PASS\n")
+
+
+@pytest.mark.parametrize("processor", ["", "x86-64-v2", "x86-64-v3"])
+def test_all_networks_are_exact_from_the_whole_archive(
+    archive: Path, tmp_path: Path, processor: str
+) -> None:
+    if processor and platform.machine() != "x86_64":
+        pytest.skip("names processors of x86-64")
+    named = {"NUMBA_CPU_NAME": processor, "NUMBA_CPU_FEATURES": ""} if processor else {}
+    tests = (
+        "test_random_networks_are_exact",
+        "test_random_networks_that_update_by_event_are_exact",
+        "test_random_networks_with_two_states_are_exact",
+    )
+    assert ran_from(archive, tmp_path, "all", *(() if processor else tests), **named) == "False"

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def imported(text: str) -> Iterator[str]:
 
     What is imported from a package may be a module of it, and is named as one.
     """
-    for node in ast.walk(ast.parse(text)):
+    for node in statements(text):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -196,9 +197,16 @@ def test_no_file_is_longer_than_can_be_read() -> None:
     assert not long, long
 
 
+@cache
+def statements(text: str) -> list[ast.AST]:
+    """Return what of a file's text imports, or defines a class."""
+    kinds = (ast.Import, ast.ImportFrom, ast.ClassDef)
+    return [node for node in ast.walk(ast.parse(text)) if isinstance(node, kinds)]
+
+
 def names(node_type: str, file: Path) -> bool:
     """Return whether a module takes a type of node from the nodes, or defines it."""
-    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+    for node in statements(file.read_text("utf-8")):
         if (
             isinstance(node, ast.ImportFrom)
             and str(node.module).startswith("lehr.nodes")

@@ -241,7 +241,9 @@ def test_lists(lehr: Lehr, tmp_path: Path) -> None:
         "ge",
         "never",
     ]
-    operators = lehr("targets", "ops", "--json").facts["operators"]
+    ran = lehr("targets", "ops", "--json")
+    operators = ran.facts["operators"]
+    assert "result" not in ran.facts  # nothing was checked
     assert operators["Conv2d"]["onnx"] is True
     assert operators["update event"]["onnx"] is False
     assert "digits" in {r["name"] for r in lehr("recipes", "list", "--json").facts["recipes"]}

@@ -25,7 +25,6 @@ def test_only_what_was_checked_ends_in_pass(line: Path, lehr: Lehr, tmp_path: Pa
         ("recipes", "samples", line / "tiny.toml", "-o", tmp_path / "in.npz"): False,
         ("targets", "list"): False,
         ("targets", "show", "c"): False,
-        ("targets", "ops"): False,
         ("doctor",): False,
         ("inspect", model): False,
         ("widths", model): False,

@@ -20,14 +20,25 @@ from lehr.simulate.fast.plans.plan import plan
 from lehr.simulate.fast.plans.windows import Window, into_size
 
 FEW = {
-    "a word of four pixels": Case(16, (10, 10), 32, (6, 6), (2, 2)),
-    "everything spikes": Case(16, (10, 10), 32, (6, 6), (2, 2), largest=7, rate=1),
-    "odd channels, a pixel beside the map": Case(9, (9, 11), 27, (5, 5), (2, 2), (1, 2)),
-    "two words a pixel, and 45 outputs": Case(70, (5, 6), 45, (3, 3), padding=(1, 0)),
-    "samples of one step": Case(24, (6, 7), 33, (3, 3), padding=(2, 3), steps=1),
-    "more steps than are kept": Case(17, (20, 21), 19, (3, 3), steps=19),
+    "a word of four pixels": Case(16, (10, 10), 48, (6, 6), (2, 2), kind=np.int16),
+    "everything spikes": Case(16, (10, 10), 48, (6, 6), (2, 2), largest=7, rate=1, kind=np.int16),
+    "odd channels, a pixel beside the map": Case(
+        9, (9, 11), 43, (5, 5), (2, 2), (1, 2), kind=np.int16
+    ),
+    "two words a pixel, and 45 outputs": Case(
+        70, (5, 6), 45, (3, 3), padding=(1, 0), kind=np.int16
+    ),
+    "samples of one step": Case(24, (6, 7), 50, (3, 3), padding=(2, 3), steps=1, kind=np.int16),
+    "more steps than are kept": Case(17, (20, 21), 35, (3, 3), steps=19, kind=np.int16),
 }
+"""All of one kernel."""
 MANY = {
+    "32 bits": Case(16, (10, 10), 32, (6, 6), (2, 2)),
+    "32 bits, everything spikes": Case(16, (10, 10), 32, (6, 6), (2, 2), largest=7, rate=1),
+    "32 bits, odd channels": Case(9, (9, 11), 27, (5, 5), (2, 2), (1, 2)),
+    "32 bits, two words a pixel": Case(70, (5, 6), 45, (3, 3), padding=(1, 0)),
+    "32 bits, one step": Case(24, (6, 7), 33, (3, 3), padding=(2, 3), steps=1),
+    "32 bits, many steps": Case(17, (20, 21), 19, (3, 3), steps=19),
     "two neighbours, and five rows": Case(16, (9, 10), 32, (5, 5), padding=(2, 2)),
     "sixteen outputs at once": Case(33, (6, 5), 7, (3, 3), padding=(0, 1), largest=7, rate=0.9),
     "64 outputs at once": Case(20, (9, 8), 50, (3, 4), (2, 2), (1, 1)),

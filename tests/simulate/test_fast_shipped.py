@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
-import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +13,7 @@ import llvmlite
 import llvmlite.binding as llvm
 import numpy as np
 import pytest
+from archives import ran_from
 from commands import Lehr
 from hard_networks import HARD
 from kernels import KERNELS, needed
@@ -24,38 +22,6 @@ from strategies import small_network
 from lehr.errors import ToolMissing
 from lehr.simulate import compare, simulate
 from lehr.simulate.fast import calls, engine, machine, shipped, shipping
-
-TESTS = Path(__file__).parent.parent
-SCRIPT = """
-import sys
-sys.path[:0] = [sys.argv[1], sys.argv[1] + "/simulate"]
-from pathlib import Path
-from hard_networks import HARD, flows
-from lehr.simulate import compare, simulate
-from lehr.simulate.fast import engine, shipped
-shipped.ARCHIVE = Path(sys.argv[2])
-for name in HARD if sys.argv[3] == "all" else [sys.argv[3]]:
-    net, x = HARD[name]()
-    expected, got = simulate(net, x, trace=net.neurons), engine.simulate(net, x, trace=net.neurons)
-    assert flows(net, expected)
-    compare(expected.trace, got.trace).require_equal(name)
-    assert expected.saturations == got.saturations
-if sys.argv[4:]:
-    import test_fast
-    for name in sys.argv[4:]:
-        getattr(test_fast, name)()
-print("lehr.simulate.fast.kernels.compiled" in sys.modules)
-"""
-"""Compares the engines; says whether a kernel was compiled from its source."""
-
-
-def ran_from(archive: Path, cache: Path, *words: str, **environment: str) -> str:
-    """Return what the script prints, with an empty folder for machine code."""
-    env = {**os.environ, "NUMBA_CACHE_DIR": str(cache), **environment}
-    command = [sys.executable, "-c", SCRIPT, str(TESTS), str(archive), *words]
-    ran = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout.splitlines()[-1]
 
 
 @pytest.fixture(scope="module")
@@ -201,29 +167,3 @@ def test_shipped_kernels_use_avx_512_where_it_is(
     assert "%zmm" in assembly
     assert "vpternlog" in assembly
     assert "vpopcntq" in assembly
-
-
-# -------------------------------------------------------------------- all of them
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the archive that a wheel gets."""
-    path = tmp_path_factory.mktemp("whole") / "kernels.zip"
-    command = [sys.executable, "-m", "lehr.simulate.fast.shipping", str(path)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return path
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("processor", ["", "x86-64-v2", "x86-64-v3"])
-def test_all_networks_are_exact_from_the_whole_archive(
-    whole: Path, tmp_path: Path, processor: str
-) -> None:
-    if processor and platform.machine() != "x86_64":
-        pytest.skip("names processors of x86-64")
-    named = {"NUMBA_CPU_NAME": processor, "NUMBA_CPU_FEATURES": ""} if processor else {}
-    tests = (
-        "test_random_networks_are_exact",
-        "test_random_networks_that_update_by_event_are_exact",
-        "test_random_networks_with_two_states_are_exact",
-    )
-    assert ran_from(whole, tmp_path, "all", *(() if processor else tests), **named) == "False"
