@@ -153,16 +153,22 @@ class Range:
         return min(max(-self.limits[0], self.limits[1]), -self.fields.lowest)
 
 
-def ranges(neuron: Neuron, a: Interval, steps: int) -> tuple[Range, Range | None, bool]:
-    """Bound the membranes and the synapse states, if any, of a layer in fields.
+def ranges(
+    layers: Mapping[str, tuple[Neuron, Interval]], steps: int
+) -> dict[str, tuple[Range, Range | None, bool]]:
+    """Bound the membranes and the synapse states, if any, of layers in fields.
 
-    The bounds are within `steps` steps of inputs `a`.
+    Args:
+        layers: by name, with bounds of the sum that arrives at each.
+        steps: within how many the bounds hold.
 
     Returns:
-        Both, and whether they hold for any number of steps.
+        By name both, and whether they hold for any number of steps.
     """
-    bounds = reach({"": (neuron, a)}, steps)[""]
-    return *_states(neuron, bounds), bounds.settled
+    return {
+        name: (*_states(layers[name][0], bounds), bounds.settled)
+        for name, bounds in reach(layers, steps).items()
+    }
 
 
 def _states(neuron: Neuron, bounds: Reach) -> tuple[Range, Range | None]:

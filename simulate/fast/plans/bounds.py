@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -52,21 +53,24 @@ class Lanes:
     held: int = 0
 
 
-def lanes(neuron: Neuron, a: Interval, shape: Shape, steps: int | None) -> Lanes:
-    """Return the lanes of a layer: all that this engine asks the width analysis.
+def lanes(
+    layers: Mapping[str, tuple[Neuron, Interval, Shape]], steps: int | None
+) -> dict[str, Lanes]:
+    """Return the lanes of layers: all that this engine asks the width analysis.
 
     Args:
-        neuron: the layer.
-        a: bounds of its summed inputs.
-        shape: of the layer.
-        steps: how many it runs at most; None for any number.
+        layers: by name, with bounds of the summed inputs of each, and its shape.
+        steps: how many they run at most; None for any number.
     """
-    fields = in_fields(neuron)
-    return (
-        _of_program(neuron, a)
-        if fields is None
-        else _of_fields(_flat(fields, shape), _by_neuron(fields, a, shape), steps)
-    )
+    in_programs, usual = dict[str, Lanes](), dict[str, tuple[Neuron, Interval]]()
+    for name, (neuron, a, shape) in layers.items():
+        fields = in_fields(neuron)
+        if fields is None:
+            in_programs[name] = _of_program(neuron, a)
+        else:
+            usual[name] = _flat(fields, shape), _by_neuron(fields, a, shape)
+    reached = ranges(usual, min(steps or STEPS, STEPS))
+    return in_programs | {name: _of_fields(*usual[name], reached[name], steps) for name in usual}
 
 
 def _by_neuron(neuron: Neuron, a: Interval, shape: Shape) -> Interval:
@@ -84,9 +88,11 @@ def _flat(neuron: Neuron, shape: Shape) -> Neuron:
 
 
 # -------------------------------------------------------------------- fields
-def _of_fields(neuron: Neuron, a: Interval, steps: int | None) -> Lanes:
+def _of_fields(
+    neuron: Neuron, a: Interval, ends: tuple[Range, Range | None, bool], steps: int | None
+) -> Lanes:
     fields, synapse = neuron.fields, neuron.synapse
-    reached, current, settled = ranges(neuron, a, min(steps or STEPS, STEPS))
+    reached, current, settled = ends
     proven = settled or (steps is not None and steps <= STEPS)
     most = int(a.magnitude.max())
     drive, bias = most << fields.fraction_bits, int(np.abs(neuron.bias.astype(np.int64)).max())

@@ -13,12 +13,11 @@ import numpy as np
 
 from lehr.arithmetic import Int64
 from lehr.errors import NotMappable
-from lehr.interval import Interval
 from lehr.network import Neuron
 from lehr.nodes import Shape
 from lehr.simulate.fast import calls
 from lehr.simulate.fast.kernels import layout
-from lehr.simulate.fast.plans.bounds import Lanes, lanes, numbers, thresholds
+from lehr.simulate.fast.plans.bounds import Lanes, numbers, thresholds
 from lehr.simulate.fast.plans.buffers import WORD, Buffer, aligned, order_of
 from lehr.simulate.fast.plans.ops import Array, Call, KernelOp, Worker
 from lehr.simulate.fast.plans.rows import Printer
@@ -53,11 +52,6 @@ class Layer:
     neuron: Neuron
     shape: Shape
     lanes: Lanes
-
-    @classmethod
-    def of(cls, name: str, neuron: Neuron, shape: Shape, a: Interval, steps: int | None) -> Layer:
-        """Return the layer for summed inputs `a`, in a run of at most so many steps."""
-        return cls(name, neuron, shape, lanes(neuron, a, shape, steps))
 
     def updating(self, sums: Buffer, spikes: Buffer) -> tuple[KernelOp, int, int]:
         """Return the operation that updates it, and how many elements its states have.

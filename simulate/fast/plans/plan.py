@@ -18,6 +18,7 @@ from lehr.interval import Interval
 from lehr.intervals import arriving, intervals
 from lehr.network import INPUT, Conv2d, Delay, Linear, Network, Neuron
 from lehr.nodes import INT32_MAX
+from lehr.simulate.fast.plans.bounds import Lanes, lanes
 from lehr.simulate.fast.plans.buffers import WORD, Buffer, order_of
 from lehr.simulate.fast.plans.by_event import by_event
 from lehr.simulate.fast.plans.delays import held_back
@@ -100,12 +101,18 @@ class _Planner(Structure):
     # ---------------------------------------------------------------- buffers
     def make_buffers(self, needed: set[str]) -> None:
         """Give each node that is needed a place for its value, and each layer one for its sums."""
+        stepped = {
+            name: (node, arriving(self.net, name, self.known), self.net.shapes[name])
+            for name, node in self.net.neurons.items()
+            if name in needed and not node.by_event
+        }
+        lanes_of = lanes(stepped, self.steps)
         for name in self.net.order:
             node = self.net.nodes[name]
             if name not in needed:
                 continue
             if isinstance(node, Neuron):
-                self._make_layer(name, node)
+                self._make_layer(name, node, lanes_of.get(name))
             elif isinstance(node, Delay):
                 self.placed[name] = Buffer(
                     name, self.net.shapes[name], self._delayed(name), delay=node.longest
@@ -117,14 +124,13 @@ class _Planner(Structure):
                 own = Buffer(name, self.net.shapes[name], kind, self.is_held(name), row=row)
                 self.placed[name] = self.sums[sink] if sink else own
 
-    def _make_layer(self, name: str, node: Neuron) -> None:
+    def _make_layer(self, name: str, node: Neuron, at: Lanes | None) -> None:
+        """Give a layer its places; one that updates by event has no lanes."""
         shape, kind = self.net.shapes[name], spikes_type(node)
-        if node.by_event:
+        if at is None:
             self.placed[name] = Buffer(name, shape, kind)
             return
-        self.layers[name] = layer = Layer.of(
-            name, node, shape, arriving(self.net, name, self.known), self.steps
-        )
+        self.layers[name] = layer = Layer(name, node, shape, at)
         row = max(map(self._wide_row, self.net.sources(name)))
         self.sums[name] = Buffer(
             f"{name} sums", shape, layer.lanes.sums, self.sums_held(name), row=row
