@@ -48,6 +48,7 @@ EXTRAS: Mapping[str, Mapping[str, str]] = {
     },
     "events": {"aedat": "aedat", "rosbags": "rosbags", "scipy": "scipy"},
     "report": {"matplotlib": "matplotlib"},
+    "prove": {"z3-solver": "z3"},
     "search": {"optuna": "optuna"},
     "series": {"sktime": "sktime"},
     "tensorboard": {"tensorboard": "tensorboard"},
@@ -55,7 +56,7 @@ EXTRAS: Mapping[str, Mapping[str, str]] = {
 }
 """The same of each extra, by its name; `pyproject.toml` has versions, and extras of developers."""
 
-ALL = ("train", "onnx", "fpga", "events", "report", "search")
+ALL = ("train", "onnx", "fpga", "events", "report", "prove", "search")
 """The extras that `lehr[all]` brings."""
 
 

@@ -25,6 +25,7 @@ COMMANDS = {
     "check": "checking",
     "build": "artifacts",
     "verify": "artifacts",
+    "prove": "proving",
     "report": "reporting",
     "conformance": "conformance",
     "doctor": "machine",

@@ -65,6 +65,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "    --option device=nrf52840",
     ),
     "verify": ("lehr verify out", "lehr verify out -n 2"),
+    "prove": ("lehr prove out", "lehr prove model.nir --only widths"),
     "report": (
         "lehr report out",
         "lehr report model.nir -i in.npz -o network.html",

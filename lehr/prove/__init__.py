@@ -1,0 +1,1 @@
+"""Proofs for every input and every state, by tools that are not lehr's."""

@@ -1,0 +1,70 @@
+"""All proofs of a network or an artefact: who makes which, and where they are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from importlib import import_module
+from pathlib import Path
+
+from lehr import __version__
+from lehr.artifact import sha256, to_json
+from lehr.atomic import write_bytes
+from lehr.extras import needed_by
+from lehr.prove.obligations import PARTS, Obligation, Part, worst
+from lehr.prove.subject import MANIFEST, Subject
+
+SCHEMA, FILE = "lehr-proof/1", "report/proof.json"
+Prover = Callable[[Subject, float], Iterator[Obligation]]
+PROVERS: tuple[tuple[Part, str, str], ...] = (("widths", "", "lehr.prove.widths"),)
+"""A part, the target whose artefacts it is about or "" for every network, and the module whose
+`prove` yields its obligations."""
+
+
+def parts_of(subject: Subject) -> tuple[Part, ...]:
+    """Return the parts that there is something to prove in."""
+    return tuple(part for part in PARTS if any(_provers(subject, (part,))))
+
+
+def prove(subject: Subject, only: Sequence[Part], timeout: float) -> Iterator[Obligation]:
+    """Yield what is shown of a network and of its artefact, one obligation after another.
+
+    Args:
+        subject: the network, with its artefact or alone.
+        only: the parts that are asked for.
+        timeout: seconds for a question to a tool.
+
+    Raises:
+        NotMappable: when a type of node or of statement has no rule in a proof.
+    """
+    for prover in _provers(subject, only):
+        yield from prover(subject, timeout)
+
+
+def _provers(subject: Subject, only: Sequence[Part]) -> Iterator[Prover]:
+    for part, target, module in PROVERS:
+        if part in only and target in ("", subject.target):
+            with needed_by(f"lehr prove --only {part}"):
+                prover: Prover = import_module(module).prove
+            yield prover
+
+
+def write_proof(subject: Subject, obligations: Sequence[Obligation]) -> Path | None:
+    """Write report/proof.json of an artefact; nothing for a network alone.
+
+    It has the digests of the network and of every file that the artefact's manifest lists, so that
+    it is seen what was proven of.
+    """
+    if subject.folder is None:
+        return None
+    proof = {
+        "schema": SCHEMA,
+        "lehr": __version__,
+        "network": subject.net.digest,
+        "manifest": sha256((subject.folder / MANIFEST).read_bytes()),
+        "state": worst([each.state for each in obligations]),
+        "obligations": [asdict(each) for each in obligations],
+    }
+    (subject.folder / FILE).parent.mkdir(exist_ok=True)
+    write_bytes(subject.folder / FILE, to_json(proof))
+    return subject.folder / FILE

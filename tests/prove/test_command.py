@@ -1,0 +1,93 @@
+"""`lehr prove`: what it writes, its exit codes, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from commands import Lehr
+from strategies import small_network
+
+pytest.importorskip("z3")
+
+import lehr as api
+from lehr.artifact import sha256
+from lehr.prove import proving, widths
+from lehr.prove.obligations import Obligation, State
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> Path:
+    """The folder of a network that was built for C."""
+    net, x = small_network()
+    api.build(net, "c", tmp_path / "out", x)
+    return tmp_path / "out"
+
+
+def test_the_proof_is_written_with_what_it_is_about(built: Path, lehr: Lehr) -> None:
+    ran = lehr("prove", built, "--only", "widths", "--json")
+    assert (ran.code, ran.facts["result"]) == (0, "PASS"), ran.err
+    proof = json.loads((built / proving.FILE).read_bytes())
+    assert proof["state"] == "proven"
+    assert proof["network"] == api.read(built / "model.nir").digest
+    assert proof["manifest"] == sha256((built / "manifest.json").read_bytes())
+    assert proof["obligations"] == ran.facts["obligations"]
+    for each in proof["obligations"]:
+        assert each["state"] == "proven"
+        assert each["tool"].startswith("z3 ")
+        assert each["queries"] >= 4
+        assert each["fault"]
+        assert each["assumptions"]
+    assert lehr("verify", built).code == 0
+
+
+def test_a_network_alone_is_proven_and_nothing_is_written(built: Path, lehr: Lehr) -> None:
+    before = sorted(built.iterdir())
+    assert lehr("prove", built / "model.nir").last == "PASS"
+    assert sorted(built.iterdir()) == before
+    assert not (built / proving.FILE).exists()
+
+
+@pytest.mark.parametrize(
+    ("states", "code"),
+    [
+        (["proven", "undecided"], 1),
+        (["undecided", "missing"], 6),
+        (["missing", "refuted", "proven"], 4),
+        (["proven"], 0),
+    ],
+)
+def test_the_worst_state_is_the_exit_code(
+    built: Path, lehr: Lehr, monkeypatch: pytest.MonkeyPatch, states: list[State], code: int
+) -> None:
+    def stood_in(*_: object) -> list[Obligation]:
+        return [Obligation("widths", "lif", "a claim", (), state, "z3") for state in states]
+
+    monkeypatch.setattr(widths, "prove", stood_in)
+    ran = lehr("prove", built, "--only", "widths")
+    assert ran.code == code
+    assert ran.last == ("PASS" if code == 0 else "FAIL")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--only", "width"), "--only is 'width'; did you mean 'widths'?"),
+        (("--timeout", "0"), "--timeout is 0; give seconds from above 0"),
+        (("--only", "netlist"), "there is nothing to prove of"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(
+    built: Path, lehr: Lehr, words: tuple[str, ...], sentence: str
+) -> None:
+    ran = lehr("prove", built, *words)
+    assert ran.code == 2
+    assert sentence in ran.err.replace("\n", " ")
+    assert not (built / proving.FILE).exists()
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path: Path, lehr: Lehr) -> None:
+    ran = lehr("prove", tmp_path)
+    assert ran.code == 2
+    assert "lehr build" in ran.err
