@@ -84,6 +84,8 @@ class Node(ABC):
             from the same place in every step.
         by_channel: whether what it makes of a channel comes of that channel alone, and is 0 where
             all of it is.
+        monotonic: whether each value that it puts out either only grows or only falls, with every
+            value that it takes.
     """
 
     nir_types: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
@@ -92,6 +94,7 @@ class Node(ABC):
     additive: ClassVar[bool] = True
     copies: ClassVar[bool] = False
     by_channel: ClassVar[bool] = False
+    monotonic: ClassVar[bool] = False
 
     @abstractmethod
     def output_shape(self, shape: Shape) -> Shape:

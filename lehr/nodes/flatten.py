@@ -19,6 +19,7 @@ from lehr.nodes.base import Node, Shape
 class Flatten(Node):
     """A node that makes all axes one, channel first (C order)."""
 
+    monotonic = True
     nir_types = MappingProxyType({"Flatten": ("input_type", "start_dim", "end_dim")})
     copies: ClassVar[bool] = True
 

@@ -34,6 +34,7 @@ class MaxPool2d(Node):
     nir_types = MappingProxyType(
         {"MaxPool2d": ("kernel_size", "stride", "padding", "dilation", "ceil_mode")}
     )
+    monotonic = True
     nir_taken = frozenset({"kernel_size", "stride", "padding", "dilation", "ceil_mode"})
     additive: ClassVar[bool] = False
     by_channel: ClassVar[bool] = True

@@ -32,6 +32,7 @@ class Scale(Node):
             value goes on.
     """
 
+    monotonic = True
     nir_types = MappingProxyType({"Scale": ("scale",)})
     one_to_one: ClassVar[bool] = True
     by_channel: ClassVar[bool] = True

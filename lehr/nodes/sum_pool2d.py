@@ -22,6 +22,7 @@ class SumPool2d(Node):
     """
 
     nir_types = MappingProxyType({"SumPool2d": ("kernel_size", "stride", "padding")})
+    monotonic = True
     nir_taken = frozenset({"kernel_size", "stride", "padding"})
     by_channel: ClassVar[bool] = True
 

@@ -23,6 +23,7 @@ class Upsample2d(Node):
     """
 
     nir_types = MappingProxyType({"Upsample2d": ("scale_factor",)})
+    monotonic = True
     nir_taken = frozenset({"scale_factor"})
     by_channel: ClassVar[bool] = True
     copies: ClassVar[bool] = True

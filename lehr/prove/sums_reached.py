@@ -17,17 +17,7 @@ import numpy as np
 
 from lehr.arithmetic import Int64
 from lehr.network import INPUT, Network
-from lehr.nodes import (
-    Conv2d,
-    Delay,
-    Flatten,
-    Linear,
-    MaxPool2d,
-    Node,
-    Scale,
-    SumPool2d,
-    Upsample2d,
-)
+from lehr.nodes import Conv2d, Delay, Linear, Node
 from lehr.paths import synapses
 from lehr.tables import Table
 
@@ -64,8 +54,16 @@ def sums_reached(net: Network) -> dict[str, Reached]:
     for name in net.flow:
         if name not in known:
             node = net.nodes[name]
-            known[name] = EXTREMES[type(node)](node, arriving(name))
+            known[name] = _of(node, arriving(name))
     return {name: arriving(name) for name in net.neurons}
+
+
+def _of(node: Node, x: Reached) -> Reached:
+    """Return the extremes of what a node makes of what comes to it."""
+    if not node.monotonic:
+        return EXTREMES[type(node)](node, x)
+    one, other = node.sums(x.low[None])[0], node.sums(x.high[None])[0]
+    return Reached(np.minimum(one, other), np.maximum(one, other))
 
 
 def events_reached(net: Network, name: str) -> Reached:
@@ -110,12 +108,6 @@ def _weighted(node: Conv2d | Linear, x: Reached) -> Reached:
     )
     low = plus.sums(x.low[None])[0] + minus.sums(x.high[None])[0]
     return Reached(low, plus.sums(x.high[None])[0] + minus.sums(x.low[None])[0])
-
-
-@EXTREMES.rule(SumPool2d, MaxPool2d, Upsample2d, Flatten, Scale)
-def _monotonic(node: Node, x: Reached) -> Reached:
-    one, other = node.sums(x.low[None])[0], node.sums(x.high[None])[0]
-    return Reached(np.minimum(one, other), np.maximum(one, other))
 
 
 @EXTREMES.rule(Delay)
