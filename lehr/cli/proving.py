@@ -10,7 +10,7 @@ import typer
 from lehr.cli.console import Json, Output, session
 
 if TYPE_CHECKING:
-    from lehr.prove.obligations import Obligation
+    from lehr.prove.obligations import Obligation, Part
 
 
 def prove(
@@ -67,15 +67,16 @@ def prove(
             out.then("report", place, "-o", "report.html")
 
 
-def _wanted(only: str | None, parts: tuple[str, ...]) -> tuple[str, ...]:
+def _wanted(only: str | None, parts: tuple[Part, ...]) -> tuple[Part, ...]:
     from lehr.errors import UsageError
     from lehr.spelling import one_of
 
     if only is None:
         return parts
-    if only not in parts:
+    wanted = tuple(part for part in parts if part == only)
+    if not wanted:
         raise UsageError(f"--only is {only!r}; {one_of(only, parts)}")
-    return (only,)
+    return wanted
 
 
 def _require_time(timeout: float) -> None:

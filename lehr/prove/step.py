@@ -89,8 +89,8 @@ class Steps:
         )
         if self.alike.comes == (0, 0):  # no event comes
             parts = (parts[0], parts[2])
-        for name, common, shown, claims in parts:
-            if found := asked.refuted(common, claims, shown):
+        for name, common, named, claims in parts:
+            if found := asked.refuted(common, claims, named):
                 return {"at": name, **found}
         return {}
 
