@@ -73,7 +73,7 @@ def _wanted(only: str | None, parts: tuple[Part, ...]) -> tuple[Part, ...]:
 
     if only is None:
         return parts
-    wanted = tuple(part for part in parts if part == only)
+    wanted: tuple[Part, ...] = tuple(part for part in parts if part == only)
     if not wanted:
         raise UsageError(f"--only is {only!r}; {one_of(only, parts)}")
     return wanted

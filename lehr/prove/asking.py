@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import z3
+from lehr.prove.solver import z3
 
 
 def version() -> str:

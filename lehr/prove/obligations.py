@@ -51,4 +51,5 @@ class Obligation:
 
 def worst(states: Sequence[State]) -> State:
     """Return the state of several obligations together."""
-    return max(states, key=WORST.index, default="undecided")
+    there: list[State] = [state for state in WORST if state in states]
+    return there[-1] if there else "undecided"

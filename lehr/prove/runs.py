@@ -6,11 +6,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-import z3
-
 from lehr.prove.asking import Asked, Claims
 from lehr.prove.guesses import Said
 from lehr.prove.smt import Term, Terms, as_term, follow
+from lehr.prove.solver import z3
 from lehr.prove.step import Steps
 from lehr.update import INPUT, Program, Statement
 

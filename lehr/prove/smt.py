@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-import z3
-
+from lehr.prove.solver import z3
 from lehr.tables import Table
 from lehr.update import INPUT, Add, Bound, Fire, Leak, Put, Source, Statement
 

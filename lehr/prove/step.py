@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import z3
-
 from lehr.prove.asking import Asked, Claims
 from lehr.prove.guesses import Alike, Box, Guess, Said
 from lehr.prove.smt import Term, Terms, as_term, follow, passes
+from lehr.prove.solver import z3
 from lehr.update import INPUT, Statement
 
 
