@@ -20,9 +20,9 @@ from lehr.cameras.records import UNITS
 from lehr.errors import FileRefused, UsageError
 from lehr.network import HIGHEST, Input
 from lehr.npz import Archive
-from lehr.samples import LARGEST, SHAPE, Samples, SensorEvents, open_samples
+from lehr.samples import LARGEST, SHAPE, Samples, SensorEvents
 from lehr.sequences.files import ENDS
-from lehr.shards import HDF5, TAR, Hdf5Samples, Shards, TarSamples, shards_of
+from lehr.shards import HDF5, STORED, Shards, shards_of, stored
 from lehr.spelling import one_of
 from lehr.undecoded import RECORDS, refuse_undecoded
 
@@ -110,8 +110,6 @@ def open_inputs(path: Path, entry: Input, framing: str | None) -> Samples:
         from lehr.sequences.samples import SequenceSample
 
         return SequenceSample(path, entry, framing)
-    if suffix in HDF5 and framing is None and path.is_file():
-        return Hdf5Samples(path)
     if suffix in SUFFIXES and path.is_file() and not _holds_inputs(path, framing):
         if framing is None:
             raise UsageError(f"{path} is a recording of events; {_HELP}")
@@ -123,7 +121,7 @@ def open_inputs(path: Path, entry: Input, framing: str | None) -> Samples:
             f"code=delta,threshold=0.5 or, as a run's data did, --frames run=RUN{records}"
         )
     refuse_undecoded(path, NAMES)
-    if several := shards_of(path, {TAR, *SUFFIXES, *ENDS}):
+    if several := shards_of(path, {*STORED, *SUFFIXES, *ENDS}):
         named, shards = several
         return Shards(named, [open_inputs(each, entry, framing) for each in shards])
     if framing is not None:
@@ -131,15 +129,16 @@ def open_inputs(path: Path, entry: Input, framing: str | None) -> Samples:
             f"--frames is for recordings ({', '.join(SUFFIXES)}) and sequences "
             f"({', '.join(ENDS)}), and {path} is none; leave it out"
         )
-    if suffix == TAR and path.is_file():
-        return TarSamples(path)
-    return open_samples(path, entry.highest)
+    return stored(path, entry.highest)
 
 
 def _holds_inputs(path: Path, framing: str | None) -> bool:
-    """Return whether a file is an `.npz` of inputs, not of a recording's events."""
-    if path.suffix.lower() != ".npz" or framing is None:
-        return path.suffix.lower() == ".npz"
+    """Return whether a file is of inputs, not of a recording, where its name may be of both."""
+    suffix = path.suffix.lower()
+    if framing is None:
+        return suffix in (".npz", *HDF5)
+    if suffix != ".npz":
+        return False
     with Archive(path) as archive:
         return "input" in archive or SHAPE in archive
 

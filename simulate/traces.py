@@ -9,81 +9,20 @@ trace = traces.trace()
 from __future__ import annotations
 
 import math
-import tempfile
-import weakref
 from collections.abc import Mapping
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from lehr.errors import FileRefused
-from lehr.npz import BLOCK, Archive, blocks_of, exactly
+from lehr.grown import Filed, Grown
+from lehr.npz import BLOCK, Archive, exactly
 from lehr.samples import LARGEST_AT_ONCE
 from lehr.simulate.result import Trace
 
 Value = TypeVar("Value", bound=np.generic)
 IN_MEMORY = 1 << 28
 """Bytes of a run's traces that are kept in memory; larger ones lie in files."""
-
-
-class Grown(Generic[Value]):
-    """An array that grows along an axis, in memory.
-
-    Args:
-        axis: 0, or 1 where the first has a length of 1.
-    """
-
-    def __init__(self, axis: int = 0) -> None:
-        self._axis = axis
-        self._parts: list[npt.NDArray[Value]] = []
-
-    def add(self, part: npt.NDArray[Value]) -> None:
-        """Append a part."""
-        self._parts.append(part)
-
-    def array(self, length: int | None = None) -> npt.NDArray[Value]:
-        """Return all parts, side by side, or so much of them."""
-        return np.concatenate(self._parts, self._axis)[:length]
-
-
-class Filed(Grown[Value]):
-    """The same in a file without a name, in the folder for temporary ones (TMPDIR).
-
-    The file ends with the array that reads it.
-    """
-
-    def __init__(self, axis: int = 0) -> None:
-        super().__init__(axis)
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115
-        weakref.finalize(self, self._file.close)
-        self._length = 0
-
-    def add(self, part: npt.NDArray[Value]) -> None:
-        """Append a part.
-
-        Raises:
-            FileRefused: when the file does not take it.
-        """
-        try:
-            for block in blocks_of(part):
-                self._file.write(block)
-            self._file.flush()
-        except OSError as error:
-            raise FileRefused(
-                f"traces do not fit the folder for temporary files, {tempfile.gettempdir()}: "
-                f"{error.strerror}; free space there, name another folder in TMPDIR, or trace "
-                "fewer samples"
-            ) from None
-        self._length += part.shape[self._axis]
-        self._parts = [part[:0]]  # its type and the other axes
-
-    def array(self, length: int | None = None) -> npt.NDArray[Value]:
-        """Return all parts, or so much of them, to be read from the file as they are asked for."""
-        shape = list(self._parts[0].shape)
-        held = self._length if length is None else length
-        shape[: self._axis + 1] = [1] * self._axis + [held]
-        return np.memmap(self._file, self._parts[0].dtype, "r", shape=tuple(shape))
 
 
 class Traces:

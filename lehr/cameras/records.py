@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -68,6 +69,7 @@ def structured(path: Path, unit: Unit = "us") -> Iterator[Events]:
         block = array[first : first + events.BLOCK]
         values = [block[name] if columns == _FIELDS else block[:, name] for name in columns]
         yield _events(path, values, first, unit)
+        array.base.madvise(mmap.MADV_DONTNEED)  # no more than a block is resident
 
 
 def archived(path: Path, unit: Unit = "us") -> Iterator[Events]:

@@ -13,6 +13,7 @@ from strategies import small_network
 
 from lehr import nirfile
 from lehr.errors import FileRefused
+from lehr.grown import Filed
 from lehr.npz import npz_bytes, write_npz
 from lehr.samples import open_samples
 from lehr.simulate import pieces as in_pieces
@@ -105,16 +106,16 @@ def test_an_interrupt_while_a_part_is_taken_in_leaves_whole_samples(
     monkeypatch.setattr(in_pieces, "PIECE", 2)
     command = ("simulate", tmp_path / "m.nir", "-i", tmp_path / "x.npz", "--trace", "all", "-o")
     assert lehr(*command, tmp_path / "whole.npz").code == 0
-    right, left = traces.Filed.add, [after * len(net.neurons)]
+    right, left = Filed.add, [after * len(net.neurons)]
 
-    def interrupted(self: traces.Filed[np.uint8], part: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> None:  # fmt: skip
+    def interrupted(self: Filed[np.uint8], part: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> None:  # fmt: skip
         left[0] -= 1
         if not left[0]:
             raise KeyboardInterrupt
         right(self, part)
 
     with monkeypatch.context() as patch:
-        patch.setattr(traces.Filed, "add", interrupted)
+        patch.setattr(Filed, "add", interrupted)
         ran = lehr(*command, tmp_path / "o.npz")
     assert ran.code == 130
     if after == 1:
@@ -140,6 +141,7 @@ def test_traces_that_no_folder_takes_are_refused(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(FileRefused) as refused:
         Traces(1).add(trace)
     assert str(refused.value) == (
-        f"traces do not fit the folder for temporary files, {tempfile.gettempdir()}: No space left "
-        "on device; free space there, name another folder in TMPDIR, or trace fewer samples"
+        "what is larger than memory does not fit the folder for temporary files, "
+        f"{tempfile.gettempdir()}: No space left on device; free space there, or name another "
+        "folder in TMPDIR"
     )

@@ -6,19 +6,21 @@ Beside it: what a run makes of inputs that change from step to step.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import numpy.typing as npt
 import pytest
 from commands import Lehr
 from tiny import SETTINGS
 
-from lehr.errors import FileRefused, UsageError
+from lehr.errors import FileRefused, LehrError, UsageError
 from lehr.network import Input
 from lehr.npz import npz_bytes
-from lehr.train.data import Dataset, load_dataset
+from lehr.train.data import Dataset, dataset, load_dataset, source
 from lehr.train.floats.model import FloatNet
 from lehr.train.learning.loop import train
 from lehr.train.recipe import DataRecipe, NetworkRecipe, Recipe
@@ -167,6 +169,73 @@ def test_other_arrays_are_refused(
     with pytest.raises(FileRefused) as caught:
         load_dataset(OWN.model_copy(update={"steps": 8}), tmp_path)
     assert str(caught.value).startswith(f"{tmp_path}/own.npz{message}")
+
+
+def shards(folder: Path, arrays: dict[str, npt.NDArray[Any]]) -> None:
+    """Write the same samples as an `.npz` and an HDF5 file in a folder."""
+    folder.mkdir()
+    cut = len(arrays["input"]) // 3
+    np.savez(folder / "0.npz", input=arrays["input"][:cut], labels=arrays["labels"][:cut])
+    with h5py.File(folder / "1.h5", "w") as file:
+        for name, array in arrays.items():
+            file[name] = array[cut:]
+
+
+@pytest.mark.parametrize("filed", [False, True])
+@pytest.mark.parametrize("coded", [{"steps": 8}, {"steps": 3, "encoding": "rate"}, {}])
+def test_shards_are_the_data_of_one_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, filed: bool, coded: dict[str, Any]
+) -> None:
+    arrays = patterns(60, highest=9 if coded else 1)
+    save(tmp_path, arrays)
+    shards(tmp_path / "own", arrays)
+    (tmp_path / "list.txt").write_text("own/0.npz\nown/1.h5\n")
+    whole = load_dataset(OWN.model_copy(update=coded), tmp_path)
+    if filed:
+        for module in (source, dataset):
+            monkeypatch.setattr(module, "IN_MEMORY", 0)
+            monkeypatch.setattr(module, "BLOCK", 8)
+    for path in ("own", "@list.txt"):
+        data = load_dataset(OWN.model_copy(update={**coded, "path": path}), tmp_path)
+        assert isinstance(data.train.x, np.memmap) == filed
+        assert (data.kind, data.steps, data.classes) == (whole.kind, whole.steps, whole.classes)
+        for part, same in ((data.train, whole.train), (data.validation, whole.validation), (data.test, whole.test)):  # fmt: skip
+            assert np.array_equal(part.x, same.x)
+            assert np.array_equal(part.y, same.y)
+
+
+def test_a_split_in_a_file_trains_the_same_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path, patterns(60))
+    recipe = timed(train={"epochs": 1, "batch_size": 16, "lr": 1e-2}, finetune=None)
+    whole = train(recipe, load_dataset(recipe.data, tmp_path))
+    for module in (source, dataset):
+        monkeypatch.setattr(module, "IN_MEMORY", 0)
+    data = load_dataset(recipe.data, tmp_path)
+    assert isinstance(data.train.x, np.memmap)
+    assert all(0 < rate < 1 for rate in whole.metrics[-1]["rates"])
+    filed = train(recipe, data)
+    assert filed.network == whole.network
+    assert filed.metrics == whole.metrics
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda folder: (folder / "2.raw").write_bytes(b""), "own/2.raw is no shard; of "),
+        (lambda folder: np.savez(folder / "2.npz", input=np.zeros((1, 8, 12), np.uint8)), "own/2.npz has no labels, and "),
+        (lambda folder: np.savez(folder / "2.npz", input=np.zeros((1, 8, 12), np.uint8), labels=[-1]), "own: labels hold -1 in sample 60; leave out samples that have no class"),
+    ],
+)  # fmt: skip
+def test_shards_that_are_no_data_set_are_refused(
+    tmp_path: Path, make: Callable[[Path], object], message: str
+) -> None:
+    shards(tmp_path / "own", patterns(60))
+    make(tmp_path / "own")
+    with pytest.raises(LehrError) as refused:
+        load_dataset(OWN.model_copy(update={"path": "own"}), tmp_path)
+    assert f"{tmp_path}/{message}" in str(refused.value)
 
 
 def test_missing_file(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from lehr.train.data.idx import load_idx_folder
 from lehr.train.data.nmnist import load_nmnist
 from lehr.train.data.series import load_series
 from lehr.train.data.source import (
+    BLOCK,
+    IN_MEMORY,
     VALIDATION_SHARE,
     Labels,
     Source,
@@ -27,6 +29,7 @@ from lehr.train.data.source import (
     Values,
     in_memory,
     split_off,
+    together,
 )
 from lehr.train.data.speech import load_speech
 from lehr.train.data.temporal import load_temporal
@@ -151,11 +154,19 @@ def _split(source: Source, limit: int | None, recipe: DataRecipe, number: int) -
     `number` is the split's.
     """
     chosen = np.arange(len(source.labels))[:limit]
-    x = source.read(chosen)
-    if recipe.encoding != "current":
+
+    def read(first: int, count: int) -> Values:
+        x = source.read(chosen[first : first + count])
+        if recipe.encoding == "current":
+            return x
         assert recipe.steps is not None
-        x = encode(x, recipe.encoding, recipe.steps, (recipe.seed, number))
-    return Split(x, source.labels[chosen])
+        return encode(x, recipe.encoding, recipe.steps, (recipe.seed, number), first)
+
+    size = len(chosen) * read(0, 1).nbytes
+    if size <= IN_MEMORY:
+        return Split(read(0, len(chosen)), source.labels[chosen])
+    parts = (read(first, BLOCK) for first in range(0, len(chosen), BLOCK))
+    return Split(together(parts, size), source.labels[chosen])
 
 
 @dataclass(frozen=True)

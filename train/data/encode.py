@@ -25,7 +25,9 @@ Encoding = Literal["rate", "latency", "delta"]
 _WORD = 8
 
 
-def encode(x: Values, encoding: Encoding, steps: int, seed: tuple[int, int]) -> Values:
+def encode(
+    x: Values, encoding: Encoding, steps: int, seed: tuple[int, int], first: int = 0
+) -> Values:
     """Turn pixels into spikes.
 
     Args:
@@ -34,24 +36,27 @@ def encode(x: Values, encoding: Encoding, steps: int, seed: tuple[int, int]) -> 
         steps: T.
         seed: of rate coding: the recipe's, and the number of the split. More samples do not change
             the spikes of the first.
+        first: the number of the first of these samples in the split, a multiple of 8.
 
     Returns:
         uint8 `[N, T, *shape]` of 0 and 1.
     """
     match encoding:
         case "rate":
-            return rate(x, steps, seed)
+            return rate(x, steps, seed, first)
         case "latency":
             return latency(x, steps)
         case "delta":
             return delta(x, steps)
 
 
-def rate(x: Values, steps: int, seed: tuple[int, int]) -> Values:
+def rate(x: Values, steps: int, seed: tuple[int, int], first: int = 0) -> Values:
     """Spikes by chance, pixel/256 in each step."""
     shape = (len(x), steps, *x.shape[1:])
     count = int(np.prod(shape))
-    words = np.random.PCG64(np.random.SeedSequence(seed)).random_raw(-(-count // _WORD))
+    generator = np.random.PCG64(np.random.SeedSequence(seed))
+    generator.advance(first // _WORD * int(np.prod(shape[1:])))
+    words = generator.random_raw(-(-count // _WORD))
     drawn = words.astype("<u8").view(np.uint8)[:count].reshape(shape)
     return np.less(drawn, x[:, None]).astype(np.uint8)
 

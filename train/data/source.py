@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from lehr.grown import Filed, Grown
 from lehr.nodes import InputKind
 from lehr.sequences.encoding import Encoding
 
@@ -21,6 +22,10 @@ TEST_SHARE = 1 / 6
 """Of samples that their author did not split."""
 VALIDATION_SHARE = 1 / 12
 """Of the official training data: 5,000 of MNIST's 60,000."""
+IN_MEMORY = 1 << 30
+"""Bytes of samples that are kept in memory; more lie in a file."""
+BLOCK = 512
+"""Samples that are read at a time where all are more than that."""
 LEAST = 3
 """Samples to draw three splits from."""
 
@@ -42,6 +47,23 @@ class Source:
     def pick(self, chosen: Indices) -> Source:
         """Return the samples `chosen`, in that order."""
         return Source(self.labels[chosen], lambda indices: self.read(chosen[indices]))
+
+
+def together(parts: Iterable[Values], size: int) -> Values:
+    """Put samples side by side.
+
+    Args:
+        parts: of them, in order.
+        size: bytes of all. More than `IN_MEMORY` are written to a file without a name in the folder
+            for temporary ones (TMPDIR), from which the array reads what is asked for.
+
+    Raises:
+        FileRefused: when the file does not take them.
+    """
+    kept = Filed[np.uint8]() if size > IN_MEMORY else Grown[np.uint8]()
+    for part in parts:
+        kept.add(part)
+    return kept.array(writable=True)
 
 
 def in_memory(x: Values, y: Labels) -> Source:

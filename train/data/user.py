@@ -1,16 +1,20 @@
-"""A user's own data: one `.npz` file, split by its author or by seed."""
+"""A user's own data: one `.npz` file or shards, split by its author or by seed."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from lehr.errors import FileRefused
+from lehr.network import HIGHEST
 from lehr.npz import Archive, checked_samples
 from lehr.samples import inputs_limit
+from lehr.shards import LIST, stored_samples
 from lehr.train.data.source import (
+    BLOCK,
     LEAST,
     NONE,
     TEST_SHARE,
@@ -19,6 +23,7 @@ from lehr.train.data.source import (
     Values,
     in_memory,
     split_off,
+    together,
 )
 from lehr.train.recipe import DataRecipe
 
@@ -26,11 +31,12 @@ from lehr.train.recipe import DataRecipe
 def load_npz(recipe: DataRecipe, folder: Path | None) -> Sources:
     """Read `data.path`, within `folder` where one is given.
 
-    The file holds either `train_input`, `train_labels`, `test_input` and `test_labels`, or `input`
-    and `labels`, of which a sixth is drawn as the test split by the recipe's seed. An input is
-    uint8 `[N, *shape]`, or `[N, T, *shape]` where the recipe gives steps and encodes nothing; it is
-    taken as spikes if no value in the file is above 1. Labels are integers `[N]`, or `[N, T]`, one
-    for each step, -1 where a step has none.
+    That is an `.npz` file or shards, see `lehr.shards.stored`. A file holds either `train_input`,
+    `train_labels`, `test_input` and `test_labels`, or, as all shards do together, `input` and
+    `labels`, of which a sixth is drawn as the test split by the recipe's seed. An input is uint8
+    `[N, *shape]`, or `[N, T, *shape]` where the recipe gives steps and encodes nothing; it is taken
+    as spikes if no value in the file is above 1. Labels are integers `[N]`, or, not in shards,
+    `[N, T]`, one for each step, -1 where a step has none.
 
     Raises:
         UsageError: when there is no such file.
@@ -38,10 +44,14 @@ def load_npz(recipe: DataRecipe, folder: Path | None) -> Sources:
             not the recipe's steps.
     """
     assert recipe.path is not None
-    path = (folder or Path()) / recipe.path
-    with Archive(path) as archive:
-        prefixes = ("train_", "test_") if "train_input" in archive else ("",)
-        parts = [_part(archive, prefix) for prefix in prefixes]
+    path = _place(recipe.path, folder)
+    prefixes: tuple[str, ...] = ("",)
+    if path.suffix.lower() != ".npz" or path.is_dir():
+        parts = [_of_shards(path)]
+    else:
+        with Archive(path) as archive:
+            prefixes = ("train_", "test_") if "train_input" in archive else ("",)
+            parts = [_part(archive, prefix) for prefix in prefixes]
     shapes = [labels.shape[1:] for _, labels in parts]
     if shapes[0] != shapes[-1]:
         raise FileRefused(
@@ -72,9 +82,27 @@ def load_npz(recipe: DataRecipe, folder: Path | None) -> Sources:
     )
 
 
+def _place(path: str, folder: Path | None) -> Path:
+    """Return where data are; the mark of a list of shards stays in front."""
+    mark = LIST if path.startswith(LIST) else ""
+    return Path(f"{mark}{(folder or Path()) / path.removeprefix(mark)}")
+
+
+def _of_shards(path: Path) -> tuple[Values, Labels]:
+    samples = stored_samples(path, HIGHEST["u8"])
+    labels = _checked(path, "", samples.shape[0], samples.labels)
+    return together(samples.pieces(BLOCK), math.prod(samples.shape)), labels
+
+
 def _part(archive: Archive, prefix: str) -> tuple[Values, Labels]:
     header, labels = checked_samples(archive, prefix, by_step=True)
-    path, samples = archive.path, header.shape[0]
+    checked = _checked(archive.path, prefix, header.shape[0], labels)
+    name = f"{prefix}input"
+    return archive.read(name, inputs_limit(archive, name)), checked
+
+
+def _checked(path: Path, prefix: str, samples: int, labels: Labels | None) -> Labels:
+    """Refuse labels that are missing or negative, and samples too few to split."""
     if labels is None:
         raise FileRefused(
             f"{path} has no array '{prefix}labels'; save one integer per sample there"
@@ -90,8 +118,7 @@ def _part(archive: Archive, prefix: str) -> tuple[Values, Labels]:
         raise FileRefused(
             f"{path}: {said}; leave out samples that have no class, and number the classes from 0"
         )
-    name = f"{prefix}input"
-    return archive.read(name, inputs_limit(archive, name)), labels
+    return labels
 
 
 def _require_numbered(path: Path, prefixes: Sequence[str], labels: Sequence[Labels]) -> None:

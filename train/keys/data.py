@@ -74,7 +74,7 @@ class DataRecipe(Coding, _Named):
     Attributes:
         train_samples: how many are trained on, the first ones; all if None.
         test_samples: how many are measured on, the first ones; all if None.
-        path: of the file, or of the folder of files by class, of a user's own data.
+        path: of the file, the shards, or the folder of files by class, of a user's own data.
         sensor: rows and columns of the camera that wrote event files of one's own.
         unit: of the times of `.npy` event files; the others have one of their own.
         seed: of the validation split, and of rate coding; not the run's, so that runs of several
