@@ -127,7 +127,7 @@ def _hdf5() -> Reader:
         import_module("hdf5plugin")  # it brings filters along
 
     def read(file: int) -> Iterator[Size | Columns | None]:
-        with h5py.File(_place(file), "r") as tree:
+        with h5py.File(_place(file), "r", locking=False) as tree:  # others may write it anew
             _no_more_files()
             geometry = tree.attrs.get("geometry", b"")
             text = geometry.decode() if isinstance(geometry, bytes) else str(geometry)
@@ -147,7 +147,7 @@ def _inputs() -> Reader:
         import_module("hdf5plugin")
 
     def read(file: int) -> Iterator[dict[str, Any] | npt.NDArray[Any]]:
-        with h5py.File(_place(file), "r") as tree:
+        with h5py.File(_place(file), "r", locking=False) as tree:  # others may write it anew
             _no_more_files()
             x, labels = (tree.get(name) for name in ("input", "labels"))
             _require_inputs(tree, x, labels, h5py)
