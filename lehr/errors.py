@@ -75,6 +75,12 @@ class ToolMissing(LehrError):
     exit_code = 6
 
 
+class WorkerLost(LehrError):
+    """A worker, of this machine or of a cluster, that is lost however often its work is begun."""
+
+    exit_code = 6
+
+
 def together(problems: Iterable[str]) -> list[str]:
     """Return the sentences of an error for all that stands in the way, each once.
 

@@ -50,6 +50,7 @@ EXTRAS: Mapping[str, Mapping[str, str]] = {
     "report": {"matplotlib": "matplotlib"},
     "prove": {"z3-solver": "z3"},
     "search": {"optuna": "optuna"},
+    "cluster": {"grpcio": "grpc", "ray": "ray"},
     "series": {"sktime": "sktime"},
     "tensorboard": {"tensorboard": "tensorboard"},
     "tonic": {"tonic": "tonic"},

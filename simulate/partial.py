@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import math
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,15 +69,55 @@ def partial_arrays(net: Network, result: Result, samples: Samples, traced: Trace
         samples: all inputs of the run.
         traced: what is traced on them.
     """
-    arrays = arrays_of(result, traced.samples)
+    arrays = {**arrays_of(result, traced.samples), **_rest(result)}
     arrays[MARK] = np.frombuffer(_mark(net, samples, traced).encode(), np.uint8)
-    arrays |= {f"{MARK}.scores": result.scores, f"{MARK}.events": result.events}
+    return {**arrays, SUM: _sum(arrays)}
+
+
+def whole_arrays(result: Result) -> Arrays:
+    """Make the arrays from which `result_of` makes the same result again."""
+    return {**arrays_of(result), **_rest(result)}
+
+
+def _rest(result: Result) -> Arrays:
+    """Return the arrays of a result that are not in a finished `out.npz`."""
+    arrays: Arrays = {f"{MARK}.scores": result.scores, f"{MARK}.events": result.events}
     for name, layer in result.layers.items():
         arrays[f"{MARK}.spikes.{name}"] = layer.spikes
         arrays[f"{MARK}.numbers.{name}"] = np.array(
             (layer.lowest, layer.highest, layer.saturations, layer.instants)
         )
-    return {**arrays, SUM: _sum(arrays)}
+    return arrays
+
+
+def result_of(net: Network, arrays: Mapping[str, npt.NDArray[Any]]) -> Result:
+    """Make a result of its arrays.
+
+    Raises:
+        LookupError, ValueError, TypeError: when they are none.
+    """
+    layers = {}
+    for name in net.neurons:
+        lowest, highest, saturations, instants = (
+            int(number) for number in arrays[f"{MARK}.numbers.{name}"]
+        )
+        layers[name] = Layer(
+            arrays[f"{MARK}.spikes.{name}"], lowest, highest, saturations, instants
+        )
+    # none where no chosen sample was reached
+    kept = [name for name in net.neurons if f"spikes.{name}" in arrays]
+    trace = Trace(
+        {name: arrays[f"spikes.{name}"] for name in kept},
+        {name: arrays[f"membrane.{name}"] for name in kept},
+    )
+    return Result(
+        arrays["counts"],
+        arrays[f"{MARK}.scores"],
+        arrays["prediction"],
+        layers,
+        arrays[f"{MARK}.events"],
+        trace,
+    )
 
 
 def read_partial(path: Path, net: Network, samples: Samples, traced: Traced) -> Result:
@@ -111,24 +152,7 @@ def read_partial(path: Path, net: Network, samples: Samples, traced: Traced) -> 
         if not np.array_equal(stated, _sum(arrays)):
             raise ValueError(f"{SUM} is another")
         _require_shapes(arrays, net, samples, traced)
-        layers = {}
-        for name in net.neurons:
-            lowest, highest, saturations, instants = (
-                int(number) for number in arrays[f"{MARK}.numbers.{name}"]
-            )
-            layers[name] = Layer(
-                arrays[f"{MARK}.spikes.{name}"], lowest, highest, saturations, instants
-            )
-        kept = [
-            n for n in traced.layers if f"spikes.{n}" in arrays
-        ]  # none where no chosen sample was reached
-        trace = Trace(
-            {n: arrays[f"spikes.{n}"] for n in kept}, {n: arrays[f"membrane.{n}"] for n in kept}
-        )
-        counts, prediction = arrays["counts"], arrays["prediction"]
-        return Result(
-            counts, arrays[f"{MARK}.scores"], prediction, layers, arrays[f"{MARK}.events"], trace
-        )
+        return result_of(net, arrays)
     except UsageError:
         raise
     except FileRefused as error:

@@ -127,7 +127,7 @@ def pieces(
         FileRefused: when the samples cannot be read, or are not what the network takes.
         NotMappable: when the engine does not compute the network.
     """
-    if stream is not None and _are_recordings(net, samples):
+    if stream is not None and are_recordings(net, samples):
         yield from _by_steps(stream, net, samples, what, start, advance)
         return
     done = start
@@ -137,7 +137,7 @@ def pieces(
         advance(len(piece))
 
 
-def _are_recordings(net: Network, samples: Samples) -> bool:
+def are_recordings(net: Network, samples: Samples) -> bool:
     """Return whether a single sample is more than a piece may take."""
     return _timed(net, samples) and math.prod(samples.shape[1:]) > PIECE_BYTES
 

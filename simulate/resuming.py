@@ -1,11 +1,12 @@
 """Runs that are written to a file, and that go on where they were interrupted.
 
-result = simulate_to(Path("out.npz"), ENGINES["fast"](net, 2), net, samples)
+parts = pieces(ENGINES["fast"](net, 2), net, samples)
+result = simulate_to(Path("out.npz"), parts, net, samples)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from pathlib import Path
 
 from lehr.atomic import require_file_or_nothing
@@ -13,14 +14,11 @@ from lehr.errors import UsageError
 from lehr.network import Network
 from lehr.npz import write_npz
 from lehr.samples import Samples
-from lehr.simulate.engines import Run, Stream
 from lehr.simulate.partial import arrays_of, partial_arrays, read_partial
 from lehr.simulate.parts import Joining
-from lehr.simulate.pieces import NOTHING, Traced, pieces, traced_bytes
+from lehr.simulate.pieces import NOTHING, Traced, traced_bytes
 from lehr.simulate.result import Result
 from lehr.simulate.traces import Traces
-
-Advance = Callable[[float], object]
 
 
 class Interrupted(KeyboardInterrupt):
@@ -57,26 +55,23 @@ def finished_samples(
 
 def simulate_to(
     output: Path | None,
-    run: Run,
+    parts: Iterable[Result],
     net: Network,
     samples: Samples,
     traced: Traced = NOTHING,
     *,
     finished: Result | None = None,
-    stream: Stream | None = None,
-    advance: Advance = lambda _: None,
 ) -> Result:
     """Run all samples and write the result, whole or not at all.
 
     Args:
         output: the `.npz` file to write (`lehr.simulate.partial.arrays_of`); none if None.
-        run: what runs `net`.
+        parts: results of the samples that are not finished, in order, which run as they are asked
+            for (`lehr.simulate.pieces.pieces`).
         net: the network.
         samples: inputs, `[N, T, *shape]`, or `[N, *shape]`, held.
         traced: what is traced.
         finished: from `finished_samples`, what need not be run again.
-        stream: see `lehr.simulate.pieces.pieces`.
-        advance: is called with the number of samples that were run since its last call.
 
     Raises:
         Interrupted: when a KeyboardInterrupt comes after some samples; they are written, and
@@ -92,7 +87,7 @@ def simulate_to(
     if finished is not None:
         whole.add(finished)
     try:
-        for part in pieces(run, net, samples, traced, whole.done, stream=stream, advance=advance):
+        for part in parts:
             whole.add(part)
     except KeyboardInterrupt:
         if not whole.done or output is None:

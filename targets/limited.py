@@ -14,23 +14,16 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
-import traceback
 from collections.abc import Mapping
 from contextlib import suppress
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
-from lehr import errors
-from lehr.errors import LehrError
+from lehr.workers.children import command, end_with_parent
+from lehr.workers.failures import packed, unpacked
 
 _GRACE = 3
 """Seconds that the process has to end what it started, before it is killed."""
-# As in lehr/hdf5.py: neither the folder one is in nor the environment decides what is imported.
-_START = (
-    "import sys; sys.path[:] = {path!r}; from lehr.targets.limited import main; main(*sys.argv[1:])"
-)
 
 
 class TimeIsUp(Exception):
@@ -58,24 +51,14 @@ def call_within(seconds: float, function: str, arguments: Mapping[str, Any]) -> 
         LehrError: as the function does; other errors come back as a RuntimeError, but ImportError,
             OSError and MemoryError as they are.
     """
-    source = Path(errors.__file__).resolve().parents[1]  # the folder from which lehr is imported
-    places = [str(source), *(place for place in sys.path if os.path.isabs(place))]  # noqa: PTH117
     # closed by the system when this process ends, even if it is killed: the other ends then, too
     alive, held = os.pipe()
-    command = [
-        sys.executable,
-        "-I",
-        "-c",
-        _START.format(path=places),
-        str(alive),
-        function,
-        json.dumps(arguments),
-    ]
+    asked = command(__name__, str(alive), function, json.dumps(arguments))
     try:
         with (
             tempfile.TemporaryDirectory(prefix="lehr-", ignore_cleanup_errors=True) as scratch,
             subprocess.Popen(
-                command,
+                asked,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 pass_fds=(alive,),
@@ -114,21 +97,14 @@ def _result(answer: bytes, code: int) -> Any:
         raise NoAnswer(end) from None
     if "result" in reply:
         return reply["result"]
-    kind, message = reply["error"], reply["message"]
-    if kind == "MemoryError":
-        raise MemoryError
-    if kind == "OSError":
-        raise OSError(*message)
-    if kind == "ImportError":
-        raise ImportError(message[0], name=message[1])
-    raise getattr(errors, kind, RuntimeError)(message)
+    raise unpacked(reply)
 
 
 def main(alive: str, function: str, arguments: str) -> None:
     """Answer on stdout; what runs in the process that `call_within` starts."""
     answer = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    threading.Thread(target=_end_with_parent, args=(int(alive),), daemon=True).start()
+    end_with_parent(int(alive))
     # so that everything on the way out is undone
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     module, _, name = function.partition(":")
@@ -137,31 +113,6 @@ def main(alive: str, function: str, arguments: str) -> None:
     except KeyboardInterrupt:
         return
     except Exception as error:
-        reply = _error(error)
+        reply = packed(error)
     with os.fdopen(answer, "w") as stream:
         json.dump(reply, stream)
-
-
-def _end_with_parent(alive: int) -> None:
-    os.read(alive, 1)
-    os.killpg(0, signal.SIGKILL)
-
-
-def _error(error: Exception) -> dict[str, Any]:
-    if isinstance(error, LehrError):
-        kind = next(
-            kind.__name__ for kind in type(error).__mro__ if vars(errors).get(kind.__name__) is kind
-        )
-        return {"error": kind, "message": str(error)}
-    if isinstance(error, MemoryError):
-        return {"error": "MemoryError", "message": ""}
-    if isinstance(error, OSError) and error.errno:
-        return {
-            "error": "OSError",
-            "message": [error.errno, error.strerror, error.filename and str(error.filename)],
-        }
-    if isinstance(error, ImportError):
-        return {"error": "ImportError", "message": [str(error), error.name]}
-    if os.environ.get("LEHR_DEBUG"):
-        traceback.print_exception(error)
-    return {"error": "RuntimeError", "message": f"{type(error).__name__}: {error}"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,12 @@ from lehr.simulate.compare import compare as compare_traces
 from lehr.simulate.engines import STREAMS
 from lehr.simulate.layers import named_layers
 from lehr.simulate.partial import arrays_of
-from lehr.simulate.pieces import Traced, run_piece
+from lehr.simulate.pieces import Traced, are_recordings, pieces, run_piece
 from lehr.simulate.result import Result, Trace
 from lehr.simulate.resuming import finished_samples, simulate_to
 from lehr.targets.engines import engine as engine_called
+from lehr.targets.spread_engine import pieces_by
+from lehr.workers.asked import workers_of
 
 
 def simulate(
@@ -34,6 +37,7 @@ def simulate(
     frames: str | None = None,
     output: Place | None = None,
     resume: bool = False,
+    workers: int | str = 1,
 ) -> Result:
     """Run a network on inputs, exactly.
 
@@ -49,12 +53,15 @@ def simulate(
         output: the `.npz` file to write the result to; none if None. Of a run on a file that is
             interrupted (a KeyboardInterrupt), the samples that were finished are written there.
         resume: whether to go on with what an interrupted run wrote to `output`.
+        workers: over which samples in a file are spread: a number of processes, "ray" for a cluster
+            of Ray that is running here, or its address, "ray://HOST:PORT".
 
     Raises:
         UsageError: when there is no such file, layer or engine.
         FileRefused: when the inputs are not what the network takes.
         NotMappable: when the engine does not compute the network.
-        ToolMissing: when the engine is not on this machine.
+        ToolMissing: when the engine is not on this machine, or the cluster does not answer.
+        WorkerLost: when a piece of the work has ended three workers.
 
     >>> import lehr
     >>> result = lehr.simulate("model.nir", "in.npz", trace="all")
@@ -63,15 +70,16 @@ def simulate(
     """
     files = [Path(each) for each in (net, x) if isinstance(each, (str, os.PathLike))]
     require_another_file(None if output is None else Path(output), *files)
-    net = network(net)
+    net, team = network(net), workers_of(workers)
     layers = named_layers(net, (trace,) if isinstance(trace, str) else trace)
     run = engine_called(engine, net, threads or len(os.sched_getaffinity(0)))
     samples = opened(net.input, x, frames)
     chosen = None if trace_samples is None else tuple(sorted(set(trace_samples)))
     traced = Traced(layers, chosen)
     if samples is None:
-        if resume:
-            raise UsageError("resume is for samples in a file; name the file, or leave it out")
+        if resume or team is not None:
+            named = "resume is" if resume else "workers are"
+            raise UsageError(f"{named} for samples in a file; name the file, or leave it out")
         given = pixels(x)
         result = run_piece(run, given, layers, traced.of(0, len(given)))
         if output is not None:
@@ -80,8 +88,14 @@ def simulate(
     path = None if output is None else Path(output)
     require_another_file(path, samples.path, *samples.files)
     finished = finished_samples(path, net, samples, traced) if resume else None
-    stream = STREAMS.get(engine)
-    return simulate_to(path, run, net, samples, traced, finished=finished, stream=stream)
+    start = 0 if finished is None else len(finished.counts)
+    with ExitStack() as stack:
+        if team is None or are_recordings(net, samples):
+            parts = pieces(run, net, samples, traced, start, stream=STREAMS.get(engine))
+        else:
+            stack.enter_context(team)
+            parts = pieces_by(team, engine, net, samples, traced, start)
+        return simulate_to(path, parts, net, samples, traced, finished=finished)
 
 
 def compare(expected: Result | Trace, got: Result | Trace) -> Comparison:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lehr.api.given import Place, recipe_value
 from lehr.errors import UsageError
 from lehr.extras import needed_by
+from lehr.workers.asked import workers_of
 
 if TYPE_CHECKING:
     from lehr.searches import Searched, Trial
@@ -27,6 +28,7 @@ def search(
     storage: str | None = None,
     report: Callable[[Trial, dict[str, Any]], None] = lambda _, __: None,
     ended: Callable[[Trial], None] = lambda _: None,
+    workers: int | str = 1,
 ) -> Searched:
     """Search keys of a recipe and options of builds for the best networks, by Optuna.
 
@@ -43,6 +45,8 @@ def search(
         storage: the URL of Optuna's database; SQLite in the folder if None.
         report: called with a trial and the metrics of its epoch, after every epoch.
         ended: called with every trial that has ended.
+        workers: over which trials are spread: a number of processes, "ray" for a cluster of Ray
+            that is running here, or its address, "ray://HOST:PORT".
 
     Returns:
         The trials and, as `front`, those that no other beats, the best in the first objective
@@ -52,7 +56,8 @@ def search(
         UsageError: when the space names no key, target, option or measure; when the folder holds
             something else, or a search of another recipe or space.
         FileRefused: when a file is damaged, or the folder cannot be written.
-        ToolMissing: when Optuna or torch is not installed.
+        ToolMissing: when Optuna or torch is not installed, or the cluster does not answer.
+        WorkerLost: when a trial has ended three workers.
 
     >>> import lehr
     >>> space = {"trials": 1, "keys": {"train.lr": {"low": 1e-2, "high": 2e-2}}}
@@ -69,7 +74,7 @@ def search(
         from lehr.train.search.space import read_space, space_of
         from lehr.train.search.study import Watch
         from lehr.train.search.study import search as run
-    source = str(recipe)
+    team, source = workers_of(workers), str(recipe)
     text = text_of(source)
     changes = tuple((key, recipe_value(key, value)) for key, value in (settings or {}).items())
     base = parse(text, source, changes)
@@ -93,4 +98,5 @@ def search(
         yield lambda entry: report(trial, entry)
 
     setting = Setting(text, source, changes, wanted, None if data is None else Path(data))
-    return run(setting, folder, storage, Watch(shown, ended))
+    with nullcontext() if team is None else team:
+        return run(setting, folder, storage, Watch(shown, ended), team)

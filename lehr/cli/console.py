@@ -275,21 +275,38 @@ def progress() -> Progress:
     return bar(MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
 
 
-def epochs_progress() -> Progress:
-    """Return a progress bar on stderr of epochs, with the time that has passed and that is left.
+@contextmanager
+def epochs_progress() -> Iterator[Progress]:
+    """Yield a progress bar on stderr of epochs, with the time that has passed and that is left.
 
-    The latter is the task's field `left`.
+    The latter is the task's field `left`. Trainings at the same time share the one bar.
     """
     from rich.progress import TextColumn, TimeElapsedColumn
     from rich.table import Column
 
-    whole = Column(no_wrap=True)
-    return bar(
-        TextColumn("epoch {task.completed:.0f}/{task.total:.0f}"),
-        TimeElapsedColumn(table_column=whole),
-        TextColumn("{task.fields[left]} left"),
-        width=20,
-    )
+    if not _EPOCHS:
+        whole = Column(no_wrap=True)
+        made = bar(
+            TextColumn("epoch {task.completed:.0f}/{task.total:.0f}"),
+            TimeElapsedColumn(table_column=whole),
+            TextColumn("{task.fields[left]} left"),
+            width=20,
+        )
+        made.start()
+        _EPOCHS.append(made)
+    else:
+        _EPOCHS.append(_EPOCHS[0])
+    shared = _EPOCHS[0]
+    try:
+        yield shared
+    finally:
+        _EPOCHS.pop()
+        if not _EPOCHS:
+            shared.stop()
+
+
+_EPOCHS: list[Progress] = []
+"""The bar of epochs, once for each training that it shows."""
 
 
 def samples_progress() -> Progress:

@@ -48,6 +48,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "simulate": (
         "lehr simulate model.nir -i in.npz",
         "lehr simulate model.nir -i in.npz --trace all -o out.npz",
+        "lehr simulate model.nir -i in.npz --workers 2",
         "lehr simulate model.nir -i in.npz --compare out.npz",
         "lehr simulate model.nir -i in.npz --device memristor.toml",
         "lehr simulate motion.nir -i motion.csv \\",

@@ -81,6 +81,15 @@ FramesOption = Annotated[
         autocompletion=completing.frames,
     ),
 ]
+WorkersOption = Annotated[
+    str,
+    typer.Option(
+        "--workers",
+        metavar="N|ray|ray://HOST:PORT",
+        help="Spread the work over N processes, or over a cluster of Ray: that which runs here, or "
+        "the one at an address. The result is the same.",
+    ),
+]
 Target = Annotated[
     str,
     typer.Option(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +11,7 @@ import typer
 
 from lehr.cli.console import Json, Output, session
 from lehr.cli.data import read_data
-from lehr.cli.options import Data, Download, Overrides, RecipeName
+from lehr.cli.options import Data, Download, Overrides, RecipeName, WorkersOption
 from lehr.cli.training import epochs_shown
 from lehr.errors import UsageError
 
@@ -61,6 +61,7 @@ def search(
             "STUDY if not given.",
         ),
     ] = None,
+    workers: WorkersOption = "1",
     as_json: Json = False,
 ) -> None:
     """Search keys of a recipe and options of builds for the best networks, by Optuna.
@@ -71,7 +72,9 @@ def search(
     with session(as_json) as out:
         from lehr.extras import needed_by
         from lehr.train.recipefile import parse, text_of
+        from lehr.workers.asked import workers_of
 
+        team = workers_of(workers)
         text = text_of(recipe)
         given = tuple(overrides or ())
         settings = parse(text, recipe, given)
@@ -93,7 +96,9 @@ def search(
         if output is None:
             folder.parent.mkdir(exist_ok=True)
         setting = Setting(text, recipe, given, wanted, data)
-        _print(out, folder, run(setting, folder, storage, Watch(_shown, _ended)))
+        with nullcontext() if team is None else team:
+            searched = run(setting, folder, storage, Watch(_shown, _ended), team)
+        _print(out, folder, searched)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,7 +25,7 @@ from lehr.cli.console import (
 from lehr.cli.crossbar import refuse_beside_device, simulate_on_devices
 from lehr.cli.engines import DEFAULT, HELP, import_ahead
 from lehr.cli.models import read_model
-from lehr.cli.options import FramesOption, Model, Recorded
+from lehr.cli.options import FramesOption, Model, Recorded, WorkersOption
 from lehr.cli.traced import traced
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from lehr.simulate import Result
     from lehr.simulate.engines import Run
     from lehr.simulate.pieces import Traced
+    from lehr.workers.work import Workers
 
 SHOWN = 10
 """Samples of which the class is printed."""
@@ -100,6 +102,7 @@ def simulate(
             "accuracy and spikes with the exact network's.",
         ),
     ] = None,
+    workers: WorkersOption = "1",
     as_json: Json = False,
 ) -> None:
     """Run a network on inputs, exactly, or on memristive crossbars.
@@ -112,7 +115,14 @@ def simulate(
         from lehr.recordings import open_inputs
         from lehr.simulate.result import check_shape
         from lehr.targets.engines import engine
+        from lehr.workers.asked import workers_of
 
+        team = workers_of(workers)
+        if team is not None and (device is not None or compared is not None):
+            raise UsageError(
+                f"--workers {workers} is for a plain run; leave it out beside "
+                f"{'--compare' if device is None else '--device'}"
+            )
         if inputs is None:
             raise UsageError("no input is given; name an .npz file or a recording with -i")
         if resume and output is None:
@@ -144,7 +154,7 @@ def simulate(
         if compared is not None:
             compare_with(out, net, samples, run, compared)
             return
-        result = _run(out, net, samples, engine_name, run, what, output, resume)
+        result = _run(out, net, samples, engine_name, run, what, output, resume, team)
         _report(out, net, samples, result)
         if output is not None and not out.exit_code:
             out.say(f"wrote {output}")
@@ -160,20 +170,26 @@ def _run(
     what: Traced,
     output: Path | None,
     resume: bool,
+    team: Workers | None,
 ) -> Result:
-    """Run all samples; when interrupted, say how many of them were written."""
+    """Run all samples, recordings here; when interrupted, say how many of them were written."""
     from lehr.simulate.engines import STREAMS
+    from lehr.simulate.pieces import are_recordings, pieces
     from lehr.simulate.resuming import Interrupted, finished_samples, simulate_to
+    from lehr.targets.spread_engine import pieces_by
 
     finished = finished_samples(output, net, samples, what) if resume else None
     total, start = samples.shape[0], 0 if finished is None else len(finished.counts)
     stream = STREAMS.get(engine_name)
     try:
-        with samples_progress() as bar:
+        with samples_progress() as bar, ExitStack() as stack:
             advance = partial(bar.advance, bar.add_task("samples", total=total, completed=start))
-            return simulate_to(
-                output, run, net, samples, what, finished=finished, stream=stream, advance=advance
-            )
+            if team is None or are_recordings(net, samples):
+                parts = pieces(run, net, samples, what, start, stream=stream, advance=advance)
+            else:
+                stack.enter_context(team)
+                parts = pieces_by(team, engine_name, net, samples, what, start, advance=advance)
+            return simulate_to(output, parts, net, samples, what, finished=finished)
     except Interrupted as interrupted:
         done = len(interrupted.result.counts)
         out.say(

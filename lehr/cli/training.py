@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,14 +13,16 @@ import typer
 from lehr.cli import completing
 from lehr.cli.console import Json, Output, epochs_progress, percent, session
 from lehr.cli.data import read_data
-from lehr.cli.options import Data, Download, Overrides, RecipeName
+from lehr.cli.options import Data, Download, Overrides, RecipeName, WorkersOption
 
 if TYPE_CHECKING:
     from lehr.train.data import Dataset
     from lehr.train.learning.loop import Report
     from lehr.train.recipe import Recipe
     from lehr.train.runs.progress import Progress
+    from lehr.train.runs.several import Training
     from lehr.train.runs.tensorboard import Events
+    from lehr.workers.work import Facts, Workers
 
 
 def train(
@@ -53,7 +56,7 @@ def train(
     seeds: Annotated[
         int,
         typer.Option(
-            "--seeds", metavar="N", min=1, help="Train with N seeds in a row, each into RUN-seed-K."
+            "--seeds", metavar="N", min=1, help="Train with N seeds, each into RUN-seed-K."
         ),
     ] = 1,
     resume: Annotated[
@@ -68,6 +71,7 @@ def train(
             help="Write TensorBoard events; with --seeds into DIR/RUN-seed-K.",
         ),
     ] = None,
+    workers: WorkersOption = "1",
     as_json: Json = False,
 ) -> None:
     """Train a network as a recipe says, up to frozen integers.
@@ -79,10 +83,10 @@ def train(
 
         # before torch is imported: a mistake in it is said at once
         settings = load(recipe, tuple(overrides or ()))
-        from lehr.errors import UsageError
         from lehr.train.for_target import for_target, target_of
-        from lehr.train.runs.running import kept_progress
+        from lehr.workers.asked import workers_of
 
+        team = workers_of(workers)
         chip = target_of(settings, target)
         samples = None
         if chip is not None or quick:
@@ -104,28 +108,9 @@ def train(
                 for seed in range(settings.seed, settings.seed + seeds)
             }
         )
-        kept = {}
-        for folder, each in runs.items():
-            if tensorboard is not None and tensorboard.resolve().is_relative_to(folder.resolve()):
-                raise UsageError(
-                    f"--tensorboard {tensorboard} lies in {folder}, which holds a run alone; give "
-                    "a folder beside it"
-                )
-            kept[folder] = kept_progress(folder, each, resume)
+        trainings = _trainings(runs, resume, tensorboard)
         samples = samples or read_data(settings.data, data, download)
-        out.facts.update(runs=[], warnings=[])
-        for folder, each in runs.items():
-            events = (
-                None
-                if tensorboard is None
-                else tensorboard / folder.name
-                if seeds > 1
-                else tensorboard
-            )
-            facts = _train_one(out, folder, each, samples, kept[folder], events)
-            out.facts["runs"].append(facts)
-            for warning in facts["warnings"]:
-                out.warn(warning if seeds == 1 else f"{folder}: {warning}")
+        _train(out, trainings, samples, team)
         _then_export(out, runs)
         if seeds > 1:
             out.facts["accuracy"] = _over_seeds(
@@ -133,45 +118,86 @@ def train(
             )
 
 
-def _train_one(
-    out: Output, run: Path, recipe: Recipe, data: Dataset, kept: Progress, events: Path | None
-) -> dict[str, Any]:
-    """Train with one seed, write the run's folder, and print the results."""
-    from contextlib import closing, nullcontext
+def _trainings(
+    runs: Mapping[Path, Recipe], resume: bool, tensorboard: Path | None
+) -> list[Training]:
+    """Return what is to be trained, after a look at the folders."""
+    from lehr.errors import UsageError
+    from lehr.train.runs.running import kept_progress
+    from lehr.train.runs.several import Training
 
-    from lehr.export.checkpoint import LAST
-    from lehr.train.runs.running import train_run
-    from lehr.train.runs.saving import epochs_kept, notes
+    trainings = []
+    for folder, recipe in runs.items():
+        if tensorboard is not None and tensorboard.resolve().is_relative_to(folder.resolve()):
+            raise UsageError(
+                f"--tensorboard {tensorboard} lies in {folder}, which holds a run alone; give "
+                "a folder beside it"
+            )
+        kept = kept_progress(folder, recipe, resume)
+        events = tensorboard / folder.name if tensorboard and len(runs) > 1 else tensorboard
+        label = "training" if len(runs) == 1 else folder.name
+        shown = partial(_shown, recipe, label, kept, events)
+        trainings.append(Training(recipe, folder, kept, shown))
+    return trainings
+
+
+def _train(out: Output, trainings: Sequence[Training], data: Dataset, team: Workers | None) -> None:
+    """Train, and print what came of each."""
+    from lehr.train.runs.several import trained_each
+
+    out.facts.update(runs=[], warnings=[])
+    replaced = {each.folder for each in trainings if each.folder.exists()}
+    done: list[tuple[Training, Facts]] = []
+
+    def say() -> None:
+        while done:
+            training, facts = done.pop(0)
+            folder = training.folder
+            _say(out, training, facts, replaces=folder in replaced)
+            for warning in facts["warnings"]:
+                out.warn(warning if len(trainings) == 1 else f"{folder}: {warning}")
+
+    try:
+        with nullcontext() if team is None else team:
+            for each in trained_each(trainings, data, team):
+                done.append(each)
+                if team is None:  # no bar is shown now
+                    say()
+    finally:
+        say()
+
+
+@contextmanager
+def _shown(recipe: Recipe, label: str, kept: Progress, events: Path | None) -> Iterator[Report]:
+    """Yield what shows the epochs of a run, and writes them for TensorBoard."""
     from lehr.train.runs.tensorboard import Events
 
-    replaces = run.exists()
     with (
         nullcontext() if events is None else closing(Events(events, len(kept.metrics))) as written,
-        epochs_shown(recipe, kept=kept, events=written) as report,
+        epochs_shown(recipe, label, kept, written) as report,
     ):
-        finished = train_run(recipe, data, run, kept, report)
-    trained = finished.trained
-    for line in notes(trained):
+        yield report
+
+
+def _say(out: Output, training: Training, facts: Facts, *, replaces: bool) -> None:
+    """Print what came of a training."""
+    run = training.folder
+    for line in facts["remarks"]:
         out.say(line)
-    if trained.last is not trained.twin:
-        best = epochs_kept(trained)
-        phase = max(best)
-        out.say(
-            f"epoch {best[phase]} of phase {phase} is the best on the validation samples; "
-            f"{run / LAST} holds the last one"
-        )
-    for name, value in finished.accuracy.items():
+    for name, value in facts["accuracy"].items():
         out.say(f"test accuracy, {name}: {percent(value)}")
     out.say(f"wrote {run}")
     if replaces:
         out.note(f"{run} held another run, which this one replaced")
-    return {
-        "run": str(run),
-        "seed": recipe.seed,
-        "accuracy": dict(finished.accuracy),
-        "metrics": trained.metrics,
-        "warnings": trained.warnings,
-    }
+    out.facts["runs"].append(
+        {
+            "run": str(run),
+            "seed": training.recipe.seed,
+            "accuracy": facts["accuracy"],
+            "metrics": facts["metrics"],
+            "warnings": facts["warnings"],
+        }
+    )
 
 
 def _then_export(out: Output, runs: dict[Path, Recipe]) -> None:
@@ -243,4 +269,7 @@ def epochs_shown(
                 ),
             )
 
-        yield report
+        try:
+            yield report
+        finally:
+            bar.remove_task(task)

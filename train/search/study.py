@@ -1,4 +1,4 @@
-"""The study: trials one after the other, in as many processes as one starts on the same folder.
+"""The study: trials one after the other, or at workers, in as many processes as one starts.
 
 Each trial is a row of Optuna's storage as soon as it begins, and holds a lock beside its run's
 folder while it is trained. Whoever comes next to a folder takes up the trials whose process is
@@ -7,8 +7,8 @@ gone, from the epoch that they had reached.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator, Mapping
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,12 +22,15 @@ from lehr.searches import FILE, Searched, State, Trial, read_search, unknown_mea
 from lehr.train.learning.loop import Report
 from lehr.train.recipefile import to_toml
 from lehr.train.runs.progress import progress_folder
+from lehr.train.search.away import spread_trials
 from lehr.train.search.claims import Lock, alone, make_lock, take_lock
 from lehr.train.search.setting import Setting
 from lehr.train.search.space import Chosen, chosen, distributions
 from lehr.train.search.storage import FILE as DATABASE
 from lehr.train.search.storage import default_url, open_study, shown_url, storage_errors
 from lehr.train.search.trial import TRAINING, Job, Outcome, run_trial
+from lehr.workers.spread import Stopped
+from lehr.workers.work import Workers
 
 _LOCK = "search.lock"
 _MEASURES, _REFUSED = "measures", "refused"
@@ -37,10 +40,6 @@ _STATES: dict[TrialState, State] = {
     TrialState.PRUNED: "pruned",
     TrialState.FAIL: "failed",
 }
-
-
-class Pruned(Exception):
-    """Ends the training of a trial that has fallen behind."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,9 @@ class Claim(NamedTuple):
     reported: int = 0
 
 
-def search(setting: Setting, folder: Path, url: str | None, watch: Watch) -> Searched:
+def search(
+    setting: Setting, folder: Path, url: str | None, watch: Watch, workers: Workers | None = None
+) -> Searched:
     """Search until the study has as many trials as asked for.
 
     Args:
@@ -78,6 +79,7 @@ def search(setting: Setting, folder: Path, url: str | None, watch: Watch) -> Sea
         folder: of the search; one that is there goes on.
         url: of Optuna's storage; SQLite in the folder if None.
         watch: who is told.
+        workers: who run the trials; this process if None.
 
     Returns:
         What all processes of the study have found.
@@ -87,6 +89,7 @@ def search(setting: Setting, folder: Path, url: str | None, watch: Watch) -> Sea
             storage another study.
         FileRefused: when the storage is damaged, or the folder cannot be written.
         ToolMissing: when a storage's driver is not installed.
+        WorkerLost: when a trial has ended three workers.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # what it tells, the command does
     storage = DATABASE if url is None else shown_url(url)
@@ -100,17 +103,13 @@ def search(setting: Setting, folder: Path, url: str | None, watch: Watch) -> Sea
             study = open_study(place, folder.name, setting.digest, setting.search, epochs)
             whole = base.model_copy(update={"search": setting.search})
             write_bytes(folder / "recipe.toml", to_toml(whole))
-        this = _Study(study, setting, folder, storage)
+        this = Trials(study, setting, folder, storage)
         result = this.written()
-        while (claim := this.claim()) is not None:
-            number, done = claim.trial.number, False
-            try:
-                this.run(claim, watch)
-                done = True
-            finally:
-                claim.lock.release(done=done)
-            result = this.written()
-            watch.ended(result.trials[number])
+        each = this.run(watch) if workers is None else spread_trials(this, workers, watch)
+        with closing(each) as ended:
+            for number in ended:
+                result = this.written()
+                watch.ended(result.trials[number])
         return result
 
 
@@ -140,7 +139,9 @@ def _begin(folder: Path) -> None:
         ) from None
 
 
-class _Study:
+class Trials:
+    """The trials of a study."""
+
     def __init__(self, study: optuna.Study, setting: Setting, folder: Path, storage: str) -> None:
         self.study, self.setting, self.folder, self.storage = study, setting, folder, storage
         self.space = distributions(setting.search)
@@ -186,37 +187,62 @@ class _Study:
             trial = self.study.ask(self.space)
             return Claim(trial, make_lock(self._lock(trial.number)))
 
-    def run(self, claim: Claim, watch: Watch) -> None:
+    def run(self, watch: Watch) -> Generator[int]:
+        """Run trials here, one after the other; yield the number of each that has ended."""
+        while (claim := self.claim()) is not None:
+            done = False
+            try:
+                self._run(claim, watch)
+                done = True
+            finally:
+                claim.lock.release(done=done)
+            yield claim.trial.number
+
+    def _run(self, claim: Claim, watch: Watch) -> None:
         """Run a trial, and tell the study what came of it."""
-        trial = claim.trial
-        point = chosen(self.setting.search, trial.params)
-        shown = _as_trial(trial.number, "running", point)
-        try:
-            job = self.setting.job(point)
-        except (UsageError, NotMappable) as error:
-            self._tell(trial, Outcome(refused={TRAINING: "; ".join(map(str, error.args))}))
+        shown, job = self.begun(claim)
+        if job is None:
             return
         folder = self.folder / shown.folder
+        with watch.begins(shown, job) as show:
+            try:
+                outcome = run_trial(job, folder, self.reporting(claim, show))
+            except Stopped:
+                self.prune(claim.trial, folder)
+            else:
+                self.tell(claim.trial, outcome)
+
+    def begun(self, claim: Claim) -> tuple[Trial, Job | None]:
+        """Return a trial and its job; None, and the study is told why, if no recipe can be it."""
+        point = chosen(self.setting.search, claim.trial.params)
+        shown = _as_trial(claim.trial.number, "running", point)
+        try:
+            return shown, self.setting.job(point)
+        except (UsageError, NotMappable) as error:
+            self.tell(claim.trial, Outcome(refused={TRAINING: "; ".join(map(str, error.args))}))
+            return shown, None
+
+    def reporting(self, claim: Claim, show: Report) -> Report:
+        """Return what is told of a trial's epochs; it raises Stopped where the trial is pruned."""
 
         def report(entry: dict[str, Any]) -> None:
             show(entry)
             if self.setting.search.pruner == "none" or entry["phase"] != "A":
                 return
             if entry["epoch"] > claim.reported:
-                trial.report(entry["validation_accuracy"], entry["epoch"])
-            if trial.should_prune():
-                raise Pruned
+                claim.trial.report(entry["validation_accuracy"], entry["epoch"])
+            if claim.trial.should_prune():
+                raise Stopped
 
-        with watch.begins(shown, job) as show:
-            try:
-                outcome = run_trial(job, folder, report)
-            except Pruned:
-                remove_whole(progress_folder(folder))
-                self.study.tell(trial, state=TrialState.PRUNED)
-                return
-        self._tell(trial, outcome)
+        return report
 
-    def _tell(self, trial: optuna.Trial, outcome: Outcome) -> None:
+    def prune(self, trial: optuna.Trial, folder: Path) -> None:
+        """Tell the study that a trial has fallen behind, and remove what was kept of it."""
+        remove_whole(progress_folder(folder))
+        self.study.tell(trial, state=TrialState.PRUNED)
+
+    def tell(self, trial: optuna.Trial, outcome: Outcome) -> None:
+        """Tell the study what came of a trial."""
         trial.set_user_attr(_MEASURES, dict(outcome.measures))
         trial.set_user_attr(_REFUSED, dict(outcome.refused))
         for name in (TRAINING, *self.setting.search.builds):

@@ -57,7 +57,10 @@ class Outcome:
 
 
 def run_trial(
-    job: Job, folder: Path, report: Callable[[dict[str, Any]], None] = lambda _: None
+    job: Job,
+    folder: Path,
+    report: Callable[[dict[str, Any]], None] = lambda _: None,
+    data: Dataset | None = None,
 ) -> Outcome:
     """Train, and measure on the validation samples.
 
@@ -65,13 +68,14 @@ def run_trial(
         job: what to do.
         folder: the run's, which is written whole or not at all.
         report: called with the metrics of every epoch; what it raises ends the trial.
+        data: the data set; read if None.
 
     Raises:
         UsageError: when the folder holds something else.
         FileRefused: when data are damaged, or nothing can be written.
     """
     recipe = parse(job.recipe, folder.name)
-    data = dataset(recipe.data.model_dump_json(), job.data)
+    data = data or dataset(recipe.data.model_dump_json(), job.data)
     kept = kept_progress(folder, recipe, resume=True)
     if not _is_done(folder, recipe):
         try:
