@@ -59,7 +59,8 @@ def test_any_piece_gives_the_same_file(
     expected = simulate(net, x, trace=net.neurons)
     assert all(0 < rate < 1 for rate in expected.rates.values())
     monkeypatch.setattr(in_pieces, "PIECE", piece)
-    got = resuming.simulate_to(tmp_path / "o.npz", ENGINES["fast"](net, 1), net, samples, what)
+    parts = in_pieces.pieces(ENGINES["fast"](net, 1), net, samples, what)
+    got = resuming.simulate_to(tmp_path / "o.npz", parts, net, samples, what)
     at = list(range(7) if chosen is None else chosen)
     cut = [{name: array[at] for name, array in kind.items()} for kind in (expected.trace.spikes, expected.trace.membranes)]  # fmt: skip
     assert all(isinstance(array, np.memmap) for array in got.trace.membranes.values())
@@ -79,15 +80,10 @@ def test_a_recording_that_runs_by_steps_keeps_its_traces_in_files(
     steps = np.random.default_rng(0).integers(0, 256, (2, 7, *net.input.shape)).astype(np.uint8)
     np.savez(tmp_path / "x.npz", input=steps)
     monkeypatch.setattr(in_pieces, "PIECE_BYTES", 3 * steps[0, 0].size)
-    layers = tuple(net.neurons)
-    got = resuming.simulate_to(
-        tmp_path / "o.npz",
-        ENGINES["fast"](net, 1),
-        net,
-        open_samples(tmp_path / "x.npz"),
-        Traced(layers),
-        stream=STREAMS["fast"],
-    )
+    layers, samples = tuple(net.neurons), open_samples(tmp_path / "x.npz")
+    what, run = Traced(layers), ENGINES["fast"](net, 1)
+    parts = in_pieces.pieces(run, net, samples, what, stream=STREAMS["fast"])
+    got = resuming.simulate_to(tmp_path / "o.npz", parts, net, samples, what)
     assert isinstance(got.trace.spikes[net.output], np.memmap)
     expected = simulate(net, steps, trace=layers)
     assert all(0 < rate < 1 for rate in expected.rates.values())
