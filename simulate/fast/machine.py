@@ -186,6 +186,11 @@ def processor() -> tuple[str, str]:
     return name or llvm.get_host_cpu_name(), features
 
 
+def counts_bits() -> bool:
+    """Return whether the processor counts the bits of words of a vector in one instruction."""
+    return {"+avx512vpopcntdq", "+avx512vl"} <= set(processor()[1].split(","))
+
+
 @cache
 def _features() -> str:
     return str(llvm.get_host_cpu_features().flatten())

@@ -70,7 +70,7 @@ def combinations() -> Iterator[tuple[Kernel, Kinds]]:
                 yield calls.scatter, (source, weights, INT32, into, INT64, *numbers)
     for sums, lane in LANES:
         yield calls.neurons, (sums, lane, BITS, lane, INT64, *kept, BYTES, *numbers)
-        columns = (BITS, BITS, sums, lane, BITS, lane, INT64, *kept, BYTES, lane)
+        columns = (BITS, BITS, sums, lane, BITS, lane, INT64, *kept, BYTES, lane, lane, BYTES)
         listed = (LISTED, INT64, POSITIONS)
         yield calls.count_columns_of_neurons, (*columns, INT64, *numbers, *listed)
         table = (sums, lane, lane, BITS, BYTES, INT64)

@@ -13,7 +13,8 @@ from strategies import Builder, Images, random_input
 from lehr.arithmetic import Arithmetic
 from lehr.network import Input, Network
 from lehr.simulate import compare, simulate
-from lehr.simulate.fast import engine
+from lehr.simulate.fast import engine, machine
+from lehr.simulate.fast.kernels.layout import MANY_WORDS
 from lehr.simulate.fast.plans.flows import CountMatches
 from lehr.simulate.fast.plans.fusing import CountedNeurons
 from lehr.simulate.fast.plans.ops import Op
@@ -47,7 +48,7 @@ def with_extremes(net: Network) -> Images:
 
 
 @pytest.mark.parametrize("arithmetic", NEURONS)
-@pytest.mark.parametrize("hidden", [256, 300, 1605])
+@pytest.mark.parametrize("hidden", [256, 260, 1605])
 def test_neurons_that_hear_counted_columns_alone(
     hidden: int, arithmetic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,7 +88,10 @@ def test_neurons_that_hear_counted_columns_alone(
 
 @pytest.mark.parametrize("kind", ["binary", "ternary", "int4"])
 @pytest.mark.parametrize("words", [1, 23, 24, 33, 123])
-def test_matches_of_few_and_of_many_words(words: int, kind: WeightKind) -> None:
+def test_matches_of_few_and_of_many_words(
+    words: int, kind: WeightKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By adders, as they are counted without AVX-512, and by an instruction."""
     net = Builder(Input((64 * words - 3,), "spikes"), np.random.default_rng(words), (kind,))
     net.linear("fc", 7)
     net.neuron("out", USUAL)
@@ -95,5 +99,9 @@ def test_matches_of_few_and_of_many_words(words: int, kind: WeightKind) -> None:
     x = with_extremes(network)
     expected = simulate(network, x, trace=network.neurons)
     assert flows(network, expected)
-    assert type(operations(network)[0]) is CountMatches
-    require_same(expected, engine.simulate(network, x, trace=network.neurons))
+    for counts_bits in (False, True):
+        monkeypatch.setattr(machine, "counts_bits", lambda counts_bits=counts_bits: counts_bits)
+        (first, *_) = operations(network)
+        assert isinstance(first, CountMatches)
+        assert first.adders == (words >= MANY_WORDS and not counts_bits)
+        require_same(expected, engine.simulate(network, x, trace=network.neurons))

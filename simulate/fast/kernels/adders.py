@@ -36,13 +36,13 @@ def carry(a: Any, b: Any, c: Any) -> Any:
 def eight_more(digits: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any) -> Any:
     """Return counters that count eight more vectors."""
     d0, d1, d2, d3, d4, d5, d6 = digits
-    first, d0 = carry(d0, a, b), xor(xor(d0, a), b)
-    second, d0 = carry(d0, c, d), xor(xor(d0, c), d)
-    third, d1 = carry(d1, first, second), xor(xor(d1, first), second)
-    first, d0 = carry(d0, e, f), xor(xor(d0, e), f)
-    second, d0 = carry(d0, g, h), xor(xor(d0, g), h)
-    fourth, d1 = carry(d1, first, second), xor(xor(d1, first), second)
-    rest, d2 = carry(d2, third, fourth), xor(xor(d2, third), fourth)
+    first, a = carry(a, b, c), xor(xor(a, b), c)  # what was counted comes last: all wait for it
+    second, d = carry(d, e, f), xor(xor(d, e), f)
+    third, a = carry(a, g, h), xor(xor(a, g), h)
+    fourth, d0 = carry(d0, a, d), xor(xor(a, d), d0)
+    rest, a = carry(first, second, third), xor(xor(first, second), third)
+    first, d1 = carry(d1, a, fourth), xor(xor(a, fourth), d1)
+    rest, d2 = carry(d2, rest, first), xor(xor(rest, first), d2)
     return _rippled(d0, d1, d2, d3, d4, d5, d6, rest)
 
 

@@ -275,6 +275,12 @@ def lanes_of(_: Any, value: Any) -> Any:
 
 
 @intrinsic
+def bits_of(_: Any, value: Any) -> Any:
+    """Return how many bits a lane of a vector has."""
+    return types.int64(value), lambda c, b, s, a: ir.Constant(ir.IntType(64), value.bits)
+
+
+@intrinsic
 def pair_products(_: Any, values: Any, at: Any, weights: Any, place: Any, token: Any) -> Any:
     """Return the sums of two products, int32: of `values[at]` and the next one with two weights.
 

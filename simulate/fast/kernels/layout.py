@@ -233,10 +233,10 @@ class ColumnSizes(NamedTuple):
 
 
 class MatchSizes(NamedTuple):
-    """Sizes for `counting.count_matches`.
+    """Sizes for `matches.count_matches`.
 
     They are samples, steps, words in a row of spikes, elements in a row of sums, whether to
-    overwrite, and words that are read of a row.
+    overwrite, words that are read of a row, and whether adders count them, eight at a time.
     """
 
     samples: int
@@ -245,6 +245,7 @@ class MatchSizes(NamedTuple):
     into: int
     fresh: int
     read: int
+    adders: int
 
 
 class Reached(NamedTuple):
@@ -416,10 +417,15 @@ SPECIAL = 2
 """Registers that `table.programs` needs itself: spikes so far, and the most in a step."""
 LINE = 256
 """Outputs, each a bit, whose columns are counted together."""
+TILE = 16
+"""Steps of which such counts are made before the first of them is heard."""
 OUTPUTS = 4
 """Outputs whose matches are counted together."""
 EIGHT, MANY_WORDS = 8, 24
-"""Words whose matches adders count together, and from how many words on that pays."""
+"""Words whose matches adders count together, and from how many words on that pays.
+
+It does where bits are not counted by one instruction for all words of a vector.
+"""
 FIELDS, READING = 8, 32
 """Fields whose values are taken from one reading at most, and bits that it gives."""
 BYTES = 64

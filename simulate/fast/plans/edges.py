@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lehr.network import INPUT, Linear
+from lehr.simulate.fast import machine
 from lehr.simulate.fast.kernels import layout
 from lehr.simulate.fast.kernels.layout import EIGHT, LINE, MANY_WORDS, OUTPUTS, SMALL
 from lehr.simulate.fast.plans.buffers import (
@@ -204,8 +205,9 @@ def _seen_by(window: Window, axis: int, size: int, out: int) -> tuple[Array, Arr
 
 
 def _columns(weight: Array, row: int) -> Array:
+    """Return columns of bits, those of outputs beyond the last one as its."""
     bits = np.zeros((weight.shape[1] + 1, row), np.uint8)
-    bits[:-1, : len(weight)] = weight.T > 0
+    bits[:-1] = weight[np.minimum(np.arange(row), len(weight) - 1)].T > 0
     in_lines = bits.reshape(len(bits), -1, 8, LINE // 8).swapaxes(2, 3).reshape(len(bits), -1)
     words = np.packbits(in_lines, axis=1, bitorder="little").view(np.uint64)
     lines = words.reshape(len(bits), -1, LINE // WORD).swapaxes(0, 1)
@@ -230,7 +232,8 @@ def _matches(node: Linear, weight: Array, source: Buffer, into: Buffer, lag: int
         [2] if node.kind == "binary" else [*(1 << k for k in range(count - 1)), -(1 << (count - 1))]
     )
     blocks, read = -(-out // OUTPUTS), source.row
-    if read >= MANY_WORDS:  # in eights, which may reach beyond a row
+    adders = read >= MANY_WORDS and not machine.counts_bits()
+    if adders:  # in eights, which may reach beyond a row
         read = padded(read, EIGHT)
     each = np.zeros(blocks * OUTPUTS, np.int64)
     each[:out] = -1 if node.kind == "binary" else 0
@@ -241,4 +244,4 @@ def _matches(node: Linear, weight: Array, source: Buffer, into: Buffer, lag: int
     digits = words.reshape(count, blocks, OUTPUTS, read).transpose(0, 1, 3, 2)
     kept = aligned(digits.size, np.uint64)
     kept[: digits.size] = digits.reshape(-1)
-    return CountMatches(source, into, lag, kept, np.array(worth, np.int64), each, read)
+    return CountMatches(source, into, lag, kept, np.array(worth, np.int64), each, read, adders)

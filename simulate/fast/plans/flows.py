@@ -167,12 +167,13 @@ class CountColumns(Edge):
 
 @dataclass(eq=False)
 class CountMatches(Edge):
-    """A linear layer with few outputs, see `counting.count_matches`."""
+    """A linear layer with few outputs, see `matches.count_matches`."""
 
     digits: Array
     worth: Array
     each: Array
     read: int
+    adders: bool
     fresh: bool = False
 
     def call(self, worker: Worker, first: int, steps: int) -> Call:
@@ -186,7 +187,13 @@ class CountMatches(Edge):
             worker.arrays[self.into].reshape(-1),
             np.array(
                 layout.MatchSizes(
-                    samples, steps, self.source.row, self.into.row, self.fresh, self.read
+                    samples,
+                    steps,
+                    self.source.row,
+                    self.into.row,
+                    self.fresh,
+                    self.read,
+                    self.adders,
                 )
             ),
             rows,

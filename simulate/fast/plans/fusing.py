@@ -10,19 +10,26 @@ import numpy as np
 
 from lehr.simulate.fast import calls
 from lehr.simulate.fast.kernels import layout
-from lehr.simulate.fast.kernels.layout import LINE, WORD, scaled_positions
+from lehr.simulate.fast.kernels.layout import LINE, TILE, WORD, scaled_positions
 from lehr.simulate.fast.plans.buffers import Buffer
 from lehr.simulate.fast.plans.flows import CountColumns, LookUp
 from lehr.simulate.fast.plans.layers import LINE_BYTES, Fire
-from lehr.simulate.fast.plans.ops import Call, KernelOp, Op, Stage, Worker
+from lehr.simulate.fast.plans.ops import Array, Call, KernelOp, Op, Stage, Worker
 
 
 @dataclass(eq=False)
 class CountedNeurons(KernelOp):
-    """Neurons and the counted columns that they hear, see `counting.count_columns_of_neurons`."""
+    """Neurons and the counted columns that they hear, see `counting.count_columns_of_neurons`.
+
+    Attributes:
+        columns: what they hear.
+        neurons: the layer.
+        every: what each neuron of a row has.
+    """
 
     columns: CountColumns
     neurons: Fire
+    every: Array
 
     @property
     def name(self) -> str:
@@ -44,9 +51,11 @@ class CountedNeurons(KernelOp):
         return calls.count_columns_of_neurons, (
             worker.arrays[heard.source].reshape(-1),
             heard.columns.reshape(-1),
-            worker.room(self, "sums", LINE, fire.current.dtype),
+            worker.room(self, "sums", TILE * LINE, fire.current.dtype),
             *fire.given(worker),
             worker.room(self, "extremes", 4 * LINE_BYTES, fire.layer.dtype),
+            self.every,
+            worker.room(self, "counts", TILE * LINE, np.uint8),
             np.array(sizes),
             fire.sizes(worker, steps),
             np.array(rows),
@@ -117,7 +126,7 @@ def fused(stages: Iterable[Stage], once: Iterable[Op]) -> tuple[tuple[Stage, ...
             return op
         only = alone[op.current]
         return (
-            CountedNeurons(only, op)
+            CountedNeurons(only, op, op.every())
             if isinstance(only, CountColumns)
             else (LookedUpNeurons(only, op))
         )

@@ -18,7 +18,7 @@ from lehr.nodes import Shape
 from lehr.simulate.fast import calls
 from lehr.simulate.fast.kernels import layout
 from lehr.simulate.fast.plans.bounds import Lanes, numbers, thresholds
-from lehr.simulate.fast.plans.buffers import WORD, Buffer, aligned, order_of
+from lehr.simulate.fast.plans.buffers import WORD, Buffer, aligned, flat_aligned, order_of
 from lehr.simulate.fast.plans.ops import Array, Call, KernelOp, Worker
 from lehr.simulate.fast.plans.rows import Printer
 from lehr.simulate.fast.plans.usual import in_fields
@@ -130,6 +130,12 @@ class Fire(KernelOp):
                 samples=worker.count, steps=steps, totals=worker.each_sample(self.name)
             )
         )
+
+    def every(self) -> Array:
+        """Return what each neuron of a row has, `[3, neurons]` flat; beyond the last one, its."""
+        s, lanes = self.shape, LINE_BYTES // self.layer.itemsize
+        at, whole = np.minimum(np.arange(s.neurons), s.used - 1), s.used // lanes * lanes
+        return flat_aligned(self.layer[:, np.where(at < whole, at % s.period, s.last + at - whole)])
 
     def given(self, worker: Worker) -> tuple[Array, ...]:
         """Return what `neurons.neurons` takes, from `state` to `spare`."""
