@@ -16,7 +16,10 @@ from lehr.prove.subject import MANIFEST, Subject
 
 SCHEMA, FILE = "lehr-proof/1", "report/proof.json"
 Prover = Callable[[Subject, float], Iterator[Obligation]]
-PROVERS: tuple[tuple[Part, str, str], ...] = (("widths", "", "lehr.prove.widths"),)
+PROVERS: tuple[tuple[Part, str, str], ...] = (
+    ("widths", "", "lehr.prove.widths"),
+    ("arithmetic", "", "lehr.prove.kernels"),
+)
 """A part, the target whose artefacts it is about or "" for every network, and the module whose
 `prove` yields its obligations."""
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from lehr.prove.asking import Asked, Claims
 from lehr.prove.guesses import Said
-from lehr.prove.smt import Term, Terms, as_term, follow
+from lehr.prove.smt import INTEGERS, Term, Terms, follow
 from lehr.prove.solver import z3
 from lehr.prove.step import Steps
 from lehr.update import INPUT, Program, Statement
@@ -37,13 +37,15 @@ def contradicting_run(
         weights: how many events of a step can bring each weight; None where no events come.
     """
     program = steps.program
-    values: dict[str, Term] = {x: as_term(0) for x in program.registers}
+    values: dict[str, Term] = {x: INTEGERS.number(0) for x in program.registers}
     inputs: dict[str, Term] = {}
     common: list[Term] = []
     low, high = steps.alike.comes
     for number in range(1, (MOST_STEPS if weights is None else 2) + 1):
         claim = said[min(number, len(said)) - 1]
-        values = {x: values[x] if x in program.states else as_term(0) for x in program.registers}
+        values = {
+            x: values[x] if x in program.states else INTEGERS.number(0) for x in program.registers
+        }
         events: list[Term] = []
         for part in _parts(program, number):
             there: Term = True
@@ -54,7 +56,7 @@ def contradicting_run(
                     there = comes != 0
                     events.append(comes)
                     common += _of(weights, events)
-            given = {**steps.alike.given, INPUT: inputs.get(part.name, as_term(0))}
+            given = {**steps.alike.given, INPUT: inputs.get(part.name, INTEGERS.number(0))}
             terms = Terms(dict(values), given)
             follow(part.statements, terms)
             claims = [z3.Implies(there, each) for each in steps.claimed(terms, claim)]

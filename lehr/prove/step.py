@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from lehr.prove.asking import Asked, Claims
 from lehr.prove.guesses import Alike, Box, Guess, Said
-from lehr.prove.smt import Term, Terms, as_term, follow, passes
+from lehr.prove.smt import INTEGERS, Term, Terms, follow, passes
 from lehr.prove.solver import z3
 from lehr.update import INPUT, Statement
 
@@ -50,7 +50,7 @@ class Steps:
         """
         program, loop = self.program, self.program.loop
         states = {x: z3.Int(x) for x in program.states}
-        begins = {x: as_term(states.get(x, 0)) for x in program.registers}
+        begins = {x: INTEGERS.number(states.get(x, 0)) for x in program.registers}
         if loop is None:
             terms = self._followed(begins, program.statements)
             shown = {**states, INPUT: self.input}
@@ -75,7 +75,7 @@ class Steps:
             ]
 
         anywhere = [self._between(registers, move.guess, (up, down)) for move in moves]
-        none = (as_term(0), as_term(0))
+        none = (INTEGERS.number(0), INTEGERS.number(0))
         then = (up + more[0], down + more[1])
         starts = [Claims(self._start(states, m), end(first, m, none)) for m in moves]
         events = [Claims(a, end(event, m, then)) for a, m in zip(anywhere, moves, strict=True)]
