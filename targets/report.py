@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lehr.artifact import AGAIN, changed_files, read_manifest
+from lehr.artifact import AGAIN, MANIFEST, changed_files, read_manifest, sha256
 from lehr.errors import FileRefused
 from lehr.reading import JSON_BYTES, parse_json, read_bytes
 from lehr.targets.contract import Figure, Table
 from lehr.targets.replanned import listed, target_of
 
 FOLDER = "report"
+PROOF = f"{FOLDER}/proof.json"
+"""What `lehr prove` writes."""
 
 
 def tables(folder: Path) -> list[Table]:
@@ -38,6 +40,8 @@ def tables(folder: Path) -> list[Table]:
         if measured.exists():
             result.append(_figures("measured at the build", measured))
         result += [table for table in target.report(folder) if table.rows]
+        if (folder / PROOF).exists():
+            result.append(_proofs(_read(folder / PROOF), sha256((folder / MANIFEST).read_bytes())))
     except (OSError, ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
         raise FileRefused(
             f"the report in {folder / FOLDER} cannot be read ({error}); {AGAIN}"
@@ -50,6 +54,23 @@ def tables(folder: Path) -> list[Table]:
             f"{listed(changed)} in {folder} changed since the artefact was built; {AGAIN}"
         )
     return result
+
+
+def _proofs(proof: dict[str, Any], manifest: str) -> Table:
+    """Return the claims of a proof; one line where it is of other files than these."""
+    columns = ("part", "of", "claim", "state", "seconds", "by")
+    if proof["manifest"] != manifest:
+        stale = "it is of other files: give 'lehr prove' again"
+        return Table("proofs", columns, (("", "", stale, "", "", ""),))
+    rows = tuple(
+        (
+            *(str(each[x]) for x in ("part", "name", "claim", "state")),
+            f"{float(each['seconds']):.1f}",
+            str(each["tool"]),
+        )
+        for each in proof["obligations"]
+    )
+    return Table("proofs", columns, rows)
 
 
 def _read(path: Path) -> Any:

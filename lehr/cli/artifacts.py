@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lehr.cli import completing
-from lehr.cli.console import Json, session
+from lehr.cli.console import Json, Output, session
 from lehr.cli.models import read_model
 from lehr.cli.options import FramesOption, Model, Recorded, Target
 
 if TYPE_CHECKING:
     from lehr.network import Network
+
+SECONDS_TO_PROVE = 10.0
+"""For a question of a build about widths; `lehr prove` gives more."""
 
 
 def build(
@@ -69,6 +72,7 @@ def build(
             measure=measure,
         )
         out.checked = True  # that the network maps
+        _certify(out, net)
         built.plan.write(output)
         if archive is not None:
             built.plan.archive(archive)
@@ -100,6 +104,35 @@ def build(
             rates=dict(built.rates),
             measured=[asdict(figure) for figure in built.measured],
         )
+
+
+def _certify(out: Output, net: Network) -> None:
+    """Have the bounds of all registers proven, where z3 is here.
+
+    Raises:
+        NotBitExact: when one is refuted; nothing is built on it.
+    """
+    from importlib.util import find_spec
+
+    if find_spec("z3") is None:
+        return
+    from lehr.errors import NotBitExact
+    from lehr.prove.subject import Subject
+    from lehr.prove.widths import prove
+
+    states = {}
+    for each in prove(Subject(net), SECONDS_TO_PROVE):
+        states[each.name] = each.state
+        if each.state == "refuted":
+            values = ", ".join(f"{name} {value}" for name, value in each.counterexample.items())
+            raise NotBitExact(
+                f"{each.name}: z3 refutes the bounds of its registers by {values}; report it as a "
+                "bug of lehr"
+            )
+    left = [name for name, state in states.items() if state != "proven"]
+    undecided = f"; undecided: {', '.join(left)}" if left else ""
+    out.say(f"z3 proves the bounds of {len(states) - len(left)} of {len(states)} layers{undecided}")
+    out.facts.update(widths=states)
 
 
 def _lost(net: Network, name: str) -> str:

@@ -8,13 +8,14 @@ from importlib import import_module
 from pathlib import Path
 
 from lehr import __version__
-from lehr.artifact import sha256, to_json
+from lehr.artifact import MANIFEST, sha256, to_json
 from lehr.atomic import write_bytes
 from lehr.extras import needed_by
 from lehr.prove.obligations import PARTS, Obligation, Part, worst
-from lehr.prove.subject import MANIFEST, Subject
+from lehr.prove.subject import Subject
+from lehr.targets.report import PROOF
 
-SCHEMA, FILE = "lehr-proof/1", "report/proof.json"
+SCHEMA = "lehr-proof/1"
 Prover = Callable[[Subject, float], Iterator[Obligation]]
 PROVERS: tuple[tuple[Part, str, str], ...] = (
     ("widths", "", "lehr.prove.widths"),
@@ -68,6 +69,6 @@ def write_proof(subject: Subject, obligations: Sequence[Obligation]) -> Path | N
         "state": worst([each.state for each in obligations]),
         "obligations": [asdict(each) for each in obligations],
     }
-    (subject.folder / FILE).parent.mkdir(exist_ok=True)
-    write_bytes(subject.folder / FILE, to_json(proof))
-    return subject.folder / FILE
+    (subject.folder / PROOF).parent.mkdir(exist_ok=True)
+    write_bytes(subject.folder / PROOF, to_json(proof))
+    return subject.folder / PROOF

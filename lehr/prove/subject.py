@@ -9,15 +9,13 @@ from pathlib import Path
 
 from lehr import nirfile
 from lehr.analysis.layers import Reach, reach
-from lehr.artifact import read_manifest
+from lehr.artifact import MANIFEST, read_manifest
 from lehr.errors import FileRefused, UsageError
 from lehr.folders import require_marked
 from lehr.intervals import arriving, intervals
 from lehr.network import Network
 from lehr.prove.sums_reached import Reached, sums_reached
 from lehr.targets.build import MODEL
-
-MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ pytest.importorskip("z3")
 
 import lehr as api
 from lehr.artifact import sha256
-from lehr.prove import proving, widths
+from lehr.prove import widths
 from lehr.prove.obligations import Obligation, State
+from lehr.targets.report import PROOF
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def built(tmp_path: Path) -> Path:
 def test_the_proof_is_written_with_what_it_is_about(built: Path, lehr: Lehr) -> None:
     ran = lehr("prove", built, "--only", "widths", "--json")
     assert (ran.code, ran.facts["result"]) == (0, "PASS"), ran.err
-    proof = json.loads((built / proving.FILE).read_bytes())
+    proof = json.loads((built / PROOF).read_bytes())
     assert proof["state"] == "proven"
     assert proof["network"] == api.read(built / "model.nir").digest
     assert proof["manifest"] == sha256((built / "manifest.json").read_bytes())
@@ -42,11 +43,42 @@ def test_the_proof_is_written_with_what_it_is_about(built: Path, lehr: Lehr) -> 
     assert lehr("verify", built).code == 0
 
 
+def test_the_report_has_the_proof_and_sees_when_it_is_of_other_files(
+    built: Path, lehr: Lehr
+) -> None:
+    lehr("prove", built, "--only", "widths")
+    rows = lehr("report", built, "--json").facts["proofs"]
+    assert [row["state"] for row in rows] == ["proven"] * len(rows)
+    assert {row["of"] for row in rows} == set(api.read(built / "model.nir").neurons)
+    proof = json.loads((built / PROOF).read_bytes())
+    (built / PROOF).write_text(json.dumps({**proof, "manifest": "0" * 64}))
+    (row,) = lehr("report", built, "--json").facts["proofs"]
+    assert row["claim"] == "it is of other files: give 'lehr prove' again"
+    assert not row["state"]
+
+
+def test_a_build_has_widths_proven_and_stops_where_they_are_refuted(
+    built: Path, tmp_path: Path, lehr: Lehr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, words = built / "model.nir", ("--target", "c", "--json", "-o")
+    states = lehr("build", model, *words, tmp_path / "a").facts["widths"]
+    assert states == dict.fromkeys(api.read(model).neurons, "proven")
+
+    def wrong(*_: object) -> list[Obligation]:
+        return [Obligation("widths", "lif", "", (), "refuted", "z3", counterexample={"v": 9})]
+
+    monkeypatch.setattr(widths, "prove", wrong)
+    ran = lehr("build", model, *words, tmp_path / "b")
+    assert ran.code == 4
+    assert "z3 refutes the bounds of its registers by v 9" in ran.err.replace("\n", " ")
+    assert not (tmp_path / "b").exists()
+
+
 def test_a_network_alone_is_proven_and_nothing_is_written(built: Path, lehr: Lehr) -> None:
     before = sorted(built.iterdir())
     assert lehr("prove", built / "model.nir").last == "PASS"
     assert sorted(built.iterdir()) == before
-    assert not (built / proving.FILE).exists()
+    assert not (built / PROOF).exists()
 
 
 @pytest.mark.parametrize(
@@ -84,7 +116,7 @@ def test_what_cannot_be_asked_is_refused(
     ran = lehr("prove", built, *words)
     assert ran.code == 2
     assert sentence in ran.err.replace("\n", " ")
-    assert not (built / proving.FILE).exists()
+    assert not (built / PROOF).exists()
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path: Path, lehr: Lehr) -> None:

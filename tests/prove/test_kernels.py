@@ -19,8 +19,8 @@ from lehr.prove.obligations import Obligation
 from lehr.prove.subject import Subject
 
 SECONDS = 30.0
-USUAL = {"decay_numerator": 7, "decay_shift": 3, "state_bits": 16}
-CASES = {
+USUAL: dict[str, object] = {"decay_numerator": 7, "decay_shift": 3, "state_bits": 16}
+CASES: dict[str, dict[str, object]] = {
     "usual": USUAL,
     "zero, floor": USUAL | {"reset": "zero", "rounding": "floor"},
     "same step, nearest": USUAL | {"reset_timing": "same_step", "rounding": "nearest_even"},
