@@ -20,7 +20,7 @@ from lehr.simulate.fast.kernels import layout
 Word = Any
 KERNELS = Path(layout.__file__).parent
 LINE_BITS = 512
-"""Of a line of lanes: 32 lanes are of 16 bits."""
+"""Of the lines in which the planner lays down what neurons have."""
 
 
 def functions(file: str, names: Sequence[str]) -> CodeType:
@@ -124,7 +124,7 @@ _LANES: dict[str, Callable[..., Any]] = {
     ),
     "apart": lambda value: value,
     "resized": _resized,
-    "lanes_of": lambda value: LINE_BITS // value.size(),
+    "bits_of": lambda value: value.size(),
     "signs": lambda value: value >> (value.size() - 1),
     "spread": lambda value, like: z3.BitVecVal(value, like.size()),
     "without_sign": lambda value: z3.If(value < 0, -value, value),
