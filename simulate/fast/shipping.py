@@ -15,7 +15,9 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from itertools import product
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -82,18 +84,47 @@ def combinations() -> Iterator[tuple[Kernel, Kinds]]:
     yield calls.event_programs, (*events, INT64, BYTES, INT64, INT64, *kept, *numbers, INT64)
 
 
-def write(path: Path, kernels: Iterable[tuple[Kernel, Kinds]]) -> int:
-    """Write an archive of kernels, and return how many there are."""
-    count = 0
+SHARES = 4
+"""Shares into which all kernels are cut, each compiled by a process of its own.
+
+They are so many on every machine, for the names that numba gives depend on what a process has
+compiled before: so an archive is the same to the byte however many processors made it.
+"""
+
+
+def write(path: Path, kernels: Iterable[tuple[Kernel, Kinds]], shares: int = 1) -> int:
+    """Write an archive of kernels, and return how many there are.
+
+    Args:
+        path: of the archive.
+        kernels: with the kinds of their arguments.
+        shares: how many processes compile them; with 1 it is this one.
+    """
+    wanted = [(kernel.file, kernel.name, kinds) for kernel, kinds in kernels]
+    parts = [wanted[first::shares] for first in range(shares)]
+    if shares == 1:
+        compiled = [_bitcode(part) for part in parts]
+    else:
+        fresh = get_context("spawn")
+        with ProcessPoolExecutor(
+            min(shares, os.cpu_count() or 1), mp_context=fresh, max_tasks_per_child=1
+        ) as pool:
+            compiled = list(pool.map(_bitcode, parts))
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         about = json.dumps(shipped.about(machine.kernels_digest()))
         _add(archive, shipped.ABOUT, about.encode())
-        for kernel, kinds in kernels:
-            label = machine.label_of(kinds)
-            code = machine.module(kernel.file, kernel.name, kinds, label).as_bitcode()
-            _add(archive, shipped.member(kernel.name, label), code)
-            count += 1
-    return count
+        for place, (_, name, kinds) in enumerate(wanted):
+            code = compiled[place % shares][place // shares]
+            _add(archive, shipped.member(name, machine.label_of(kinds)), code)
+    return len(wanted)
+
+
+def _bitcode(kernels: list[tuple[str, str, Kinds]]) -> list[bytes]:
+    """Return the intermediate code of kernels, of each by file, name and kinds."""
+    return [
+        machine.module(file, name, kinds, machine.label_of(kinds)).as_bitcode()
+        for file, name, kinds in kernels
+    ]
 
 
 def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
@@ -105,4 +136,4 @@ if __name__ == "__main__":
     if not PLAIN.items() <= os.environ.items():  # numba has read them when this runs
         again = [sys.executable, "-m", __spec__.name, *sys.argv[1:]]
         raise SystemExit(subprocess.run(again, env={**os.environ, **PLAIN}, check=False).returncode)
-    sys.stdout.write(f"{write(Path(sys.argv[1]), combinations())} kernels\n")
+    sys.stdout.write(f"{write(Path(sys.argv[1]), combinations(), SHARES)} kernels\n")

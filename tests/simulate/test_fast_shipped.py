@@ -58,6 +58,17 @@ def test_shipped_kernels_run_without_numba_and_are_exact(few: Path, tmp_path: Pa
     assert ran_from(tmp_path / "none.zip", tmp_path / "other", "small") == "True"
 
 
+@pytest.mark.slow
+def test_processes_write_the_same_archive_to_the_byte(few: Path, tmp_path: Path) -> None:
+    wanted = list(needed(*HARD["small"]()))
+    first, second = tmp_path / "first.zip", tmp_path / "second.zip"
+    for path in (first, second):
+        assert shipping.write(path, wanted, 2) == len(wanted) > 3
+    assert first.read_bytes() == second.read_bytes()
+    with zipfile.ZipFile(first) as archive, zipfile.ZipFile(few) as alone:
+        assert archive.namelist() == alone.namelist()
+
+
 def test_every_kernel_that_networks_ask_for_is_shipped() -> None:
     """All that the networks of this process have asked for, the hard ones among them."""
     known = {(kernel.name, kinds) for kernel, kinds in shipping.combinations()}
