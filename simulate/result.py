@@ -316,7 +316,8 @@ class Recorder:
             )
             raise NotMappable(f"{name}: {reached}; bound {x} in its update")
         with self._lock:
-            self._spikes[name] += spikes.sum(axis=0, dtype=np.int64)
+            one = len(spikes) == 1  # numpy needs longer to add up one than to take it
+            self._spikes[name] += spikes[0] if one else spikes.sum(axis=0, dtype=np.int64)
             self._lowest[name], self._highest[name] = (
                 min(self._lowest[name], lowest),
                 max(self._highest[name], highest),

@@ -5,6 +5,7 @@ What flows between layers stays in the cache so.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
@@ -169,7 +170,7 @@ def record_output(recorder: Recorder, machine: Machine, start: int) -> None:
 def record_totals(recorder: Recorder, machine: Machine) -> None:
     """Record what a machine has counted since it was last told to count anew."""
     recorder.add_events(machine.events())
-    recorder.add_saturations({n: int(lost.sum()) for n, lost in machine.worker.saturations.items()})
+    recorder.add_saturations(machine.saturations())
     for name in machine.plan.net.neurons:
         recorder.add_totals(name, machine.totals(name), *machine.extremes(name))
 
@@ -194,16 +195,32 @@ class Machine:
         self.block = self._block(planned, samples, steps)
         self.worker = worker = Worker(samples, self.block)
         worker.arrays = {buffer: buffer.room(samples, self.block) for buffer in planned.buffers}
-        for name, (dtype, together, each) in planned.states.items():
-            row = planned.row(name)
+        rooms = {
+            name: (samples if name == planned.net.output else 1, 3, planned.row(name))
+            for name in planned.states
+        }
+        self._counted = np.zeros(sum(map(math.prod, rooms.values())), np.int64)
+        self._lost = np.zeros((len(rooms), samples), np.int64)
+        first = 0
+        for place, (name, (dtype, together, each)) in enumerate(planned.states.items()):
+            row, last = planned.row(name), first + math.prod(rooms[name])
             worker.states[name] = aligned(together + samples * each, dtype)
-            worker.totals[name] = np.zeros(
-                (samples if name == planned.net.output else 1, 3, row), np.int64
-            )
-            worker.saturations[name] = np.zeros(samples, np.int64)
+            worker.totals[name] = totals = self._counted[first:last].reshape(rooms[name])
+            totals[:, 1], totals[:, 2] = -LEAST - 1, LEAST
+            worker.saturations[name], first = self._lost[place], last
             worker.membranes[name] = np.zeros(
                 (samples, self.block, row) if name in kept else 0, np.int32
             )
+        self._not_counted = self._counted.copy()
+        self._totals = {
+            name: shaped(totals[:, 0], planned.spikes[name])
+            for name, totals in worker.totals.items()
+        }
+        self._reached = {
+            name: (totals[:, 1, :size], totals[:, 2, :size])
+            for name, totals in worker.totals.items()
+            for size in [planned.spikes[name].size]
+        }
         self.steps = self.ran = 0
         self._intake = Intake(planned.net, planned.input, worker.arrays[planned.input])
         self._keeping = [Keep(buffer) for buffer in planned.buffers if buffer.past]
@@ -228,11 +245,9 @@ class Machine:
 
     def count_anew(self) -> None:
         """Forget what was counted; the states stay as they are."""
-        self._intake.events[:] = 0
-        for totals in self.worker.totals.values():
-            totals[:, 0], totals[:, 1], totals[:, 2] = 0, -LEAST - 1, LEAST
-        for saturations in self.worker.saturations.values():
-            saturations[:] = 0
+        self._intake.events.fill(0)
+        self._lost.fill(0)
+        np.copyto(self._counted, self._not_counted)
 
     def run(self, x: Images, steps: int, start: int = 0, *, apart: bool) -> Iterator[int]:
         """Run steps of inputs.
@@ -322,13 +337,16 @@ class Machine:
         Spikes of the output are those of the present samples; other layers' are of all samples
         together, `[1, *shape]`.
         """
-        totals = self.worker.totals[name]
-        return shaped(totals[: self.worker.count, 0], self.plan.spikes[name])
+        return self._totals[name][: self.worker.count]
 
     def extremes(self, name: str) -> tuple[int, int]:
         """Return the lowest and the highest membrane of a layer since the last count."""
-        totals, size = self.worker.totals[name], self.plan.spikes[name].size
-        return int(totals[:, 1, :size].min()), int(totals[:, 2, :size].max())
+        lowest, highest = self._reached[name]
+        return int(lowest.min()), int(highest.max())
+
+    def saturations(self) -> dict[str, int]:
+        """Return how often each layer saturated since the last count."""
+        return dict(zip(self.worker.saturations, self._lost.sum(axis=1).tolist(), strict=True))
 
 
 def shaped(rows: npt.NDArray[Any], buffer: Buffer) -> npt.NDArray[Any]:
