@@ -3,8 +3,8 @@
 They are interleaved in one run.
 
     python benchmarks/simulator.py ratios [NETWORK ...] [--rate 0.1] [--threads 1] [--only fast]
-        [--trained RUN|MODEL.nir=IN.npz]    and on trained networks; `lehr recipes samples` writes
-        IN.npz
+        [--trained RUN|MODEL.nir=IN.npz]    on trained networks, and on the random ones that are
+        named; `lehr recipes samples` writes IN.npz
     python benchmarks/simulator.py linear [NETWORK ...]
         the fast engine from 1 to 50 % spikes
     python benchmarks/simulator.py roofline [NETWORK ...]
@@ -135,8 +135,9 @@ def ratios(
     trained: Trained = None,
     batch: int = 64,
 ) -> None:
-    """Measure all sides, on random networks and on trained ones."""
-    for count, name, wanted in product(threads or [1], names or CASES, rate or [0.1]):
+    """Measure all sides, on random networks and on trained ones, or on these alone."""
+    random = names or ([] if trained else CASES)
+    for count, name, wanted in product(threads or [1], random, rate or [0.1]):
         print_ratios(name, *prepared(CASES[name], wanted), count, repeats, only)
     for count, each in product(threads or [1], trained or []):
         model, _, samples = each.rpartition("=")
