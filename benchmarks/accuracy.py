@@ -2,32 +2,32 @@
 
     python benchmarks/accuracy.py RECIPE ... --data DIR [--seeds 5] [--arm ARM ...] [--arms FILE]
         [--base ARM] [--set KEY=VALUE ...] [--keep DIR] [--no-train] [--validation]
+        [--workers N|ray|ray://HOST:PORT]
 
 An arm is `float`, `binarized` or `annealed` (which are run if none is named), or a name and what
 `lehr train --set` changes in it, as `--arm "wide=network.layers.0.channels=64;train.epochs=20"`;
 `--arm plain=` changes nothing. `--arms` reads them from a TOML file, of lines such as
 `wide = ["network.layers.0.channels=64", "train.epochs=20"]`.
 
-Calls `lehr train` for each arm and seed and prints a table in Markdown for each recipe. Accuracy is
-that of the integer network, and of a float arm that of the network after phase A; differences are
-paired by seed with those of the base arm, `--base`, or the first. `+-` is the half of Student's
-95 % interval. Spikes are those of all neurons and operations one for each event and each weight
-other than 0 that it meets, on the test samples.
+Trains each arm with each seed, as `lehr train` does, and prints a table in Markdown for each
+recipe. Accuracy is that of the integer network, and of a float arm that of the network after phase
+A; differences are paired by seed with those of the base arm, `--base`, or the first. `+-` is the
+half of Student's 95 % interval. Spikes are those of all neurons and operations one for each event
+and each weight other than 0 that it meets, on the test samples.
 
 `--keep` keeps runs, and a record of each, in a folder: a run that is there is not trained again,
 and one that was interrupted goes on. `--no-train` prints those that are there. With `--validation`
-accuracies are of the validation samples, to choose by.
+accuracies are of the validation samples, to choose by. With `--workers` runs are trained at the
+same time, and are the same.
 """
 
 from __future__ import annotations
 
 import json
-import resource
-import subprocess
-import sys
 import tempfile
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from statistics import mean
@@ -41,12 +41,17 @@ from lehr.export.checkpoint import load_run
 from lehr.simulate.fast.engine import Engine
 from lehr.simulate.statistics import operations
 from lehr.train.data import Dataset, load_dataset
+from lehr.train.for_target import for_target, target_of
 from lehr.train.recipe import DataRecipe, Recipe
 from lehr.train.recipefile import ARMS, load, parse, to_toml
+from lehr.train.runs.running import kept_progress
+from lehr.train.runs.several import Training, trained_each
+from lehr.workers.asked import workers_of
+from lehr.workers.work import Workers
 
 Record = Mapping[str, Any]
 """Of one run: `recipe` (its text), `accuracy` and `validation` (0..1), `tested`, `seconds` of the
-processor (None where a run was interrupted), and for an integer network `spikes` and `operations`
+processor in training (None where a run was interrupted), and for an integer network `spikes` and `operations`
 an inference, `weight_bytes` and `state_bytes`."""
 
 
@@ -63,24 +68,31 @@ def arm_of(text: str) -> tuple[str, tuple[str, ...]]:
     return name, tuple(change.strip() for change in changes.split(";") if change.strip())
 
 
-def run_one(
-    recipe: str, settings: Recipe, changes: Sequence[str], run: Path, data: Path | None
-) -> Record:
-    """Train into `run`, unless it is there, and return its record."""
-    seconds = None
-    if not run.exists():
-        resumed = run.with_name(f"{run.name}.unfinished").exists()
-        source = [] if data is None else ["--data", str(data)]
-        sets = [part for change in changes for part in ("--set", change)]
-        before = processor_seconds()
-        command = [sys.executable, "-m", "lehr", "train", recipe, "-o", str(run), "--json"]
-        command += ["--resume", *sets, "--set", f"seed={settings.seed}", *source]
-        ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-        if ended.returncode:
-            raise SystemExit(
-                f"{' '.join(command)}\nended with exit code {ended.returncode}: {ended.stdout}"
-            )
-        seconds = None if resumed else processor_seconds() - before
+def train_all(
+    wanted: Mapping[Path, Recipe], data: Path | None, workers: Workers | None
+) -> Iterator[tuple[Path, float | None]]:
+    """Train the runs that are not there, by their folders, and yield all of them.
+
+    With each come the seconds of the processor that it took; None where it had been begun before.
+    """
+    by_data: dict[DataRecipe, list[Training]] = {}
+    for run, settings in wanted.items():
+        if run.exists():
+            yield run, None
+            continue
+        read = dataset(settings.data, data)
+        chip = target_of(settings, None)
+        each = settings if chip is None else for_target(settings, chip, read)
+        kept = kept_progress(run, each, resume=True)
+        by_data.setdefault(settings.data, []).append(Training(each, run, kept))
+    for recipe, trainings in by_data.items():
+        begun = {each.folder for each in trainings if each.kept.metrics}
+        for training, facts in trained_each(trainings, dataset(recipe, data), workers):
+            yield training.folder, None if training.folder in begun else facts["seconds"]
+
+
+def record_of(run: Path, settings: Recipe, seconds: float | None, data: Path | None) -> Record:
+    """Return the record of a run."""
     state = json.loads((run / "state.json").read_text())
     phase, epoch = max(state["epochs"].items())
     (validation,) = (
@@ -118,12 +130,6 @@ def costs(run: Path, settings: Recipe, data: Path | None) -> Record:
 def dataset(recipe: DataRecipe, folder: Path | None) -> Dataset:
     """Return a data set, read once."""
     return load_dataset(recipe, folder)
-
-
-def processor_seconds() -> float:
-    """Return the time of the processor that ended children took."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def table(runs: Mapping[str, Mapping[int, Record]], base: str, key: str) -> str:
@@ -176,6 +182,7 @@ def main(
     keep: Path | None = None,
     train: Annotated[bool, typer.Option("--train/--no-train")] = True,
     validation: bool = False,
+    workers: str = "1",
 ) -> None:
     """Train every recipe in every arm, and print tables of what they reach."""
     chosen = dict(map(arm_of, arm or []))
@@ -186,24 +193,29 @@ def main(
     if base not in chosen:
         raise typer.BadParameter(f"--base {base!r} is none of the arms {', '.join(chosen)}")
     key = "validation" if validation else "accuracy"
-    with tempfile.TemporaryDirectory() as scratch:
+    team = workers_of(workers)
+    with tempfile.TemporaryDirectory() as scratch, nullcontext() if team is None else team:
         for recipe in recipes:
             folder = (keep or Path(scratch)) / Path(recipe).stem
             folder.mkdir(parents=True, exist_ok=True)
             runs: dict[str, dict[int, Record]] = {name: {} for name in chosen}
             first = load(recipe, tuple(changes or ())).seed
+            wanted: dict[Path, tuple[str, int, Recipe]] = {}
             for seed in range(first, first + seeds):
                 for name, own in chosen.items():
-                    sets = (*own, *(changes or ()))
-                    settings = load(recipe, (*sets, f"seed={seed}"))
+                    settings = load(recipe, (*own, *(changes or ()), f"seed={seed}"))
                     record = kept(folder / f"{name}-{seed}.json", settings)
-                    if record is None and train:
-                        run = folder / f"{name}-{seed}"
-                        record = run_one(recipe, settings, sets, run, data)
-                        run.with_name(f"{run.name}.json").write_text(json.dumps(record, indent=1))
-                        typer.echo(f"{recipe}, {name}, seed {seed}: {record[key]:.4f}", err=True)
-                    if record is not None:
+                    if record is None:
+                        wanted[folder / f"{name}-{seed}"] = name, seed, settings
+                    else:
                         runs[name][seed] = record
+            lacking = {run: settings for run, (_, _, settings) in wanted.items() if train}
+            for run, seconds in train_all(lacking, data, team):
+                name, seed, settings = wanted[run]
+                record = record_of(run, settings, seconds, data)
+                run.with_name(f"{run.name}.json").write_text(json.dumps(record, indent=1))
+                typer.echo(f"{recipe}, {name}, seed {seed}: {record[key]:.4f}", err=True)
+                runs[name][seed] = record
             tested = {record["tested"] for each in runs.values() for record in each.values()}
             if not tested:
                 raise SystemExit(f"{folder} keeps no run of these arms; leave out --no-train")
