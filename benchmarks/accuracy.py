@@ -51,8 +51,8 @@ from lehr.workers.work import Workers
 
 Record = Mapping[str, Any]
 """Of one run: `recipe` (its text), `accuracy` and `validation` (0..1), `tested`, `seconds` of the
-processor in training (None where a run was interrupted), and for an integer network `spikes` and `operations`
-an inference, `weight_bytes` and `state_bytes`."""
+processor in training (None where a run was interrupted), and for an integer network `spikes` and
+`operations` an inference, `weight_bytes` and `state_bytes`."""
 
 
 def arm_of(text: str) -> tuple[str, tuple[str, ...]]:

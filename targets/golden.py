@@ -67,10 +67,21 @@ def lay_down(net: Network, x: npt.NDArray[np.uint8], trace: Trace) -> BuildPlan:
     return BuildPlan(files)
 
 
+def golden_samples(folder: Path) -> int:
+    """Return how many golden samples a built artefact has.
+
+    Raises:
+        FileRefused: when it does not say so.
+    """
+    return _lead(folder / FOLDER / "golden.json")[0]
+
+
 def read_golden(
-    net: Network, folder: Path, limit: int | None = None
+    net: Network, folder: Path, limit: int | None = None, start: int = 0
 ) -> tuple[npt.NDArray[np.uint8], Trace]:
     """Return inputs and expected trace of the first `limit` samples in a built artefact.
+
+    Those before `start` are left out.
 
     Raises:
         FileRefused: when a file is missing or has not the size that golden.json says, or they take
@@ -87,7 +98,7 @@ def read_golden(
         )
 
     def load(name: str, dtype: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
-        return _load(folder / name, np.dtype(dtype), (*lead, *shape), samples)
+        return _load(folder / name, np.dtype(dtype), (*lead, *shape), samples)[start:]
 
     x = load(f"{FOLDER}/input.u8", "u1", net.input.shape)
     spikes = {n: load(f"{stem(net, n)}.spikes.u8", "u1", net.shapes[n]) for n in net.neurons}

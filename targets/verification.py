@@ -121,16 +121,23 @@ def verify(folder: Path, limit: int | None = None, timeout: float = TIMEOUT) -> 
         NotBitExact: when the artefact does not run or does not end in time, or the golden vectors
             are not the reference's.
     """
+    return verified_of(verify_within(folder, 0, limit, timeout))
+
+
+def verify_within(folder: Path, start: int, stop: int | None, timeout: float) -> Mapping[str, Any]:
+    """Verify golden samples from `start` up to `stop`, all if None; return it as a mapping.
+
+    It is done in a process of its own, as `verify` says, and raises what `verify` does.
+    """
     if not 0 < timeout <= _LONGEST:
         raise UsageError(
             f"a timeout of {timeout:g} s is none; give seconds above 0, up to {_LONGEST:,.0f}"
         )
-    if limit is not None and limit < 1:
-        raise UsageError(f"{limit} samples verify nothing; give at least 1")
+    if stop is not None and stop < 1:
+        raise UsageError(f"{stop} samples verify nothing; give at least 1")
+    arguments = {"folder": os.fspath(folder), "start": start, "stop": stop}
     try:
-        reply = call_within(
-            timeout, f"{__name__}:verified", {"folder": os.fspath(folder), "limit": limit}
-        )
+        reply: Mapping[str, Any] = call_within(timeout, f"{__name__}:verified", arguments)
     except TimeIsUp:
         way_out = "give it longer with --timeout SECONDS, or run fewer samples with -n"
         raise NotBitExact(f"{folder} is not verified after {timeout:g} s; {way_out}") from None
@@ -139,6 +146,11 @@ def verify(folder: Path, limit: int | None = None, timeout: float = TIMEOUT) -> 
         raise NotBitExact(
             f"{folder} is not verified, as the process that does it ended with {error}, {way_out}"
         ) from None
+    return reply
+
+
+def verified_of(reply: Mapping[str, Any]) -> Verified:
+    """Return the outcome that a mapping is of."""
     compared = reply["comparison"]
     first = compared["first"] and Difference(
         **compared["first"] | {"neuron": tuple(compared["first"]["neuron"])}
@@ -161,16 +173,16 @@ def verify(folder: Path, limit: int | None = None, timeout: float = TIMEOUT) -> 
     )
 
 
-def verified(folder: str, limit: int | None) -> dict[str, Any]:
-    """Return the outcome of `verify_here` as a mapping; `verify` calls it in another process."""
-    return asdict(verify_here(Path(folder), limit))
+def verified(folder: str, start: int, stop: int | None) -> dict[str, Any]:
+    """Return the outcome of `verify_here` as a mapping, for a process that has asked for it."""
+    return asdict(verify_here(Path(folder), stop, start))
 
 
-def verify_here(folder: Path, limit: int | None = None) -> Verified:
-    """Verify as `verify` does, but in this process and for as long as it takes."""
+def verify_here(folder: Path, limit: int | None = None, start: int = 0) -> Verified:
+    """Verify as `verify` does, from sample `start` on, in this process and as long as it takes."""
     again = replan(folder)
     runner = again.target.require_runner()
-    x, golden = read_golden(again.net, folder, limit)
+    x, golden = read_golden(again.net, folder, limit, start)
     again.target.require_steps(again.net, x.shape[1])
     if damaged := [name for name in again.changed if name.startswith(f"{GOLDEN}/")]:
         raise FileRefused(f"{listed(damaged)} changed since the artefact was built; build it again")

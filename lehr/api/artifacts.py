@@ -13,8 +13,10 @@ from lehr.targets.arithmetics import Problem
 from lehr.targets.build import GOLDEN_SAMPLES, Built
 from lehr.targets.build import build as build_plan
 from lehr.targets.contract import Target
+from lehr.targets.spread_verify import verify_by
 from lehr.targets.verification import TIMEOUT, Verified
 from lehr.targets.verification import verify as verify_folder
+from lehr.workers.asked import workers_of
 
 
 def targets() -> tuple[str, ...]:
@@ -98,7 +100,13 @@ def build(
     return replace(built, folder=Path(output))
 
 
-def verify(folder: Place, samples: int | None = None, *, timeout: float = TIMEOUT) -> Verified:
+def verify(
+    folder: Place,
+    samples: int | None = None,
+    *,
+    timeout: float = TIMEOUT,
+    workers: int | str = 1,
+) -> Verified:
     """Run a built folder in its target's own tool and compare it with the simulator.
 
     Every spike and membrane is compared.
@@ -110,6 +118,8 @@ def verify(folder: Place, samples: int | None = None, *, timeout: float = TIMEOU
         folder: that `build` wrote, here or elsewhere.
         samples: how many golden samples to run; all if None.
         timeout: seconds that it may take.
+        workers: over which samples are spread: a number of processes, "ray" for a cluster of Ray
+            that is running here, or its address, "ray://HOST:PORT".
 
     Returns:
         What was compared; `require()` raises NotBitExact where a value differs.
@@ -117,15 +127,19 @@ def verify(folder: Place, samples: int | None = None, *, timeout: float = TIMEOU
     Raises:
         UsageError: when there is no such folder, or its target cannot be run.
         FileRefused: when a file in it is damaged, or is not what lehr makes.
-        ToolMissing: when the target's tool is not on this machine.
+        ToolMissing: when the target's tool is not on this machine, or the cluster does not answer.
         NotBitExact: when it does not run, or not in time.
+        WorkerLost: when a part of the work has ended three workers.
 
     >>> import lehr
     >>> built = lehr.build("model.nir", "onnx", "out-onnx", x="in.npz")
     >>> lehr.verify("out-onnx").comparison.equal
     True
     """
-    return verify_folder(Path(folder), samples, timeout)
+    if (team := workers_of(workers)) is None:
+        return verify_folder(Path(folder), samples, timeout)
+    with team:
+        return verify_by(team, Path(folder), samples, timeout)
 
 
 def _target(given: str | Target) -> Target:

@@ -10,7 +10,7 @@ import typer
 from lehr.cli import completing
 from lehr.cli.console import Json, Output, session
 from lehr.cli.models import read_model
-from lehr.cli.options import FramesOption, Model, Recorded, Target
+from lehr.cli.options import FramesOption, Model, Recorded, Target, WorkersOption
 
 if TYPE_CHECKING:
     from lehr.network import Network
@@ -158,6 +158,7 @@ def verify(
             help="End it, with all that it started, if it takes longer.",
         ),
     ] = 3600.0,
+    workers: WorkersOption = "1",
     as_json: Json = False,
 ) -> None:
     """Run a built artefact in its own tool and compare each spike.
@@ -172,8 +173,14 @@ def verify(
         from dataclasses import asdict
 
         from lehr.targets.build import verify as run
+        from lehr.targets.spread_verify import verify_by
+        from lehr.workers.asked import workers_of
 
-        verified = run(folder, samples, timeout)
+        if (team := workers_of(workers)) is None:
+            verified = run(folder, samples, timeout)
+        else:
+            with team:
+                verified = verify_by(team, folder, samples, timeout)
         out.checked = True
         compared = verified.comparison
         out.say(f"{verified.target}, {verified.samples} samples: {compared}")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import accuracy
-import commands
 import pytest
 import typer
 from tiny import tiny_toml
@@ -17,20 +16,21 @@ from lehr.export.checkpoint import load_run
 from lehr.simulate.reference import simulate as reference
 from lehr.train.data import load_dataset
 from lehr.train.recipefile import load
+from lehr.train.runs.several import Training, trained_each
+from lehr.workers.work import Facts
 
 
 @pytest.fixture
-def in_process(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """Runs of `lehr` that would be processes of their own; what they were called with."""
-    calls: list[list[str]] = []
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Return the folders of the runs that are trained."""
+    folders: list[Path] = []
 
-    def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
-        calls.append(command[3:])
-        ran = commands.run(*command[3:])
-        return subprocess.CompletedProcess(command, ran.code, ran.out)
+    def each(trainings: Sequence[Training], *rest: Any) -> Iterator[tuple[Training, Facts]]:
+        folders.extend(training.folder for training in trainings)
+        return trained_each(trainings, *rest)
 
-    monkeypatch.setattr(subprocess, "run", run)
-    return calls
+    monkeypatch.setattr(accuracy, "trained_each", each)
+    return folders
 
 
 def record(share: float, **costs: float) -> accuracy.Record:
@@ -69,7 +69,7 @@ def test_differences_are_paired_by_seed() -> None:
 
 
 def test_runs_are_trained_once_and_their_costs_are_those_of_the_reference(
-    tmp_path: Path, in_process: list[list[str]], capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, trained: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     recipe, keep = tmp_path / "tiny.toml", tmp_path / "kept"
     recipe.write_text(tiny_toml())
@@ -80,9 +80,9 @@ def test_runs_are_trained_once_and_their_costs_are_those_of_the_reference(
         return capsys.readouterr().out
 
     printed = print_table()
-    assert len(in_process) == 2
+    assert len(trained) == 2
     assert print_table(train=False) == printed == print_table()
-    assert len(in_process) == 2
+    assert len(trained) == 2
     assert "`" + str(recipe) + "`, 80 test samples, seeds 5 to 5" in printed
 
     kept = json.loads((keep / "tiny" / "annealed-5.json").read_text())
