@@ -4,9 +4,10 @@
 
 Recordings of a camera of 320x240 pixels, and samples of 28x28 pixels in shards of 10,000, are made
 in a temporary folder, one kind after the other, and removed again. Each is simulated by `lehr
-simulate ... -o OUT.npz` with a small network. Printed is what was resident of its process and of
-those that it started, together, at its highest of every 10 ms; seconds of the processor leave out
-the process that reads HDF5. More MiB than the limit are an error.
+simulate ... -o OUT.npz` with a small network; `npz-traced` keeps all spikes and membranes of the
+last layer as well. Printed is what was resident of its process and of those that it started,
+together, at its highest of every 10 ms; seconds of the processor leave out the process that reads
+HDF5. More MiB than the limit are an error.
 """
 
 from __future__ import annotations
@@ -155,6 +156,7 @@ RECORDINGS: Mapping[str, tuple[str, Callable[[Path, int], None]]] = {
 SHARDS: Mapping[str, Callable[[Path, int], None]] = {
     "hdf5": write_hdf5,
     "npz": write_archives,
+    "npz-traced": write_archives,
     "npz-packed": write_packed,
     "tar": write_tars,
 }
@@ -231,7 +233,8 @@ def measure(kind: str, folder: Path, count: int, model: Path) -> float:
         given, what = folder / name, "events"
         more = ["--frames", f"step_us={A_STEP},downsample={DOWNSAMPLE}"]
     else:
-        given, write, what, more = folder / "shards", SHARDS[kind], "samples", []
+        given, write, what = folder / "shards", SHARDS[kind], "samples"
+        more = ["--trace", "lif2"] if kind == "npz-traced" else []
         given.mkdir()
     write(given, count)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
