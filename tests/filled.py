@@ -42,11 +42,14 @@ def fill(folder: Path, line: Path) -> None:
     """Fill an empty folder with every file that the examples name.
 
     These are what `line` holds, a float graph, models in Python, events, a sequence and a network
-    that takes it, a memristive device, a space, a built artefact and a data set.
+    that takes it, a memristive device, a space, shards, a built artefact and a data set.
     """
     for name in ("model.nir", "in.npz"):
         shutil.copy(line / name, folder / name)
     shutil.copytree(line / "run", folder / "run")
+    (folder / "shards").mkdir()
+    for part in ("first.npz", "second.npz"):
+        shutil.copy(line / "in.npz", folder / "shards" / part)
     rng = np.random.default_rng(0)
     ones = np.ones(3)
     neurons = nir.LIF(

@@ -19,7 +19,7 @@ from lehr.samples import Samples, read_samples
 Place = str | os.PathLike[str]
 """A path."""
 Inputs = npt.ArrayLike | Place
-"""Samples, `[N, *shape]`, held for all steps, or `[N, T, *shape]`; or an `.npz` file of them."""
+"""Samples, `[N, *shape]`, held for all steps, or `[N, T, *shape]`; or files of them."""
 
 
 class HoldsNetwork(Protocol):

@@ -44,7 +44,7 @@ def simulate(
     Args:
         net: the network, what an export gave back, or a `.nir` file.
         x: samples: whole numbers, `[N, *shape]`, held for all steps, or `[N, T, *shape]`; or an
-            `.npz` file or a recording.
+            `.npz` file, a recording, or shards: a folder, or "@LIST.txt".
         trace: layers of neurons whose spikes and membranes are kept; "all" for all of them.
         trace_samples: numbers of the samples that are traced; all if None.
         engine: what runs it: "fast", "reference", "torch", or a target whose tool can.

@@ -51,6 +51,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "lehr simulate model.nir -i in.npz --workers 2",
         "lehr simulate model.nir -i in.npz --compare out.npz",
         "lehr simulate model.nir -i in.npz --device memristor.toml",
+        "lehr simulate model.nir -i shards -o out.npz",
         "lehr simulate motion.nir -i motion.csv \\",
         "    --frames code=delta,threshold=0.5",
     ),

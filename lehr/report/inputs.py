@@ -17,9 +17,9 @@ from lehr.recordings import open_inputs
 from lehr.report.facts import InputFacts, SampleFacts
 from lehr.samples import Samples
 from lehr.simulate.engines import ENGINES, STREAMS, Run
-from lehr.simulate.parts import joined
 from lehr.simulate.pieces import Traced, pieces, steps_of
 from lehr.simulate.result import Result, Trace, check_shape
+from lehr.simulate.resuming import simulate_to
 from lehr.targets.golden import per_step
 
 MOST = 10
@@ -134,7 +134,8 @@ def run(net: Network, given: Given) -> Ran:
     layers = (net.output,)
     if isinstance(given.x, Samples):
         stream = STREAMS[engine]
-        result = joined(list(pieces(runs, net, given.x, Traced(layers), stream=stream)))
+        parts = pieces(runs, net, given.x, Traced(layers), stream=stream)
+        result = simulate_to(None, parts, net, given.x, Traced(layers))
     else:
         result = runs(given.x, layers)
     steps = result.trace.spikes[net.output].shape[1]
