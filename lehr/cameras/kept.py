@@ -149,7 +149,8 @@ def _inputs() -> Reader:
     def read(file: int) -> Iterator[dict[str, Any] | npt.NDArray[Any]]:
         with h5py.File(_place(file), "r", locking=False) as tree:  # others may write it anew
             _no_more_files()
-            x, labels = (tree.get(name) for name in ("input", "labels"))
+            x: Any = tree.get("input")
+            labels: Any = tree.get("labels")
             _require_inputs(tree, x, labels, h5py)
             yield {"input": list(x.shape), "labels": labels is not None}
             if labels is not None:
@@ -167,14 +168,15 @@ def _rows(shape: tuple[int, ...], together: int) -> Iterator[tuple[slice, ...]]:
         shape: of all.
         together: samples that are packed together.
     """
-    each = math.prod(shape[1:])
-    if each > SLAB and len(shape) > 2:
-        steps = max(1, SLAB // math.prod(shape[2:]))
-        for n in range(shape[0]):
-            yield from (np.s_[n : n + 1, t : t + steps] for t in range(0, shape[1], steps))
+    count, length, *rest = shape
+    each = length * math.prod(rest)
+    if each > SLAB and rest:
+        steps = max(1, SLAB // math.prod(rest))
+        for n in range(count):
+            yield from (np.s_[n : n + 1, t : t + steps] for t in range(0, length, steps))
         return
     samples = max(1, SLAB // max(1, each) // together * together)
-    yield from (np.s_[n : n + samples,] for n in range(0, shape[0], samples))
+    yield from (np.s_[n : n + samples,] for n in range(0, count, samples))
 
 
 def _require_inputs(tree: Any, x: Any, labels: Any, h5py: Any) -> None:
