@@ -69,8 +69,9 @@ def test_machines_with_parameters_by_channel(name: str, engines: str, tmp_path: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", TAKEN)
+@pytest.mark.parametrize("name", ["adaptive", "refractory"])
 def test_machines_in_verilator(name: str, tmp_path: Path) -> None:
+    """Of two states, and of counters; to compile one takes ten seconds."""
     if lacking := missing("verilator"):
         pytest.skip(lacking)
     net, x = machine_network(name, spatial=True, per_neuron=True)
