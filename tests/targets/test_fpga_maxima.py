@@ -153,7 +153,7 @@ def networks_before_neurons(draw: st.DrawFn) -> Network:
 
 
 @simulated
-@budget(1, 40)
+@budget(1, 15)
 @given(data=st.data())
 def test_random_networks(data: st.DataObject) -> None:
     net = data.draw(networks_before_neurons())
