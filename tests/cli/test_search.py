@@ -217,6 +217,7 @@ def test_the_examples_run(tmp_path: Path, lehr: Lehr, name: str) -> None:
     ran = lehr(
         *("search", "digits", "--space", EXAMPLES / f"search_{name}.toml", "--trials", 2),
         *("--set", "train.epochs=2", "--set", "finetune.epochs=1"),
+        *("--set", "data.train_samples=256", "--set", "data.test_samples=64"),
         *("--set", "finetune.frozen_epochs=1", "-o", tmp_path / "s", "--json"),
     )
     assert ran.code == 0, ran.err
