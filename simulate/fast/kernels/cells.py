@@ -28,7 +28,8 @@ from lehr.simulate.fast.kernels.vector import beyond, data, peek, poke, read, wo
 AT_ONCE = 4
 """Events that are added without a look at whether there are as many.
 
-The end of a loop that nobody foresees costs more than rows of zeros.
+The end of a loop that nobody foresees costs more than rows of zeros. So as many times as are enough
+for most words they are added to all, see `_enough`.
 """
 IN_REGISTERS = 96
 """Outputs in a row of sums, at most, of which three fit into registers; of more, two."""
@@ -73,16 +74,20 @@ def _cut(bits: Any, w: Any, places: Any, cells: Any, count: Any, step: Any) -> N
 
 @inlined
 def _with_word(
-    acc: Any, word: Any, weights: Any, each: Any, columns: Any, before: Any, behind: Any
-) -> Any:
+    acc: Any, word: Any, enough: Any, weights: Any, each: Any, columns: Any, before: Any,
+    behind: Any,
+) -> Any:  # fmt: skip
     """Return sums with the weights of all bits of a word; `each` of a bit.
 
-    But for so many first columns and so many last ones.
+    But for so many first columns and so many last ones. `enough` is as often as AT_ONCE bits are
+    taken whether they are there or not.
     """
-    while word != 0:
+    turns = enough
+    while turns > 0 or word != 0:
         for _ in range(AT_ONCE):
             acc = with_taps(acc, weights, lowest_bit(word) * each, columns, before, behind)
             word &= word - 1
+        turns -= 1
     return acc
 
 
@@ -98,8 +103,8 @@ def _all_put_away(acc: Any, columns: Any, sums: Any, at: Any, x: Any, w: Any) ->
 
 @inlined
 def _with_cell(
-    acc: Any, cell: Any, weights: Any, each: Any, columns: Any, before: Any, behind: Any,
-    last: Any, last_but_one: Any, sums: Any, at: Any, x: Any, w: Any,
+    acc: Any, cell: Any, enough: Any, weights: Any, each: Any, columns: Any, before: Any,
+    behind: Any, last: Any, last_but_one: Any, sums: Any, at: Any, x: Any, w: Any,
 ) -> Any:  # fmt: skip
     """Return sums with a cell, its events, and those of the last two cells.
 
@@ -118,31 +123,53 @@ def _with_cell(
                     part = todo & (((1 << w.limit) - 1) << lowest_bit(todo))
             own += bits_set(part)
             todo ^= part
-            acc = _with_word(acc, part, taps, each, columns, before, behind)
+            acc = _with_word(acc, part, enough, taps, each, columns, before, behind)
     return acc, own, last
 
 
 @inlined
 def _pass(
-    cells: Any, weights: Any, sums: Any, at: Any, w: Any, lanes: Any, rows: Any, columns: Any
-) -> None:
+    cells: Any, enough: Any, weights: Any, sums: Any, at: Any, w: Any, lanes: Any, rows: Any,
+    columns: Any,
+) -> None:  # fmt: skip
     """Let a row of cells pass by; `sums[at]` is the first output of the lowest row."""
     acc, wide = bundle(weights, lanes, rows, columns), count_in(columns)
     each, line, inner = w.rows * wide * lanes_in(lanes), w.out_width * w.out, w.out_width - wide
     m, n, cell, place = 0, 0, cells, at
     for x in range(1 - wide, 0):
-        acc, m, n = _with_cell(acc, cell, weights, each, columns, (), (0,), m, n, sums, at, x, w)
+        acc, m, n = _with_cell(
+            acc, cell, enough, weights, each, columns, (), (0,), m, n, sums, at, x, w
+        )
         acc, cell = moved_on(acc, columns), beyond(cell, 1)
     for x in range(w.out_width):
         if wide == 1 or x <= inner:
-            acc, m, n = _with_cell(acc, cell, weights, each, columns, (), (), m, n, sums, at, x, w)
+            acc, m, n = _with_cell(
+                acc, cell, enough, weights, each, columns, (), (), m, n, sums, at, x, w
+            )
         else:
             acc, m, n = _with_cell(
-                acc, cell, weights, each, columns, (0,), (), m, n, sums, at, x, w
+                acc, cell, enough, weights, each, columns, (0,), (), m, n, sums, at, x, w
             )
         add_last_column(acc, columns, sums, place, -line)
         acc, cell = moved_on(acc, columns), beyond(cell, 1)
         place += w.out
+
+
+@inlined
+def _enough(words: Any, count: Any) -> Any:
+    """Return how often AT_ONCE events make as many as most of these words have.
+
+    That is the mean and a standard deviation.
+    """
+    total, squares, enough = 0, 0, 0
+    for k in range(count):
+        events = bits_set(peek(words, k))
+        total += events
+        squares += events * events
+    variance = squares * count - total * total
+    while enough * count < total or (enough * count - total) ** 2 < variance:
+        enough += AT_ONCE
+    return enough // AT_ONCE
 
 
 @compiled
@@ -185,39 +212,43 @@ def cells(
             count = min(w.batch, inner - t)
             source = here.first + n * source_out + t * source_in
             target = (there.first + n * target_out + t * target_in) * s.into
-            if s.fresh != 0:
-                for k in range(count):
-                    for i in range(s.into):
-                        poke(sums, target + k * target_in * s.into + i, 0)
             _cut(beyond(bits, source * row), w, where, cut, count, source_in * row)
-            taps = all_weights
+            taps, enough = all_weights, _enough(cut, size)
             for done in range(0, w.out, wide):
                 for k in range(count):
                     at = target + k * target_in * s.into + done
-                    _block(beyond(cut, k * size), taps, sums, at, w, lanes, columns)
+                    fresh = s.fresh != 0 and done == 0
+                    _block(beyond(cut, k * size), enough, taps, sums, at, w, fresh, lanes, columns)
                 taps = beyond(taps, block)
             t += count
 
 
 @inlined
 def _block(
-    words: Any, weights: Any, sums: Any, target: Any, w: Any, lanes: Any, columns: Any
-) -> None:
-    """Let all cells of a step pass by for one block of outputs."""
+    words: Any, enough: Any, weights: Any, sums: Any, target: Any, w: Any, fresh: Any, lanes: Any,
+    columns: Any,
+) -> None:  # fmt: skip
+    """Let all cells of a step pass by for one block of outputs.
+
+    A row of sums is cleared where it is `fresh`, when the first of its cells come.
+    """
     wide = count_in(columns) * lanes_in(lanes)
     three = wide <= IN_REGISTERS
     for y in range(w.cells_high):
         row = beyond(words, y * w.words * w.cells_wide)
         first, end = max(0, y - w.out_height + 1), min(y + 1, w.rows)
+        if fresh and y < w.out_height:
+            for i in range(w.out_width * w.out):
+                poke(sums, target + y * w.out_width * w.out + i, 0)
         while first < end:
             left = end - first
             taps, at = beyond(weights, first * wide), target + (y - first) * w.out_width * w.out
             if three and (left == 3 or left > 4):
-                _pass(row, taps, sums, at, w, lanes, (0, 0, 0), columns)
+                _pass(row, enough, taps, sums, at, w, lanes, (0, 0, 0), columns)
                 first += 3
             elif left > 1:
-                _pass(row, taps, sums, at, w, lanes, (0, 0), columns)
+                _pass(row, enough, taps, sums, at, w, lanes, (0, 0), columns)
                 first += 2
             else:
-                _pass(row, taps, sums, at, w, lanes, (0,), columns)
+                _pass(row, enough, taps, sums, at, w, lanes, (0,), columns)
                 first += 1
