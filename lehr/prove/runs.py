@@ -26,22 +26,24 @@ class _Part(NamedTuple):
 
 
 def contradicting_run(
-    steps: Steps, said: Sequence[Said], asked: Asked, weights: Counter[int] | None
+    steps: Steps, said: Sequence[Said], asked: Asked, weights: Counter[int] | None, *, ever: bool
 ) -> dict[str, Any]:
     """Return what comes in a run that leaves the claim; empty if none so short does.
 
     Args:
         steps: the neurons.
-        said: what is claimed up to 1, 2, ... steps, and up to the last of them from there on.
+        said: what is claimed up to 1, 2, ... steps.
         asked: who is asked.
         weights: how many events of a step can bring each weight; None where no events come.
+        ever: whether the last of what is claimed is so of any number of steps.
     """
     program = steps.program
     values: dict[str, Term] = {x: INTEGERS.number(0) for x in program.registers}
     inputs: dict[str, Term] = {}
     common: list[Term] = []
     low, high = steps.alike.comes
-    for number in range(1, (MOST_STEPS if weights is None else 2) + 1):
+    most = MOST_STEPS if weights is None else 2
+    for number in range(1, (most if ever else min(most, len(said))) + 1):
         claim = said[min(number, len(said)) - 1]
         values = {
             x: values[x] if x in program.states else INTEGERS.number(0) for x in program.registers

@@ -90,7 +90,7 @@ def certified(subject: Subject, name: str, claimed: Sequence[Reach], timeout: fl
         if not (left := each.left(asked, ever=ever)):
             continue
         weights = events_of(subject.net, name, each.place) if neuron.program.loop else None
-        run = contradicting_run(Steps(each.alike), each.said, asked, weights)
+        run = contradicting_run(Steps(each.alike), each.said, asked, weights, ever=ever)
         failed = {"layer": name, "neuron": each.place, **run} if run else {}
         reason = f"a step may leave them, from where no run was seen to come: {left}"
         break

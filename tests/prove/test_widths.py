@@ -37,8 +37,11 @@ def narrowed(case: Case, search: Search) -> Obligation:
     return certified(subject, "lif", cut, SECONDS)
 
 
-def check(seeds: range) -> Counter[str]:
-    """Count what comes of certificates, and of bounds that are too narrow by one."""
+def check(seeds: range, every: int = 1) -> Counter[str]:
+    """Count what comes of certificates, and of bounds that are too narrow by one.
+
+    The latter, which are sought for longer, of one neuron in `every`.
+    """
     seen: Counter[str] = Counter()
     for seed in seeds:
         case = random_case(seed)
@@ -49,7 +52,7 @@ def check(seeds: range) -> Counter[str]:
         settled = "any number" in whole.claim
         search = Search(case)
         search.run(SETTLED_STEPS if settled else case.steps, forever=settled)
-        if search.membrane == (0, 0):
+        if search.membrane == (0, 0) or seed % every:
             continue
         cut = narrowed(case, search)
         assert cut.state != "proven", (seed, cut)
@@ -66,7 +69,7 @@ def test_certificates_hold_and_bounds_that_are_reached_are_not_cut() -> None:
 
 @pytest.mark.slow
 def test_thousands_of_certificates_agree_with_exhaustive_search() -> None:
-    seen = check(range(40, 3040))
+    seen = check(range(40, 2040), every=20)
     assert seen["step undecided"] == 0
     assert seen["event undecided"] < seen["event proven"] / 3
 
