@@ -430,7 +430,7 @@ def figure(data: Data, plot: Plot, cell: str = FIGURE, seed: int = 0) -> None:
 def rates_of(model: FloatNet, split: Split) -> list[float]:
     """Return spikes per neuron and step of each layer."""
     with torch.no_grad():
-        return firing_rates(model.run(torch.from_numpy(split.x).float())[0])
+        return firing_rates(model.run(torch.from_numpy(split.x).float())[0], len(split))
 
 
 def validated(metrics: Sequence[Run]) -> float:

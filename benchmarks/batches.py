@@ -54,7 +54,7 @@ class Arm:
             self.goal.loss(spikes, membranes, y).backward()
             phase.update()
             phase.schedule.step()
-            phase.after_batch(firing_rates(spikes))
+            phase.after_batch(firing_rates(spikes, len(y)))
         return time.process_time() - start
 
 

@@ -21,6 +21,7 @@ import typer
 from lehr.cli import layout
 from lehr.errors import FileRefused, LehrError, ToolMissing, UsageError
 from lehr.extras import missing_package
+from lehr.launched import Launched
 from lehr.text import printable, shortened
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class Output:
         facts: what --json prints.
         checked: set by a command that has checked something; only then may it end in PASS.
         exit_code: other than 0 when the command's answer is no; it says why.
+        process: this one, of those that a launcher has started; set by a command that several
+            processes run together. The first of them prints.
     """
 
     def __init__(self, as_json: bool) -> None:
@@ -50,11 +53,12 @@ class Output:
         self.facts: dict[str, Any] = {}
         self.checked = False
         self.exit_code = 0
+        self.process = Launched()
         self._next = ""
 
     def say(self, text: str = "") -> None:
         """Print a line of the result, for people."""
-        if not self.as_json:
+        if not self.as_json and self.process.prints:
             for line in layout.wrapped(printable(text), layout.columns()):
                 typer.echo(line)
 
@@ -69,7 +73,8 @@ class Output:
 
     def warn(self, text: str) -> None:
         """Warn that the result is doubtful: a line on stderr, one of `warnings` for --json."""
-        typer.echo(f"warning: {printable(text)}", err=True)
+        if self.process.prints:
+            typer.echo(f"warning: {printable(text)}", err=True)
         self.facts.setdefault("warnings", []).append(text)
 
     def table(
@@ -79,7 +84,7 @@ class Output:
 
         Nothing is printed if there are no rows.
         """
-        if self.as_json or not rows:
+        if self.as_json or not rows or not self.process.prints:
             return
         width = layout.columns_of_tables()
         if title:
@@ -106,6 +111,8 @@ class Output:
 
         The verdict is FAIL, or PASS if something was checked.
         """
+        if not self.process.prints:
+            return
         verdict = "FAIL" if self.exit_code else "PASS" if self.checked else ""
         then = "" if self.exit_code else self._next
         if self.as_json:
@@ -170,7 +177,9 @@ def session(as_json: bool) -> Iterator[Output]:
         message, out.exit_code = _unexpected(error)
     if message:
         out.facts["error"] = _LONG_WORD.sub(_shortened, message)
-        _say_error(lines or [message])
+        if out.process.fail():
+            _say_error(lines or [message])
+        out.process.explained()
     _end(out, silent=bool(message))
 
 

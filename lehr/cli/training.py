@@ -14,6 +14,8 @@ from lehr.cli import completing
 from lehr.cli.console import Json, Output, epochs_progress, percent, session
 from lehr.cli.data import read_data
 from lehr.cli.options import Data, Download, Overrides, RecipeName, WorkersOption
+from lehr.cli.together import together
+from lehr.errors import UsageError
 
 if TYPE_CHECKING:
     from lehr.train.data import Dataset
@@ -78,7 +80,7 @@ def train(
 
     With --target, the recipe that RUN keeps is the one for the target.
     """
-    with session(as_json) as out:
+    with session(as_json) as out, together(out) as join:
         from lehr.train.recipefile import load
 
         # before torch is imported: a mistake in it is said at once
@@ -86,11 +88,13 @@ def train(
         from lehr.train.for_target import for_target, target_of
         from lehr.workers.asked import workers_of
 
+        _require_one_kind_of_processes(out, workers)
         team = workers_of(workers)
+        join(settings.train.device)
         chip = target_of(settings, target)
         samples = None
         if chip is not None or quick:
-            samples = read_data(settings.data, data, download)
+            samples = _samples(settings, data, download)
             if chip is not None:
                 settings = for_target(settings, chip, samples)
             if quick:
@@ -108,8 +112,8 @@ def train(
                 for seed in range(settings.seed, settings.seed + seeds)
             }
         )
-        trainings = _trainings(runs, resume, tensorboard)
-        samples = samples or read_data(settings.data, data, download)
+        trainings = _trainings(runs, resume, tensorboard, prints=out.process.prints)
+        samples = samples or _samples(settings, data, download)
         _train(out, trainings, samples, team)
         _then_export(out, runs)
         if seeds > 1:
@@ -118,11 +122,27 @@ def train(
             )
 
 
+def _require_one_kind_of_processes(out: Output, workers: str) -> None:
+    """Refuse workers of each of several processes that train together."""
+    if out.process.count > 1 and workers != "1":
+        raise UsageError(
+            f"--workers {workers} in each of {out.process.count} processes that a launcher has "
+            "started; leave --workers out to train by all of them, or the launcher to spread seeds"
+        )
+
+
+def _samples(recipe: Recipe, folder: Path | None, download: bool) -> Dataset:
+    """Read the data set; of several processes the first one downloads it."""
+    from lehr.train.processes import first_goes_ahead
+
+    with first_goes_ahead() if download else nullcontext():
+        return read_data(recipe.data, folder, download)
+
+
 def _trainings(
-    runs: Mapping[Path, Recipe], resume: bool, tensorboard: Path | None
+    runs: Mapping[Path, Recipe], resume: bool, tensorboard: Path | None, *, prints: bool
 ) -> list[Training]:
     """Return what is to be trained, after a look at the folders."""
-    from lehr.errors import UsageError
     from lehr.train.runs.running import kept_progress
     from lehr.train.runs.several import Training
 
@@ -136,7 +156,8 @@ def _trainings(
         kept = kept_progress(folder, recipe, resume)
         events = tensorboard / folder.name if tensorboard and len(runs) > 1 else tensorboard
         label = "training" if len(runs) == 1 else folder.name
-        shown = partial(_shown, recipe, label, kept, events)
+        # of several processes the first one shows
+        shown = partial(_shown, recipe, label, kept, events) if prints else _unseen
         trainings.append(Training(recipe, folder, kept, shown))
     return trainings
 
@@ -168,6 +189,11 @@ def _train(out: Output, trainings: Sequence[Training], data: Dataset, team: Work
 
 
 @contextmanager
+def _unseen() -> Iterator[Report]:
+    yield lambda _: None
+
+
+@contextmanager
 def _shown(recipe: Recipe, label: str, kept: Progress, events: Path | None) -> Iterator[Report]:
     """Yield what shows the epochs of a run, and writes them for TensorBoard."""
     from lehr.train.runs.tensorboard import Events
@@ -193,6 +219,7 @@ def _say(out: Output, training: Training, facts: Facts, *, replaces: bool) -> No
         {
             "run": str(run),
             "seed": training.recipe.seed,
+            "processes": out.process.count,
             "accuracy": facts["accuracy"],
             "metrics": facts["metrics"],
             "warnings": facts["warnings"],

@@ -23,6 +23,7 @@ from lehr.train.learning.other_runs import begin_with
 from lehr.train.objectives.loss import Loss
 from lehr.train.objectives.objective import objective
 from lehr.train.objectives.teacher import Teacher
+from lehr.train.processes import Part
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import parse, to_toml
 from lehr.train.runs.progress import Progress
@@ -140,7 +141,7 @@ def test_the_distance_from_a_teacher(runs: Path, data: Dataset, name: str) -> No
     assert len({tuple(scores) for scores in taught}) > 4
     each = [divergence(a, b, 3.0) for a, b in zip(taught, counts, strict=True)]
     expected = 0.75 * float(goal.loss(spikes, membranes, y).detach()) + 0.25 * 9 * sum(each) / 8
-    loss = Loss(recipe, goal, teacher)(x, spikes, membranes, y)
+    loss = Loss(recipe, goal, teacher)(x, spikes, membranes, y, Part.of(8))
     assert float(loss.detach()) == pytest.approx(expected, rel=1e-4)
     loss.backward()
     assert model.weights[1].grad is not None

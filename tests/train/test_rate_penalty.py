@@ -15,6 +15,7 @@ from lehr.train.data import load_dataset
 from lehr.train.learning.loop import Trained, train
 from lehr.train.objectives.loss import Loss
 from lehr.train.objectives.objective import objective
+from lehr.train.processes import Part
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import parse
 
@@ -47,7 +48,8 @@ def test_hidden_layers_pay_for_what_they_fire_above_the_target(integrates: bool)
     spikes, membranes = rasters(0.6, 0.1, 0.5), torch.zeros(5, 4, 10)
     spikes[-1] = spikes[-1] if integrates else rasters(0.5)[0][..., :10]
     labels = torch.tensor([1, 2, 3, 4])
-    loss = Loss(recipe, goal, None)(torch.zeros(4, 1, 8, 8), spikes, membranes, labels)
+    x = torch.zeros(4, 1, 8, 8)
+    loss = Loss(recipe, goal, None)(x, spikes, membranes, labels, Part.of(4))
     rates = [float(layer.detach().mean()) for layer in spikes]
     assert rates[0] > 0.5 > 0.2 > rates[1]
     paid = (rates[0] - 0.2) ** 2 + ((rates[2] - 0.2) ** 2 if integrates else 0)

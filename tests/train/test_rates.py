@@ -31,7 +31,7 @@ def test_rates_are_spikes_per_neuron_and_step_over_all_samples() -> None:
     many[:, 2] = 1  # 20 of 60
     epoch = Epoch()
     for batch in (few, many):
-        epoch.add(firing_rates([batch]), batch.shape[1])
+        epoch.add(firing_rates([batch], batch.shape[1]), batch.shape[1])
     assert epoch.metrics() == {"rates": [pytest.approx(22 / 80)], "dead": [], "saturated": []}
 
 

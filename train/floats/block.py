@@ -10,6 +10,7 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from lehr.nodes import Shape
+from lehr.train.floats.batch_norm import BatchNorm1d
 from lehr.train.floats.delays import Delays
 from lehr.train.floats.events import Pool, convolved
 from lehr.train.floats.layers import QuantizedConv2d, QuantizedLinear
@@ -101,19 +102,10 @@ class Block(nn.Module):
             weight = quantizer.scaled(quantizer.driving(weight), weight)
         taken, returning = weight.split([weight.shape[1] - len(weight), len(weight)], 1)
         sums = functional.linear(x.flatten(0, 1).flatten(1), taken)
-        gain = _gain(self.norm, sums)
-        current = cast(Tensor, self.norm(sums)).view(*x.shape[:2], -1)
+        gain = self.norm.gain(sums) if isinstance(self.norm, BatchNorm1d) else 1.0
+        current = cast(Tensor, self.norm(sums)).view(*x.shape[:2], len(weight))
         return current, lambda spikes: functional.linear(spikes, returning) * gain
 
     def passed(self, spikes: Tensor) -> Tensor:
         """Return what the next layers get of the neurons' spikes, `[T, N, *shape]`."""
         return spikes if self.max_pool == (1, 1) else any_spike(spikes, self.max_pool)
-
-
-def _gain(norm: nn.Module, sums: Tensor) -> Tensor | float:
-    """Return what a batch norm multiplies the sums of this batch by, by channel; 1 without one."""
-    if not isinstance(norm, nn.BatchNorm1d):
-        return 1.0
-    variance = sums.var(0, correction=0) if norm.training else norm.running_var
-    assert variance is not None
-    return norm.weight / (variance + norm.eps).sqrt()

@@ -67,7 +67,7 @@ def held_back(x: Tensor, steps: Tensor, count: int | None = None, reach: int = 1
 class _HeldBack(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, steps: Tensor, count: int, reach: int) -> Tensor:
-        flat = x.contiguous().view(*x.shape[:2], steps.numel(), -1)
+        flat = x.contiguous().view(*x.shape[:2], steps.numel(), x.shape[2 + steps.ndim :].numel())
         along = steps.detach().flatten()
         whole = along.floor()
         rest = (along - whole).to(x.dtype)
@@ -81,7 +81,7 @@ class _HeldBack(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, whole, rest = ctx.saved_tensors
         of_x, of_steps, dtype = ctx.shapes
-        given = grads[0].contiguous().view(-1, *x.shape[1:])
+        given = grads[0].contiguous().view(len(grads[0]), *x.shape[1:])
         gradient: Tensor | None = None
         along: Tensor | None = None
         if ctx.needs_input_grad[0]:

@@ -223,7 +223,7 @@ class _Scan(torch.autograd.Function):
             of_beta = over_samples((current / ctx.rule.gain * decayed).flatten(0, 1))
             current = current.sum(0, keepdim=True) if ctx.held else current
         return (
-            current.view(-1, *ctx.shape),
+            current.view(len(current), *ctx.shape),
             over_samples(of_theta) if wanted[0] else None,
             over_samples(of_bias) if wanted[1] else None,
             of_beta,

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from lehr.nodes import Shape
 from lehr.programs import CURRENT
 from lehr.train.floats import lif
+from lehr.train.floats.dropout import Dropout
 from lehr.train.floats.spread import mean_and_spread
 from lehr.train.keys.adaptation import JUMP
 from lehr.train.keys.layer import Integrator
@@ -60,7 +61,7 @@ class FloatNeurons(nn.Module):
         layer = net.weighted[number]
         self.shape, self.integrates = shape, isinstance(layer, Integrator)
         self.bias = nn.Parameter(torch.zeros(shape[0]), layer.bias)
-        self.dropout = nn.Dropout(layer.dropout)
+        self.dropout = Dropout(layer.dropout)
         self.update, self.beta = update_of(net, number), net.trained_beta(number)
         self.slope = net.slope
         # that of integrators is infinite

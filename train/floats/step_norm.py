@@ -32,7 +32,8 @@ def normed(norm: _BatchNorm, sums: Tensor, given: int, steps: int) -> Tensor:
     if not norm.training or (given == 1 and norm.momentum is None):
         return cast(Tensor, norm(sums))
     if given > 1:
-        return torch.cat([norm(step) for step in sums.chunk(given)])
+        # a process whose part of a batch has no samples takes part in all steps' statistics
+        return torch.cat([norm(step) for step in sums.unflatten(0, (given, -1))])
     momentum = norm.momentum
     assert momentum is not None
     norm.momentum = 1 - (1 - momentum) ** steps  # as often as T calls with the same batch

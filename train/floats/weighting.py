@@ -14,6 +14,7 @@ from torch import nn
 from lehr.errors import UsageError
 from lehr.nodes import Pair, Shape, values_in
 from lehr.tables import Table
+from lehr.train.floats.batch_norm import BatchNorm1d, BatchNorm2d
 from lehr.train.floats.layers import QuantizedConv2d, QuantizedLinear
 from lehr.train.floats.quantize import quantizer
 from lehr.train.keys.layer import Conv, Conv1d, Convolution, Geometry, Integrator, Linear
@@ -105,7 +106,7 @@ def _conv(net: NetworkRecipe, layer: Convolution, key: str, shape: Shape) -> Wei
     return Weighting(
         weight,
         _pooling(windows),
-        nn.BatchNorm2d(layer.channels) if layer.batch_norm else nn.Identity(),
+        BatchNorm2d(layer.channels) if layer.batch_norm else nn.Identity(),
         (layer.channels, *rooms),
         windows.pool if exact else (1, 1),
         windows.max_pool,
@@ -129,7 +130,7 @@ def _linear(net: NetworkRecipe, layer: Linear | Integrator, key: str, shape: Sha
         if kind
         else nn.Linear(taken, layer.features, bias=False),
         nn.Identity(),
-        nn.BatchNorm1d(layer.features)
+        BatchNorm1d(layer.features)
         if isinstance(layer, Linear) and layer.batch_norm
         else nn.Identity(),
         (layer.features,),

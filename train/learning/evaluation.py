@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from lehr.train import processes
 from lehr.train.data import Split
 from lehr.train.data.source import Labels, Values
 from lehr.train.floats.model import FloatNet
@@ -39,9 +40,15 @@ def accuracy(model: FloatNet | Twin, split: Split, goal: Objective) -> float:
 
 
 def answers(model: FloatNet | Twin, split: Split, goal: Objective) -> tuple[int, int]:
-    """Count the answers that are right, and all: one a sample, or one for each labelled step."""
-    each = [goal.right(*ran, y) for ran, y in outputs(model, split)]
-    return sum(int(batch.sum()) for batch in each), sum(map(len, each))
+    """Count the answers that are right, and all: one a sample, or one for each labelled step.
+
+    Several processes take turns in the batches, and all of them are to ask for the answers.
+    """
+    dealt = processes.dealt(-(-len(split) // BATCH))
+    each = [goal.right(*ran, y) for ran, y in outputs(model, split, dealt)]
+    mine = (sum(int(batch.sum()) for batch in each), sum(map(len, each)))
+    right, asked = processes.summed(torch.tensor(mine)).tolist()
+    return right, asked
 
 
 def activity(model: FloatNet | Twin, split: Split) -> list[Layer]:
@@ -64,12 +71,18 @@ def tensors(device: torch.device, x: Values, y: Labels) -> tuple[Tensor, Tensor]
 
 
 def outputs(
-    model: FloatNet | Twin, split: Split
+    model: FloatNet | Twin, split: Split, batches: Iterable[int] | None = None
 ) -> Iterator[tuple[tuple[list[Tensor], Tensor], Tensor]]:
-    """Yield what `run` of the model returns, spikes and membranes, and labels, batch by batch."""
+    """Yield what `run` of the model returns, spikes and membranes, and labels, batch by batch.
+
+    Args:
+        model: in evaluation mode.
+        split: its samples.
+        batches: the numbers of those asked for, from 0; all if None.
+    """
     device = next(model.parameters()).device
     with torch.no_grad():
-        for start in range(0, len(split), BATCH):
-            part = slice(start, start + BATCH)
+        for number in range(-(-len(split) // BATCH)) if batches is None else batches:
+            part = slice(number * BATCH, (number + 1) * BATCH)
             x, y = tensors(device, split.x[part], split.y[part])
             yield model.run(x), y

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from lehr.errors import UsageError
 from lehr.network import Network
+from lehr.train import processes
 from lehr.train.data import Dataset
 from lehr.train.floats.finite import require_finite
 from lehr.train.floats.model import FloatNet
@@ -32,9 +33,11 @@ from lehr.train.learning.selection import chosen, stalled
 from lehr.train.objectives.loss import Loss
 from lehr.train.objectives.objective import objective
 from lehr.train.objectives.teacher import Teacher
+from lehr.train.processes import Part
 from lehr.train.recipe import Recipe
 from lehr.train.runs.concerns import concerns
 from lehr.train.runs.device import prepared
+from lehr.train.runs.one_training import require_one_network, require_one_training
 from lehr.train.runs.progress import Progress
 from lehr.train.stand_in import full_scale, require_convertible
 from lehr.train.twin.convert import convert, finished
@@ -103,12 +106,12 @@ def train(
             raise UsageError(*wrong)
     require_statistics(recipe, data)
     require_convertible(recipe, data)
+    progress = progress or Progress(None, recipe)
+    require_one_training(recipe, data, progress)
     torch.manual_seed(recipe.seed)
     torch.set_num_threads(recipe.train.threads)
     keep_freed_memory()
-    run = _Run(
-        recipe, data, np.random.default_rng(recipe.seed), report, progress or Progress(None, recipe)
-    )
+    run = _Run(recipe, data, np.random.default_rng(recipe.seed), report, progress)
     model = run.phase_a()
     trained = Trained(model, metrics=run.metrics, others=run.progress.others)
     if recipe.network.integer:
@@ -162,7 +165,7 @@ class _Run:
         phase.skip(self.progress.epoch)
         self._train(phase)
         model.load_state_dict(phase.chosen.state_dict())
-        model.reestimate_batch_norm(x for x, _ in self._batches())
+        model.reestimate_batch_norm(x for x, _, _ in self._batches())
         return model
 
     def phases_b_and_c(self, twin: Twin, model: FloatNet) -> Twin:
@@ -219,24 +222,28 @@ class _Run:
         model, total, fired = phase.model, 0.0, rates.Epoch()
         right = asked = 0
         model.train()
-        for x, y in self._batches(self.recipe.train.augment):
+        for x, y, part in self._batches(self.recipe.train.augment):
             phase.optimizer.zero_grad()
+            phase.before_batch(part)
             spikes, membranes = model.run(x)
-            loss = self.loss(x, spikes, membranes, y)
+            batch_rates = rates.firing_rates(spikes, len(y))
+            spikes, membranes = self._whole(spikes, membranes, part)
+            loss = self.loss(x, spikes, membranes, y, part)
             penalty = phase.penalty()
-            loss = loss if penalty is None else loss + penalty
+            loss = loss if penalty is None else loss + processes.once(penalty)
             loss.backward()
             phase.update()
             phase.schedule.step()
-            batch_rates = rates.firing_rates(spikes)
             phase.after_batch(batch_rates)
             fired.add(batch_rates, len(y))
-            value = float(loss.detach())
+            value = processes.of_first(float(loss.detach()))
             phase.after_loss(value)
             total += value * len(y)
             answers = self.goal.right(spikes, membranes, y)
             right, asked = right + int(answers.sum()), asked + len(answers)
-        require_finite(model.trained(), f"after epoch {epoch} of phase {phase.name}")
+        when = f"after epoch {epoch} of phase {phase.name}"
+        require_finite(model.trained(), when)
+        require_one_network(model, when)
         model.eval()
         entry = {
             "phase": phase.name,
@@ -251,15 +258,32 @@ class _Run:
         }
         return entry, fired
 
-    def _batches(self, augment: Augment | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-        """Return the training samples in a new order."""
+    def _whole(
+        self, spikes: list[Tensor], membranes: Tensor, part: Part
+    ) -> tuple[list[Tensor], Tensor]:
+        """Return them with what the output gave of the whole batch."""
+        if self.recipe.network.integrator is None:
+            spikes = [*spikes[:-1], part.whole(spikes[-1])]
+        return spikes, part.whole(membranes)
+
+    def _batches(self, augment: Augment | None = None) -> Iterator[tuple[Tensor, Tensor, Part]]:
+        """Yield the training samples in a new order, batch by batch.
+
+        Of the inputs there is this process's part, of the labels the whole batch. Whatever is drawn
+        is drawn for the whole batch in every process.
+        """
         split, size = self.data.train, self.recipe.train.batch_size
         order = self.shuffle.permutation(len(split))
         for start in range(0, len(order), size):
-            part = order[start : start + size]
-            x, y = split.x[part], split.y[part]
-            if augment is not None and augment.of_images:
-                x = augmented(x, augment, self.shuffle)
-            if augment is not None and augment.of_events:
-                x, y = augmented_events(x, y, augment, self.shuffle)
-            yield tensors(self.device, x, y)
+            chosen = order[start : start + size]
+            part, y = Part.of(len(chosen)), split.y[chosen]
+            if augment is None:
+                x = split.x[chosen[part.mine]]
+            else:
+                x = split.x[chosen]
+                if augment.of_images:
+                    x = augmented(x, augment, self.shuffle)
+                if augment.of_events:
+                    x, y = augmented_events(x, y, augment, self.shuffle)
+                x = x[part.mine]
+            yield *tensors(self.device, x, y), part

@@ -26,6 +26,7 @@ from lehr.train.floats.prune import Pruner
 from lehr.train.learning.anneal import Annealer, learning_rate
 from lehr.train.learning.optimizers import optimizer_of
 from lehr.train.learning.selection import arrived
+from lehr.train.processes import Part, add_gradients
 from lehr.train.recipe import Recipe, Training
 from lehr.train.twin.network import Twin
 
@@ -92,13 +93,19 @@ class Phase(ABC, Generic[Model]):
         self.best = copy.deepcopy(self.model, shared)
         return self.best
 
+    def before_batch(self, part: Part) -> None:
+        """Prepare for a batch, of which this process has a part."""
+
     def update(self) -> None:
-        """One step of the optimiser, its gradients clipped before and the weights clamped after."""
+        """One step of the optimiser, with the gradients of all processes.
+
+        They are clipped before, and the weights clamped after.
+        """
         clip, clamp = self._training.clip, self._training.clamp
+        learned = [p for group in self.optimizer.param_groups for p in group["params"]]
+        add_gradients(learned)
         if clip is not None:
-            nn.utils.clip_grad_norm_(
-                [p for group in self.optimizer.param_groups for p in group["params"]], clip
-            )
+            nn.utils.clip_grad_norm_(learned, clip)
         self.optimizer.step()
         if clamp is not None:
             with torch.no_grad():
@@ -173,6 +180,11 @@ class PhaseA(Phase[FloatNet]):
         """Go on after so many epochs; the model stands as they left it."""
         self._annealer.batch = self._pruner.batch = epochs * self._batches
         self._delays.go_on(epochs * self._batches)
+
+    def before_batch(self, part: Part) -> None:
+        """Let dropout draw for the whole batch."""
+        for block in self.model.layers:
+            block.neurons.dropout.part = part if len(part.sizes) > 1 else None
 
     def penalty(self) -> Tensor | None:
         """Return what draws weights to the levels, where the recipe asks for it."""

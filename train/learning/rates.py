@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from lehr.errors import UsageError
+from lehr.train import processes
 
 DEAD = 1e-4
 """A layer under so many spikes per neuron and step is called dead.
@@ -22,12 +24,19 @@ SATURATED = 0.98
 """A layer above so many spikes per neuron and step is saturated: it tells the next one nothing."""
 
 
-def firing_rates(spikes: Sequence[Tensor]) -> list[float]:
-    """Return spikes per neuron and step of each layer, 0..1.
+def firing_rates(spikes: Sequence[Tensor], samples: int) -> list[float]:
+    """Return spikes per neuron and step of each layer, 0..1, over the parts of all processes.
 
-    Spikes are `[T, N, *shape]` (0 and 1).
+    Args:
+        spikes: of this process's part of a batch, `[T, N, *shape]` each (0 and 1).
+        samples: of the whole batch.
     """
-    return [float(layer.detach().mean()) for layer in spikes]
+    fired = torch.stack([layer.detach().sum(dtype=torch.float64).cpu() for layer in spikes])
+    of_all = processes.summed(fired).tolist()
+    return [
+        count / (len(layer) * samples * layer.shape[2:].numel())
+        for count, layer in zip(of_all, spikes, strict=True)
+    ]
 
 
 class Epoch:

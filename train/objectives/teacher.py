@@ -19,6 +19,7 @@ from lehr.train.learning.evaluation import outputs
 from lehr.train.learning.other_runs import TEACHER, open_run
 from lehr.train.objectives.goal import Classes
 from lehr.train.objectives.objective import objective
+from lehr.train.processes import Part
 from lehr.train.twin.network import Twin
 
 SCALES = range(-24, 1)
@@ -80,14 +81,15 @@ class Teacher:
         with torch.no_grad():
             return self._goal.logits(*self._model.run(x)) * self.scale
 
-    def loss(self, x: Tensor, logits: Tensor) -> Tensor:
+    def loss(self, x: Tensor, logits: Tensor, part: Part) -> Tensor:
         """Return how far the scores of a batch are from the teacher's, a scalar.
 
         Args:
-            x: the batch, as the network got it.
-            logits: that it gave, in one of the shapes of `logits`.
+            x: this process's part of the batch, as the network got it.
+            logits: that it gave of the whole batch, in one of the shapes of `logits`.
+            part: this process's.
         """
-        heat, taught = self._teaching.temperature, self.logits(x)
+        heat, taught = self._teaching.temperature, part.whole(self.logits(x), -2)
         if taught.ndim > logits.ndim:
             taught = taught[-1]  # its latest answer
         taught = taught.expand_as(logits)

@@ -5,8 +5,12 @@ From it `--resume` goes on to the very same weights.
     RUN.unfinished/progress.safetensors    model, twin, the best of the phase so far, optimiser,
                                            torch's random generator
                    progress.json           phase, epoch, metrics, learning rates, the shuffling
-                                           generator, the sha256 of every file
+                                           generator, the number of processes, the sha256 of
+                                           every file
                    recipe.toml             the recipe, which must be the same to go on
+
+Of several processes that train together the first one alone writes; as all of them draw the same
+random numbers, its generators are those of all.
 
 What comes after the kept epoch is trained again, with the same order of samples. The folder is
 written whole or not at all: after every epoch, but where epochs are so short that writing would
@@ -36,6 +40,7 @@ from lehr.errors import FileRefused, UsageError
 from lehr.leftovers import sweep
 from lehr.reading import parse_json, read_bytes
 from lehr.sums import SUMS, check_sums, with_sums
+from lehr.train import processes
 from lehr.train.learning.other_runs import digests
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import RECIPE_BYTES, to_toml
@@ -90,7 +95,7 @@ class Progress:
 
         Raises:
             UsageError: when there is progress and `resume` is not set, or it belongs to another
-                recipe.
+                recipe or to another number of processes.
             FileRefused: when it is damaged.
         """
         progress = cls(folder, recipe)
@@ -150,8 +155,20 @@ class Progress:
                 f"{folder} was trained with another recipe; resume it with its own "
                 f"({folder / RECIPE}), or remove it"
             )
+        progress._require_as_many_processes()
         progress._require_others()
         return progress
+
+    def _require_as_many_processes(self) -> None:
+        """Refuse to go on in another number of processes, which sum floats in another order."""
+        before, now = self.rest.get("processes", 1), processes.count()
+        if before != now:
+            by = "1 process" if before == 1 else f"{before} processes"
+            launcher = "without torchrun" if before == 1 else f"in {before} processes of torchrun"
+            raise UsageError(
+                f"{self.folder} was trained by {by}, and this training has {now}; go on "
+                f"{launcher}, or remove it"
+            )
 
     def _require_others(self) -> None:
         """Refuse to go on where a run that was learnt from is another one by now."""
@@ -227,7 +244,7 @@ class Progress:
             FileRefused: when it cannot be written.
         """
         start = time.monotonic()
-        if self.folder is None or start < self._due:
+        if self.folder is None or start < self._due or not processes.first():
             return
         tensors = {
             f"{name}.{key}": value.detach().clone()
@@ -257,6 +274,7 @@ class Progress:
             "optimizer": optimizer["param_groups"],
             "schedule": rates,
             "shuffle": shuffle.bit_generator.state,
+            "processes": processes.count(),
             **({"others": self.others} if self.others else {}),
         }
         files = with_sums(
@@ -270,5 +288,5 @@ class Progress:
 
     def finish(self) -> None:
         """Remove the progress: the run is written, and does not need it any more."""
-        if self.folder is not None:
+        if self.folder is not None and processes.first():
             remove_whole(self.folder)

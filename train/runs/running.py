@@ -13,6 +13,7 @@ from pathlib import Path
 
 from lehr.export.checkpoint import check_run_folder
 from lehr.shown import Shown, Table
+from lehr.train import processes
 from lehr.train.data import Dataset
 from lehr.train.learning.loop import Report, Trained, train
 from lehr.train.recipe import Recipe
@@ -70,8 +71,9 @@ def kept_progress(folder: Path, recipe: Recipe, resume: bool) -> Progress:
         UsageError: when the folder holds something else, or progress that is not resumed.
         FileRefused: when the progress is damaged.
     """
-    check_run_folder(folder)
-    return Progress.open(progress_folder(folder), recipe, resume)
+    with processes.first_goes_ahead():
+        check_run_folder(folder)
+        return Progress.open(progress_folder(folder), recipe, resume)
 
 
 def train_run(
@@ -100,4 +102,5 @@ def train_run(
     accuracy = accuracies(trained, data, recipe)
     save(folder, recipe, trained, data, accuracy)
     kept.finish()
+    processes.wait_for_all()  # until the folder is there
     return TrainedRun(folder, recipe, trained, accuracy)

@@ -12,6 +12,7 @@ from typing import Any
 
 from lehr.export.checkpoint import run_files, save_run
 from lehr.sequences.encoding import KEY
+from lehr.train import processes
 from lehr.train.data import Dataset
 from lehr.train.learning.evaluation import accuracy as measured
 from lehr.train.learning.loop import Trained
@@ -68,6 +69,8 @@ def save(
 ) -> None:
     """Write a run's folder, and in it the network after the last epoch; an earlier one is replaced.
 
+    Of several processes, which all measure, the first one writes.
+
     Args:
         run: the folder, which `lehr.export.checkpoint.load_run` reads.
         recipe: that was trained by.
@@ -91,7 +94,8 @@ def save(
             epochs[max(epochs)] = trained.metrics[-1]["epoch"]
             last.warnings = concerns(recipe, trained.last, trained.metrics, data)
         inner = _files(recipe, last, data, accuracy, epochs)
-    save_run(run, files, inner)
+    if processes.first():
+        save_run(run, files, inner)
 
 
 def epochs_kept(trained: Trained) -> dict[str, int]:
@@ -125,6 +129,7 @@ def _files(
         "seed": recipe.seed,
         "accuracy": accuracy,
         "tested": len(data.test),
+        "processes": processes.count(),
         "epochs": epochs,
         "folds": folds,
         "warnings": trained.warnings,
