@@ -39,8 +39,8 @@ class Ended(LehrError):
     def __init__(self) -> None:
         """Say so, and how to go on."""
         super().__init__(
-            "another process of this training was ended, or the launcher, and this process with "
-            "it; go on with --resume and as many processes"
+            "another process of this training was ended, or the launcher was; go on with --resume "
+            "in as many processes"
         )
 
 
@@ -68,13 +68,10 @@ class Launched:
 
     @contextmanager
     def ended_in_words(self) -> Iterator[None]:
-        """Raise Ended in place of SIGTERM, by which a launcher ends processes.
+        """Raise Ended in place of SIGTERM, by which a launcher ends processes that have met.
 
         Once anything is raised, SIGTERM is ignored: the process ends as soon as it has said why.
         """
-        if self.count == 1:
-            yield
-            return
         before = signal.signal(signal.SIGTERM, _end)
         try:
             yield
@@ -127,8 +124,8 @@ def launched() -> Launched:
         return Launched()
     if missing := [name for name in (RANK, *ADDRESS) if name not in os.environ]:
         raise UsageError(
-            f"{COUNT} is {count} in the environment, as torchrun sets it, but "
-            f"{', '.join(missing)} is not set; start with torchrun, or unset {COUNT}"
+            f"{COUNT} is {count} in the environment, as torchrun sets it, but there is no "
+            f"{', '.join(missing)}; start with torchrun, or unset {COUNT}"
         )
     rank = _number(RANK)
     if rank >= count:

@@ -15,6 +15,7 @@ One process, which no launcher has started, is alone: nothing here does anything
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ from lehr.errors import UsageError
 from lehr.launched import ADDRESS, Ended, Launched
 
 Result = TypeVar("Result")
+_MEETINGS = itertools.count()
 
 
 @contextmanager
@@ -52,7 +54,8 @@ def joined(process: Launched, device: str) -> Iterator[None]:
         _take_gpu(process.local_rank)
     _meet(process, "cpu:gloo,cuda:nccl" if cuda else "gloo")
     try:
-        yield
+        with process.ended_in_words():
+            yield
     except BaseException:
         # while the others wait for this process: once it is gone, each of them fails as well
         process.fail()
@@ -72,7 +75,9 @@ def _take_gpu(number: int) -> None:
 
 def _meet(process: Launched, backend: str) -> None:
     try:
-        process.store, _, _ = next(rendezvous("env://"))
+        shared, _, _ = next(rendezvous("env://"))
+        # a script may train more than once, and what is left of a meeting is none of the next
+        process.store = dist.PrefixStore(f"lehr/{next(_MEETINGS)}", shared)
         dist.init_process_group(
             backend, store=process.store, rank=process.rank, world_size=process.count
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lehr.api.given import Place, recipe_value
 from lehr.extras import needed_by
+from lehr.launched import launched
 
 if TYPE_CHECKING:
     from lehr.train.runs.running import TrainedRun
@@ -26,7 +27,9 @@ def train(
 ) -> TrainedRun:
     """Train a network as a recipe says, up to frozen integers, and write the run's folder.
 
-    What comes back can be given wherever the folder can.
+    What comes back can be given wherever the folder can. In a script that torchrun has started in
+    several processes, all of them call it, and train one network together; `report` then reports
+    in each of them.
 
     Args:
         recipe: the name of one that comes along, or a TOML file.
@@ -60,14 +63,17 @@ def train(
     with needed_by("lehr.train"):
         from lehr.train.data import load_dataset
         from lehr.train.for_target import for_target, target_of
+        from lehr.train.processes import joined
         from lehr.train.runs.quick import quick as quickened
         from lehr.train.runs.running import kept_progress, train_run
-    chip = target_of(wanted, target)
-    samples = load_dataset(wanted.data, None if data is None else Path(data))
-    if chip is not None:
-        wanted = for_target(wanted, chip, samples)
-    if quick:
-        wanted = quickened(wanted, len(samples.train))
-    folder = Path("runs") / wanted.name if output is None else Path(output)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    return train_run(wanted, samples, folder, kept_progress(folder, wanted, resume), report)
+    with joined(launched(), wanted.train.device):
+        chip = target_of(wanted, target)
+        samples = load_dataset(wanted.data, None if data is None else Path(data))
+        if chip is not None:
+            wanted = for_target(wanted, chip, samples)
+        if quick:
+            wanted = quickened(wanted, len(samples.train))
+        folder = Path("runs") / wanted.name if output is None else Path(output)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        kept = kept_progress(folder, wanted, resume)
+        return train_run(wanted, samples, folder, kept, report)

@@ -19,7 +19,7 @@ def together(out: Output) -> Iterator[Callable[[str], None]]:
     That is called with the device that a recipe trains on, once what needs no torch is done.
     """
     out.process = launched()
-    with out.process.ended_in_words(), ExitStack() as joining:
+    with ExitStack() as joining:
 
         def join(device: str) -> None:
             from lehr.train.processes import joined
