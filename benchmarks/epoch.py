@@ -29,6 +29,7 @@ SHAPES = {
     "mnist": (1, 28, 28),
     "fashion-mnist": (1, 28, 28),
     "shd": (700,),
+    "digits": (1, 8, 8),
     "dvs-gesture": (2, 32, 32),
     "nmnist": (2, 34, 34),
 }
