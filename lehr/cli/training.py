@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -156,9 +157,11 @@ def _trainings(
         kept = kept_progress(folder, recipe, resume)
         events = tensorboard / folder.name if tensorboard and len(runs) > 1 else tensorboard
         label = "training" if len(runs) == 1 else folder.name
-        # of several processes the first one shows
-        shown = partial(_shown, recipe, label, kept, events) if prints else _unseen
-        trainings.append(Training(recipe, folder, kept, shown))
+        training = Training(recipe, folder, kept)
+        if prints:
+            shown = partial(_shown, recipe, label, kept, events)
+            training = replace(training, shown=shown)
+        trainings.append(training)
     return trainings
 
 
@@ -186,11 +189,6 @@ def _train(out: Output, trainings: Sequence[Training], data: Dataset, team: Work
                     say()
     finally:
         say()
-
-
-@contextmanager
-def _unseen() -> Iterator[Report]:
-    yield lambda _: None
 
 
 @contextmanager

@@ -118,6 +118,20 @@ def test_what_is_refused_is_refused_once(line: Path, tmp_path: Path) -> None:
         assert "exitcode  : 2" in err  # which the launcher reports, and does not return
 
 
+def test_workers_of_several_processes_are_refused(
+    line: Path, lehr: Lehr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    ran = lehr("train", line / "tiny.toml", "--seeds", 2, "--workers", 3, "-o", line / "never")
+    assert ran.code == 2
+    assert " ".join(ran.err.split()) == (
+        "error: --workers 3 in each of 2 processes that a launcher has started; leave --workers "
+        "out to train by all of them, or the launcher to spread seeds"
+    )
+
+
 @pytest.mark.slow
 def test_seeds_are_trained_one_after_the_other_by_all(line: Path, tmp_path: Path) -> None:
     out, err, code = ended(
