@@ -25,9 +25,8 @@ from typing import TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.rendezvous import rendezvous
 
-from lehr.errors import UsageError
+from lehr.errors import ToolMissing, UsageError
 from lehr.launched import ADDRESS, Ended, Launched
 
 Result = TypeVar("Result")
@@ -44,9 +43,10 @@ def joined(process: Launched, device: str) -> Iterator[None]:
 
     Raises:
         UsageError: when the processes cannot meet, or there are fewer GPUs than processes here.
+        ToolMissing: when torch is built without what they meet by.
         Ended: when another process is ended.
     """
-    if process.count == 1 or dist.is_initialized():
+    if process.count == 1 or _have_met():
         yield
         return
     cuda = device != "cpu" and torch.cuda.is_available()
@@ -74,10 +74,18 @@ def _take_gpu(number: int) -> None:
 
 
 def _meet(process: Launched, backend: str) -> None:
+    if not dist.is_available():
+        raise ToolMissing(
+            "this torch is built without torch.distributed; train in one process, or install "
+            "another torch"
+        )
+    from torch.distributed.distributed_c10d import PrefixStore
+    from torch.distributed.rendezvous import rendezvous
+
     try:
         shared, _, _ = next(rendezvous("env://"))
         # a script may train more than once, and what is left of a meeting is none of the next
-        process.store = dist.PrefixStore(f"lehr/{next(_MEETINGS)}", shared)
+        process.store = PrefixStore(f"lehr/{next(_MEETINGS)}", shared)
         dist.init_process_group(
             backend, store=process.store, rank=process.rank, world_size=process.count
         )
@@ -91,12 +99,16 @@ def _meet(process: Launched, backend: str) -> None:
 
 def count() -> int:
     """Return how many processes train together."""
-    return dist.get_world_size() if dist.is_initialized() else 1
+    return dist.get_world_size() if _have_met() else 1
+
+
+def _have_met() -> bool:
+    return dist.is_available() and dist.is_initialized()
 
 
 def rank() -> int:
     """Return the number of this one, from 0."""
-    return dist.get_rank() if dist.is_initialized() else 0
+    return dist.get_rank() if _have_met() else 0
 
 
 def first() -> bool:
