@@ -48,15 +48,15 @@ class _Moments(torch.autograd.Function):
 class _Whole(_BatchNorm):
     """Batch norm of the whole batch."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name
         """Normalise `[N, channels, ...]`."""
         if processes.count() == 1 or not self.training:
-            return super().forward(x)
-        mean, variance, count = moments(x)
-        self._track(mean.detach(), variance.detach() * (count / (count - 1)).to(x.dtype))
-        size = (-1, *[1] * (x.ndim - 2))
+            return super().forward(input)
+        mean, variance, count = moments(input)
+        self._track(mean.detach(), variance.detach() * (count / (count - 1)).to(input.dtype))
+        size = (-1, *[1] * (input.ndim - 2))
         gain = self.weight / (variance + self.eps).sqrt()
-        return x * gain.view(size) + (self.bias - mean * gain).view(size)
+        return input * gain.view(size) + (self.bias - mean * gain).view(size)
 
     def gain(self, x: Tensor) -> Tensor:
         """Return what the values of this batch are multiplied by, by channel."""

@@ -17,9 +17,9 @@ class Dropout(nn.Dropout):
 
     part: Part | None = None
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name
         """Drop values of `[T, N, ...]`."""
         if self.part is None or not self.training:
-            return super().forward(x)
-        whole = x.new_ones(len(x), self.part.samples, *x.shape[2:])
-        return x * functional.dropout(whole, self.p)[:, self.part.mine]
+            return super().forward(input)
+        whole = input.new_ones(len(input), self.part.samples, *input.shape[2:])
+        return input * functional.dropout(whole, self.p)[:, self.part.mine]
