@@ -20,6 +20,7 @@ Prover = Callable[[Subject, float], Iterator[Obligation]]
 PROVERS: tuple[tuple[Part, str, str], ...] = (
     ("widths", "", "lehr.prove.widths"),
     ("arithmetic", "", "lehr.prove.kernels"),
+    ("arithmetic", "onnx", "lehr.prove.onnx_graph"),
 )
 """A part, the target whose artefacts it is about or "" for every network, and the module whose
 `prove` yields its obligations."""
