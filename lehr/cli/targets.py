@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lehr.cli import completing
 from lehr.cli.console import Json, session
+from lehr.cli.options import WorkersOption
 
 if TYPE_CHECKING:
-    from lehr.targets.contract import Target
+    from lehr.workers.work import Workers
 
 app = typer.Typer(help="List the targets and show what each of them computes.")
 
@@ -25,6 +27,7 @@ def list_targets(
             "exact ones.",
         ),
     ] = False,
+    workers: WorkersOption = "1",
     as_json: Json = False,
 ) -> None:
     """List all targets: what each computes and holds, and its judge.
@@ -34,7 +37,10 @@ def list_targets(
     with session(as_json) as out:
         from lehr.errors import NotBitExact
         from lehr.targets import registry
+        from lehr.workers.asked import workers_of
 
+        team = workers_of(workers)
+        counts = _exact(team) if run else {}
         facts, rows = list[dict[str, object]](), []
         for entry in registry.entries():
             chip = entry.target
@@ -50,9 +56,7 @@ def list_targets(
                 if runner is None
                 else runner.missing() or f"found {chip.version()}".strip()
             )
-            exact, ran = (
-                _exact(chip) if run and runner is not None and runner.missing() is None else (0, 0)
-            )
+            exact, ran = counts.get(chip.name, (0, 0))
             if exact < ran:
                 out.fail(NotBitExact.exit_code)
             out.checked |= ran > 0
@@ -80,18 +84,23 @@ def list_targets(
         out.then("check", "MODEL.nir")
 
 
-def _exact(chip: Target) -> tuple[int, int]:
-    """Return the number of conformance networks on which a target is exact, and of those run."""
-    from lehr.cli.console import progress
-    from lehr.targets.conformance.tally import exact
+def _exact(team: Workers | None) -> dict[str, tuple[int, int]]:
+    """Return on how many conformance networks targets are exact, and of how many, by their names.
 
-    outcomes = []
-    with progress() as bar:
-        task = bar.add_task(chip.name, total=None)
-        for _, equal in exact(chip):
-            outcomes.append(equal)
-            bar.update(task, advance=1)
-    return sum(outcomes), len(outcomes)
+    They are those whose tools are here.
+    """
+    from lehr.cli.console import progress
+    from lehr.targets import registry
+    from lehr.targets.conformance.tally import tallies
+
+    known = [entry.target for entry in registry.entries() if entry.target is not None]
+    chips = [
+        chip for chip in known if (runner := chip.runner()) is not None and not runner.missing()
+    ]
+    with progress() as bar, nullcontext() if team is None else team:
+        tasks = {chip.name: bar.add_task(chip.name, total=None) for chip in chips}
+        done = tallies(chips, team, lambda name: bar.advance(tasks[name]))
+        return {name: (sum(outcomes), len(outcomes)) for name, outcomes in done}
 
 
 @app.command()

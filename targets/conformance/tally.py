@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from lehr.errors import LehrError
 from lehr.simulate import compare
 from lehr.targets.conformance.golden import mapped
 from lehr.targets.contract import Target, shown_by
+from lehr.targets.registry import get
+from lehr.workers.spread import spread
+from lehr.workers.work import NOTHING, Parcel, Send, Task, Workers
 
 
 def exact(target: Target) -> Iterator[tuple[str, bool]]:
@@ -31,3 +35,43 @@ def exact(target: Target) -> Iterator[tuple[str, bool]]:
                 yield name, compare(example.expected.trace, got, shown_by(runner)).equal
             except LehrError:
                 yield name, False
+
+
+def tallies(
+    targets: Iterable[Target],
+    workers: Workers | None,
+    advance: Callable[[str], None] = lambda _: None,
+) -> Iterator[tuple[str, list[bool]]]:
+    """Yield for every target its name, and of each golden network whether it is exact.
+
+    Args:
+        targets: whose tools are there.
+        workers: who run them, a target each; this process if None.
+        advance: is told the name of the target after each network.
+
+    Raises:
+        UsageError, ToolMissing: as `exact`.
+        WorkerLost: when a target's tool has ended three workers.
+    """
+    tasks = (Task(each.name, tally_at, partial(Parcel, {"target": each.name})) for each in targets)
+    if workers is None:
+        for task in tasks:
+            done = tally_at(task.own(), NOTHING, partial(_told, advance, task))
+            yield task.name, done.facts["exact"]
+        return
+    for task, result in spread(workers, tasks, partial(_told, advance)):
+        assert result is not None
+        yield task.name, result.facts["exact"]
+
+
+def _told(advance: Callable[[str], None], task: Task, _: Parcel) -> None:
+    advance(task.name)
+
+
+def tally_at(own: Parcel, _: Parcel, send: Send) -> Parcel:
+    """Run the golden networks of a target; what a worker does."""
+    outcomes = []
+    for _name, equal in exact(get(own.facts["target"])):
+        outcomes.append(equal)
+        send(NOTHING)
+    return Parcel({"exact": outcomes})

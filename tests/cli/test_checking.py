@@ -53,6 +53,20 @@ def test_no_problem_needs_no_change() -> None:
     assert changes(()) == ()
 
 
+@pytest.mark.slow
+def test_workers_count_the_same_networks(lehr: Lehr, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = tuple(registry.Entry(name, registry.get(name)) for name in ("onnx", "ranc"))
+    monkeypatch.setattr(registry, "entries", lambda: chosen)
+    alone, both = (
+        lehr("targets", "list", "--run", "--json", "--workers", number) for number in (1, 2)
+    )
+    assert alone.out == both.out
+    onnx, ranc = both.facts["targets"]
+    assert onnx["exact"] == onnx["run"] > 20
+    assert "onnx: by process " in both.err
+    assert (ranc["run"] > 0) == ("ranc: by process " in both.err)
+
+
 def test_the_list_counts_exact_networks_of_those_that_were_run(
     lehr: Lehr, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -67,6 +81,7 @@ def test_the_list_counts_exact_networks_of_those_that_were_run(
     assert facts["judge"] == "ONNX Runtime"
     assert facts["tool"].startswith("found ")
     assert lehr("targets", "list", "--json").facts["targets"][0]["conformance"] == "not run"
+    assert lehr("targets", "list", "--run", "--workers", 0).code == 2
     monkeypatch.setattr(tally, "compare", lambda *_: type("Other", (), {"equal": False}))
     wrong = lehr("targets", "list", "--run")
     assert "0 of 3" in wrong.out
