@@ -7,6 +7,7 @@ process to process, or from machine to machine, can hold code.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -121,12 +122,15 @@ class Workers(Protocol):
 
     def __exit__(self, *_: object) -> None: ...
 
+    @abstractmethod
     def start(self, number: int, task: Task) -> None:
         """Begin a task, where fewer than `size` run."""
 
+    @abstractmethod
     def wait(self) -> Event:
         """Return what happens next."""
 
+    @abstractmethod
     def stop(self, number: int) -> None:
         """End a task that runs; nothing more is heard of it."""
 
