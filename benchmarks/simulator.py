@@ -144,7 +144,7 @@ def ratios(
         path = Path(model)
         net = load_run(path).network if path.is_dir() else nirfile.read(path)
         x = read_samples(Path(samples))[0][:batch]
-        print_ratios(f"trained {path.name}", net, x, count, repeats, only)
+        print_ratios(f"trained {Path(*path.parts[-2:])}", net, x, count, repeats, only)
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """Measure the fast engine on random topologies against that of another environment, in turns.
 
     python benchmarks/topologies.py --python OLD/bin/python [--count 24] [--rate 0.1] [--rate 0.25]
+        [--case shd]    and on networks of `networks`
 
 Networks are drawn as those of the tests' strategies are (`tests/simulate/test_fast.py`): none or
 one convolution, with or without pooling, of odd sizes, two linear layers, binary weights or wider
@@ -21,15 +22,16 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from networks import at_rate
+from networks import CASES, at_rate, inputs, network
 
 from lehr import nirfile
 from lehr.arithmetic import Arithmetic
 from lehr.network import INPUT, OUTPUT, Conv2d, Flatten, Input, Linear, Network, Neuron, SumPool2d
 from lehr.nodes import Node
+from lehr.weights import WeightKind
 
 SAMPLES, STEPS, ROUNDS, SLOWER = 8, 60, 7, 0.95
-HIGHEST = {"binary": 1, "ternary": 1, "int4": 7}
+HIGHEST: dict[WeightKind, int] = {"binary": 1, "ternary": 1, "int4": 7}
 WORKER = """
 import sys, time
 import numpy as np
@@ -53,10 +55,15 @@ for line in sys.stdin:
 def drawn(seed: int) -> tuple[str, Network]:
     """Return a network of a random topology, and what it is."""
     rng = np.random.default_rng(seed)
-    kind = str(rng.choice(list(HIGHEST)))
+    kind = list(HIGHEST)[rng.integers(len(HIGHEST))]
     state = int(rng.choice((16, 20, 32)))
     arithmetic = Arithmetic(decay_numerator=7, decay_shift=3, state_bits=state)
     nodes: dict[str, Node] = {}
+    spatial = bool(rng.integers(2))
+    start: tuple[int, ...] = (int(rng.integers(120, 301)),)
+    if spatial:
+        start = (int(rng.integers(9, 18)), *rng.integers(5, 9, 2).tolist())
+    shape: tuple[int, ...] = start
 
     def weights(*shape: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int8]]:
         values = np.arange(-HIGHEST[kind], HIGHEST[kind] + 1)
@@ -72,9 +79,8 @@ def drawn(seed: int) -> tuple[str, Network]:
         one = np.ones(shape[0], np.int32)
         add(name, Neuron(one << (state - 2), 0 * one, arithmetic))
 
-    if rng.integers(2):
-        shape: tuple[int, ...] = (int(rng.integers(9, 18)), *rng.integers(5, 9, 2).tolist())
-        start, size = shape, rng.integers(3, 6, 2).tolist()
+    if spatial:
+        size = rng.integers(3, 6, 2).tolist()
         out = int(rng.choice((7, 16, 24, 32, 45, 64, 70)))
         stride, padding = (1, int(rng.integers(1, 3))), tuple(rng.integers(1, 3, 2).tolist())
         add("conv", Conv2d(weights(out, shape[0], *size), stride, padding, kind=kind))
@@ -82,8 +88,6 @@ def drawn(seed: int) -> tuple[str, Network]:
             add("pool", SumPool2d((2, 2), (int(rng.integers(1, 3)), 2)))
         fire("lif1")
         add("flat", Flatten())
-    else:
-        shape = start = (int(rng.integers(120, 301)),)
     for name, features in (
         ("2", int(rng.choice((33, 40, 64, 130, 300, 512)))),
         ("3", int(rng.integers(3, 41))),
@@ -101,19 +105,23 @@ def main(
     python: Annotated[Path, typer.Option(help="Of the environment to compare with.")],
     count: int = 24,
     rate: Annotated[list[float] | None, typer.Option(help="0.1 if left out.")] = None,
+    case: Annotated[list[str] | None, typer.Option(help="Of networks that have names.")] = None,
 ) -> None:
     """Time both engines on random topologies."""
     with tempfile.TemporaryDirectory() as folder:
-        named = {}
+        named: dict[str, tuple[str, int]] = {}
         for wanted in rate or [0.1]:
             for seed in range(count):
                 said, net = drawn(seed)
                 shape = (SAMPLES, STEPS, *net.input.shape)
                 x = (np.random.default_rng(seed).random(shape) < wanted).astype(np.uint8)
-                path = f"{folder}/{wanted}-{seed}"
-                nirfile.write(at_rate(net, x[:2], wanted), Path(f"{path}.nir"))
-                np.save(f"{path}.npy", x)
-                named[path] = f"{100 * wanted:3.0f} % {said}"
+                path = _written(f"{folder}/{wanted}-{seed}", at_rate(net, x[:2], wanted), x)
+                named[path] = f"{100 * wanted:3.0f} % {said}", len(x)
+            for name in case or []:
+                x = inputs(CASES[name], CASES[name].batch)
+                net = at_rate(network(CASES[name]), x[:4], wanted)
+                path = _written(f"{folder}/{wanted}-{name}", net, x)
+                named[path] = f"{100 * wanted:3.0f} % {name}", len(x)
         workers = [
             subprocess.Popen(
                 [each, "-c", WORKER],
@@ -124,14 +132,16 @@ def main(
             )
             for each in (str(python.absolute()), sys.executable)
         ]
-        ratios = {path: _ratio(workers, path, 2) for path in named}
-        for path in [path for path, ratio in ratios.items() if ratio < 1]:
-            ratios[path] = _ratio(workers, path, ROUNDS)
+        times = {path: _least(workers, path, 2) for path in named}
+        for path in [path for path, (other, here) in times.items() if other < here]:
+            times[path] = _least(workers, path, ROUNDS)
         for worker in workers:
             worker.communicate()
-    for path, ratio in ratios.items():
-        typer.echo(f"{ratio:6.2f}  {named[path]}")
-    values = np.array(list(ratios.values()))
+    for path, (other, here) in times.items():
+        said, samples = named[path]
+        micro = f"{1e6 * other / samples:10,.1f} {1e6 * here / samples:10,.1f} us a sample"
+        typer.echo(f"{other / here:6.2f} {micro}  {said}")
+    values = np.array([other / here for other, here in times.values()])
     slower = int((values < SLOWER).sum())
     typer.echo(
         f"{len(values)} topologies: least {values.min():.2f}, median {np.median(values):.2f}, "
@@ -139,8 +149,15 @@ def main(
     )
 
 
-def _ratio(workers: list[subprocess.Popen[str]], path: str, rounds: int) -> float:
-    """Return how many times as long the other engine takes, by the least of some rounds."""
+def _written(path: str, net: Network, x: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> str:
+    """Write a network and its inputs, and return where they are."""
+    nirfile.write(net, Path(f"{path}.nir"))
+    np.save(f"{path}.npy", x)
+    return path
+
+
+def _least(workers: list[subprocess.Popen[str]], path: str, rounds: int) -> tuple[float, float]:
+    """Return the least seconds of the other engine and of the one here, of some rounds."""
     least = [np.inf, np.inf]
     for _ in range(rounds):
         for side, worker in enumerate(workers):
@@ -149,7 +166,7 @@ def _ratio(workers: list[subprocess.Popen[str]], path: str, rounds: int) -> floa
             worker.stdin.write(path + "\n")
             worker.stdin.flush()
             least[side] = min(least[side], float(worker.stdout.readline()))
-    return least[0] / least[1]
+    return least[0], least[1]
 
 
 if __name__ == "__main__":
