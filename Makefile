@@ -13,7 +13,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-first test-slow test-chips bench lint format types docs models site dist clean
+.PHONY: help install demo test test-slow test-chips bench lint format types docs models site dist clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -23,9 +23,7 @@ install: $(TEST) ## Install lehr, editable, and the tools of its tests into .ven
 demo: $(RUN) ## Train, export, simulate, build and verify on real digits, in about a minute
 	$(BIN)/lehr demo
 
-test: lint types test-first ## Run the linters, the type checkers and the first tier of the tests
-
-test-first: $(TEST) ## Run the first tier of the tests alone
+test: lint types ## Run the linters, the type checkers and the first tier of the tests
 	$(BIN)/pytest -n $(JOBS) --dist loadfile
 
 test-slow: $(TEST) ## Run the second tier: conformance that takes minutes, many examples of each property, pyright on the tests
