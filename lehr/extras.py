@@ -48,7 +48,7 @@ EXTRAS: Mapping[str, Mapping[str, str]] = {
     },
     "events": {"aedat": "aedat", "rosbags": "rosbags", "scipy": "scipy"},
     "report": {"matplotlib": "matplotlib"},
-    "prove": {"z3-solver": "z3"},
+    "prove": {"bitwuzla": "bitwuzla", "z3-solver": "z3"},
     "search": {"optuna": "optuna"},
     "cluster": {"grpcio": "grpc", "ray": "ray"},
     "series": {"sktime": "sktime"},

@@ -21,6 +21,7 @@ PROVERS: tuple[tuple[Part, str, str], ...] = (
     ("widths", "", "lehr.prove.widths"),
     ("arithmetic", "", "lehr.prove.kernels"),
     ("arithmetic", "onnx", "lehr.prove.onnx_graph"),
+    ("arithmetic", "fpga", "lehr.prove.neuron"),
 )
 """A part, the target whose artefacts it is about or "" for every network, and the module whose
 `prove` yields its obligations."""
