@@ -45,7 +45,7 @@ DENSE_TAPS = 192
 With fewer, events scatter, unless they can be looked up.
 """
 FEW_FIELDS = 16
-"""Fields up to which they are looked up where cells could be taken, too."""
+"""Fields up to which they are looked up where cells or a list of events could be taken, too."""
 INT16, WIDE_CHUNK = 2**15 - 1, 256
 """The greatest int16; how many of the greatest int8 it holds, in eights."""
 
@@ -56,7 +56,8 @@ def convolution(window: Window, source: Buffer, into: Buffer, lag: int) -> Edge:
     taps, largest = math.prod(window.weight.shape[1:]), int(np.abs(window.weight).max())
     bits = plain and source.bits
     way, cells = (cut(window, source), by_cells(window, source)) if bits else (None, False)
-    if way is not None and not (cells and way.reads > FEW_FIELDS):
+    dense = cells or (taps >= DENSE_TAPS and largest <= SMALL)
+    if way is not None and not (dense and way.reads > FEW_FIELDS):
         return look_up(window, way, source, into, lag)
     if cells:
         return add_cells(window, source, into, lag)
