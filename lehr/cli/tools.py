@@ -7,6 +7,8 @@ import subprocess
 from importlib import metadata
 
 from lehr.cli.machine import MISSING
+from lehr.prove.cbmc import CBMC
+from lehr.prove.cbmc import INSTALL as OF_CBMC
 from lehr.targets.c.figures import TOOLS as OF_C
 from lehr.targets.verilog import INSTALL, NAMES, search_path
 
@@ -16,6 +18,7 @@ INSTALLING = {
     "make": "install make (Debian: apt install make)",
     **OF_C,
     **INSTALL,
+    CBMC: OF_CBMC,
 }
 """By name, the way to get each of them."""
 _ASKED = {"iverilog": "-V"}

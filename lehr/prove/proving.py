@@ -22,6 +22,8 @@ PROVERS: tuple[tuple[Part, str, str], ...] = (
     ("arithmetic", "", "lehr.prove.kernels"),
     ("arithmetic", "onnx", "lehr.prove.onnx_graph"),
     ("arithmetic", "fpga", "lehr.prove.neuron"),
+    ("arithmetic", "c", "lehr.prove.arithmetic_c"),
+    ("sums", "c", "lehr.prove.sums_c"),
 )
 """A part, the target whose artefacts it is about or "" for every network, and the module whose
 `prove` yields its obligations."""

@@ -82,7 +82,7 @@ def certified(subject: Subject, name: str, claimed: Sequence[Reach], timeout: fl
         timeout: seconds for a question.
     """
     neuron = subject.net.neurons[name]
-    asked, distinct = Asked(timeout), list(_distinct(subject, name, claimed))
+    asked, distinct = Asked(timeout), list(distinct_neurons(subject, name, claimed))
     ever = claimed[-1].settled
     failed: dict[str, Any] = {}
     reason = ""
@@ -114,7 +114,7 @@ def certified(subject: Subject, name: str, claimed: Sequence[Reach], timeout: fl
 
 
 @dataclass(frozen=True)
-class _Distinct:
+class Distinct:
     """Neurons that differ in nothing.
 
     Attributes:
@@ -151,7 +151,7 @@ class _Distinct:
                 yield [guess]
 
 
-def _distinct(subject: Subject, name: str, claimed: Sequence[Reach]) -> Iterator[_Distinct]:
+def distinct_neurons(subject: Subject, name: str, claimed: Sequence[Reach]) -> Iterator[Distinct]:
     """Yield the neurons of a layer that differ; those of a channel count as one.
 
     Where parameters are by neuron, each neuron counts.
@@ -186,4 +186,4 @@ def _distinct(subject: Subject, name: str, claimed: Sequence[Reach]) -> Iterator
         ]
         ends_of_input = (int(low[k]), int(high[k])), (int(least[k]), int(most[k]))
         alike = Alike(program, given, *ends_of_input)
-        yield _Distinct(k * (comes.low.size // len(low)), alike, said)
+        yield Distinct(k * (comes.low.size // len(low)), alike, said)
