@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import socket
+from importlib import import_module
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
@@ -24,10 +25,9 @@ from lehr.workers.failures import packed, unpacked
 from lehr.workers.process import name_of, named
 from lehr.workers.work import Arrays, Done, Event, Lost, News, Parcel, Task
 
-with needed_by("--workers ray"):
-    import ray
-    from ray.exceptions import RayError, RayTaskError
-
+with needed_by("--workers ray"):  # whose types are there only where it is
+    ray: Any = import_module("ray")
+RayError, RayTaskError = ray.exceptions.RayError, ray.exceptions.RayTaskError
 _PORT, _PATIENCE = 10001, 10
 """Where Ray takes clients if nothing else is said, and seconds until it should answer."""
 Sent = tuple[str, dict[str, Any]]

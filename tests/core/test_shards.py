@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +34,7 @@ def shards(tmp_path: Path) -> Path:
     x, labels, folder = spikes(), np.arange(11) % 3, tmp_path / "shards"
     folder.mkdir()
     for number, (part, own) in enumerate(zip(np.split(x, CUTS), np.split(labels, CUTS), strict=True)):  # fmt: skip
-        arrays = event_arrays(part) if number == 2 else {"input": part}
+        arrays: dict[str, Any] = event_arrays(part) if number == 2 else {"input": part}
         np.savez_compressed(folder / f"{number}.npz", **arrays, labels=own)
     (folder / ".hidden").write_text("not a shard")
     return folder
