@@ -85,7 +85,11 @@ class Claim:
 
 
 def with_faults(
-    files: Mapping[str, str], top: str, faulty: Sequence[Fault], timeout: float
+    files: Mapping[str, str],
+    top: str,
+    faulty: Sequence[Fault],
+    timeout: float,
+    given: Mapping[str, int] | None = None,
 ) -> list[tuple[str, Circuit]]:
     """Return a module as it is, with nothing that was changed, and with each of some faults.
 
@@ -94,7 +98,8 @@ def with_faults(
         top: the module.
         faulty: its changed texts.
         timeout: seconds for Yosys.
+        given: parameters of the module that are other than its own.
     """
     variants = [files, *({**files, f"{top}.v": each.text} for each in faulty)]
     names = ["", *(each.what for each in faulty)]
-    return list(zip(names, circuits(variants, top, timeout), strict=True))
+    return list(zip(names, circuits(variants, top, timeout, given), strict=True))

@@ -13,10 +13,11 @@ _SPOT = re.compile(r" (?:[-+<>]|>=|!=|==|&&|\|\||>>>) |(?<='sd)\d+|(?<='d)\d+")
 
 
 class Fault(NamedTuple):
-    """A changed text, and what was changed."""
+    """A changed text, what was changed, and in which line of it."""
 
     what: str
     text: str
+    line: int
 
 
 def faults(text: str) -> Iterator[Fault]:
@@ -27,4 +28,5 @@ def faults(text: str) -> Iterator[Fault]:
             new = _OPERATORS[old] if old in _OPERATORS else str(int(old) + 1)
             changed = text[: spot.start()] + new + text[spot.end() :]
             number = text.count("\n", 0, spot.start()) + 1
-            yield Fault(f"{old.strip()} became {new.strip()} in line {number}", changed)
+            what = f"{old.strip()} became {new.strip()} in line {number}"
+            yield Fault(what, changed, number)

@@ -24,6 +24,8 @@ PROVERS: tuple[tuple[Part, str, str], ...] = (
     ("arithmetic", "fpga", "lehr.prove.neuron"),
     ("arithmetic", "c", "lehr.prove.arithmetic_c"),
     ("sums", "c", "lehr.prove.sums_c"),
+    ("sums", "fpga", "lehr.prove.summing"),
+    ("control", "fpga", "lehr.prove.control"),
 )
 """A part, the target whose artefacts it is about or "" for every network, and the module whose
 `prove` yields its obligations."""

@@ -24,7 +24,7 @@ WAY_OUT = "build the artefact again"
 _BYTES = 1 << 22
 _KNOWN = {"`default_nettype", "$signed", "$readmemh"}
 _COMMENT, _SPECIAL = re.compile(r"//[^\n]*"), re.compile(r"`\w+|\$\w+")
-_READS = "read_verilog {files}; hierarchy -top {top}; proc; flatten; opt_clean"
+_READS = "read_verilog {files}; chparam {given} {top}; hierarchy -top {top}; proc -norom; flatten"
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,10 @@ def read_verilog(folder: Path, name: str) -> str:
 
 
 def circuits(
-    variants: Sequence[Mapping[str, str]], top: str, timeout: float, steps: str = _READS
+    variants: Sequence[Mapping[str, str]],
+    top: str,
+    timeout: float,
+    given: Mapping[str, int] | None = None,
 ) -> list[Circuit]:
     """Return what Yosys makes of a module, in each variant of its files.
 
@@ -123,20 +126,21 @@ def circuits(
         variants: texts of Verilog by file name, `top` among their modules.
         top: the module.
         timeout: seconds for all of them.
-        steps: Yosys' commands between reading and writing.
+        given: parameters of the module that are other than its own.
 
     Raises:
         TimeIsUp: when it takes longer.
         ToolMissing: without Yosys.
         FileRefused: where Yosys refuses a file.
     """
+    sets = " ".join(f"-set {name} {value}" for name, value in (given or {}).items())
     with tempfile.TemporaryDirectory(prefix="lehr-prove-") as scratch:
         folder, script = Path(scratch), list[str]()
         for number, files in enumerate(variants):
             names = [f"{number}_{each}" for each in files]
             for name, text in zip(names, files.values(), strict=True):
                 (folder / name).write_text(text)
-            script += ["design -reset", steps.format(files=" ".join(names), top=top)]
+            script += ["design -reset", _READS.format(files=" ".join(names), top=top, given=sets)]
             script += [f"write_smt2 -stbv -wires {number}.smt2"]
         (folder / "script.ys").write_text("\n".join(script))
         arguments = [command("yosys"), "-q", "-s", "script.ys"]

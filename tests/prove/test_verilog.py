@@ -1,7 +1,8 @@
-"""Proofs of an fpga artefact's neuron, and of one that somebody edited."""
+"""Proofs of an fpga artefact's Verilog, and of files that somebody edited."""
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import lehr as api
 from lehr.arithmetic import Arithmetic
 from lehr.errors import FileRefused
 from lehr.network import Input, Linear, Network, Neuron
-from lehr.prove import neuron
+from lehr.prove import control, neuron, summing
 from lehr.prove.faults import faults
 from lehr.prove.subject import read_subject
 from lehr.targets.verilog import missing
@@ -67,6 +68,37 @@ def test_the_neuron_is_proven_and_an_edited_one_refuted_with_values(built: Path)
     v = abs(at["v"]) * 7 // 8 * (1 if at["v"] >= 0 else -1)
     v += at["input"] + at["bias"] - at["threshold"] * (at["v"] > at["threshold"])
     assert (v + 128) % 256 - 128 == at["threshold"]
+
+
+EDITS = {
+    "control: lehr_events.v": (r"\(here - (\d)'d1\)", r"(here - \1'd2)", "word"),
+    "control: lehr_neurons.v": (r"phase == neuron\[0\]", "phase != neuron[0]", "phase"),
+    "sums: lehr_lane.v": (r"acc \+ term", "acc - term", "acc"),
+    "sums: constants.mem": (r"^\S+", "00", "word"),
+    "sums: lehr_program.v": (r"^( {16}kind = 1'd)0", r"\g<1>1", "kind"),
+}
+"""What is edited in a file, and what the counterexample names."""
+
+
+def test_events_memories_parameters_and_lanes_are_proven(built: Path) -> None:
+    subject = read_subject(built)
+    for each in (*control.prove(subject, SECONDS), *summing.prove(subject, SECONDS)):
+        assert (each.state, bool(each.fault)) == ("proven", True), each
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("edit", list(EDITS))
+def test_what_is_edited_in_control_and_sums_is_refuted(built: Path, edit: str) -> None:
+    old, new, named = EDITS[edit]
+    part, _, name = edit.partition(": ")
+    file = built / name
+    text, count = re.subn(old, new, file.read_text(), count=1, flags=re.M)
+    assert count == 1
+    file.write_text(text)
+    prover = control if part == "control" else summing
+    refuted = [e for e in prover.prove(read_subject(built), SECONDS) if e.state == "refuted"]
+    assert refuted
+    assert named in refuted[0].counterexample
 
 
 @pytest.mark.parametrize(
