@@ -74,11 +74,20 @@ def proven(files: CFiles, use: Use, asked: Asked) -> Obligation:
 
 def fault_seen(files: CFiles, use: Use, asked: Asked) -> str:
     """Return a fault in a copy of the function that CBMC refutes; empty if none is seen."""
-    for fault in islice(faults(files, use.update), TRIED):
-        faulty = with_fault(files, use.update, fault)
-        if any(asked.about(given(faulty, program(use, case))).failed for case in use.cases):
-            return fault.what
-    return ""
+    tried = islice(faults(files, use.update), TRIED)
+    return next(
+        (
+            fault.what
+            for fault in tried
+            if refuted(with_fault(files, use.update, fault), use, asked)
+        ),
+        "",
+    )
+
+
+def refuted(files: CFiles, use: Use, asked: Asked) -> bool:
+    """Return whether an update of these files differs from the definition, or is undefined."""
+    return any(asked.about(given(files, program(use, case))).failed for case in use.cases)
 
 
 def given(files: CFiles, text: str) -> dict[str, str]:
