@@ -225,15 +225,15 @@ class _Run:
         for x, y, part in self._batches(self.recipe.train.augment):
             phase.optimizer.zero_grad()
             phase.before_batch(part)
-            spikes, membranes = model.run(x)
-            batch_rates = rates.firing_rates(spikes, len(y))
-            spikes, membranes = self._whole(spikes, membranes, part)
+            own, membranes = model.run(x)
+            spikes, membranes = self._whole(own, membranes, part)
             loss = self.loss(x, spikes, membranes, y, part)
             penalty = phase.penalty()
             loss = loss if penalty is None else loss + processes.once(penalty)
             loss.backward()
             phase.update()
             phase.schedule.step()
+            batch_rates = rates.firing_rates(own, len(y))  # read late: a GPU is asked to wait once
             phase.after_batch(batch_rates)
             fired.add(batch_rates, len(y))
             value = processes.of_first(float(loss.detach()))
