@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lehr.artifact import AGAIN, MANIFEST, changed_files, read_manifest, sha256
+from lehr.artifact import AGAIN, changed_files, read_manifest
 from lehr.errors import FileRefused
-from lehr.reading import JSON_BYTES, parse_json, read_bytes
+from lehr.reading import JSON_BYTES, parse_json, read_bytes, sha256_of
 from lehr.targets.contract import Figure, Table
+from lehr.targets.golden import FOLDER as GOLDEN
 from lehr.targets.replanned import listed, target_of
 
 FOLDER = "report"
@@ -41,7 +42,7 @@ def tables(folder: Path) -> list[Table]:
             result.append(_figures("measured at the build", measured))
         result += [table for table in target.report(folder) if table.rows]
         if (folder / PROOF).exists():
-            result.append(_proofs(_read(folder / PROOF), sha256((folder / MANIFEST).read_bytes())))
+            result.append(_proofs(_read(folder / PROOF), folder))
     except (OSError, ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
         raise FileRefused(
             f"the report in {folder / FOLDER} cannot be read ({error}); {AGAIN}"
@@ -56,10 +57,24 @@ def tables(folder: Path) -> list[Table]:
     return result
 
 
-def _proofs(proof: dict[str, Any], manifest: str) -> Table:
+def digests(folder: Path) -> dict[str, str]:
+    """Return the sha256 of every file of an artefact as it is now, but golden vectors and reports.
+
+    Raises:
+        FileRefused: when one is missing.
+    """
+    names = [
+        name
+        for name in read_manifest(folder)["files"]
+        if not name.startswith((f"{FOLDER}/", f"{GOLDEN}/"))
+    ]
+    return {name: sha256_of(folder / name, AGAIN) for name in names}
+
+
+def _proofs(proof: dict[str, Any], folder: Path) -> Table:
     """Return the claims of a proof; one line where it is of other files than these."""
     columns = ("part", "of", "claim", "state", "seconds", "by")
-    if proof["manifest"] != manifest:
+    if proof["files"] != digests(folder):
         stale = "it is of other files: give 'lehr prove' again"
         return Table("proofs", columns, (("", "", stale, "", "", ""),))
     rows = tuple(

@@ -8,12 +8,12 @@ from importlib import import_module
 from pathlib import Path
 
 from lehr import __version__
-from lehr.artifact import MANIFEST, sha256, to_json
+from lehr.artifact import to_json
 from lehr.atomic import write_bytes
 from lehr.extras import needed_by
 from lehr.prove.obligations import PARTS, Obligation, Part, worst
 from lehr.prove.subject import Subject
-from lehr.targets.report import PROOF
+from lehr.targets.report import PROOF, digests
 
 SCHEMA = "lehr-proof/1"
 Prover = Callable[[Subject, float], Iterator[Obligation]]
@@ -62,8 +62,8 @@ def _provers(subject: Subject, only: Sequence[Part]) -> Iterator[Prover]:
 def write_proof(subject: Subject, obligations: Sequence[Obligation]) -> Path | None:
     """Write report/proof.json of an artefact; nothing for a network alone.
 
-    It has the digests of the network and of every file that the artefact's manifest lists, so that
-    it is seen what was proven of.
+    It has the digests of the network and of every file of the artefact but golden vectors and
+    reports, so that it is seen what was proven of.
     """
     if subject.folder is None:
         return None
@@ -71,7 +71,7 @@ def write_proof(subject: Subject, obligations: Sequence[Obligation]) -> Path | N
         "schema": SCHEMA,
         "lehr": __version__,
         "network": subject.net.digest,
-        "manifest": sha256((subject.folder / MANIFEST).read_bytes()),
+        "files": digests(subject.folder),
         "state": worst([each.state for each in obligations]),
         "obligations": [asdict(each) for each in obligations],
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -12,7 +13,6 @@ from strategies import small_network
 pytest.importorskip("z3")
 
 import lehr as api
-from lehr.artifact import sha256
 from lehr.prove import widths
 from lehr.prove.obligations import Obligation, State
 from lehr.targets.report import PROOF
@@ -32,7 +32,8 @@ def test_the_proof_is_written_with_what_it_is_about(built: Path, lehr: Lehr) -> 
     proof = json.loads((built / PROOF).read_bytes())
     assert proof["state"] == "proven"
     assert proof["network"] == api.read(built / "model.nir").digest
-    assert proof["manifest"] == sha256((built / "manifest.json").read_bytes())
+    code = (built / "lehr_model.c").read_bytes()
+    assert proof["files"]["lehr_model.c"] == hashlib.sha256(code).hexdigest()
     assert proof["obligations"] == ran.facts["obligations"]
     for each in proof["obligations"]:
         assert each["state"] == "proven"
@@ -50,8 +51,8 @@ def test_the_report_has_the_proof_and_sees_when_it_is_of_other_files(
     rows = lehr("report", built, "--json").facts["proofs"]
     assert [row["state"] for row in rows] == ["proven"] * len(rows)
     assert {row["of"] for row in rows} == set(api.read(built / "model.nir").neurons)
-    proof = json.loads((built / PROOF).read_bytes())
-    (built / PROOF).write_text(json.dumps({**proof, "manifest": "0" * 64}))
+    code = (built / "lehr_model.c").read_bytes()
+    (built / "lehr_model.c").write_bytes(code + b"\n")
     (row,) = lehr("report", built, "--json").facts["proofs"]
     assert row["claim"] == "it is of other files: give 'lehr prove' again"
     assert not row["state"]
