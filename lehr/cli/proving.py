@@ -63,8 +63,7 @@ def prove(
             out.say(f"wrote {path}")
         out.checked = state == "proven"
         out.fail(EXIT[state])
-        if path is not None:
-            out.then("report", place, "-o", "report.html")
+        out.then(*(("check", place) if path is None else ("report", place, "-o", "report.html")))
 
 
 def _wanted(only: str | None, parts: tuple[Part, ...]) -> tuple[Part, ...]:
