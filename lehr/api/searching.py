@@ -13,7 +13,8 @@ from lehr.extras import needed_by
 from lehr.workers.asked import workers_of
 
 if TYPE_CHECKING:
-    from lehr.searches import Searched, Trial
+    from lehr import searches
+    from lehr.searches import Searched
     from lehr.train.search.trial import Job
 
 
@@ -26,8 +27,8 @@ def search(
     settings: Mapping[str, object] | None = None,
     trials: int | None = None,
     storage: str | None = None,
-    report: Callable[[Trial, dict[str, Any]], None] = lambda _, __: None,
-    ended: Callable[[Trial], None] = lambda _: None,
+    report: Callable[[searches.Trial, dict[str, Any]], None] = lambda _, __: None,
+    ended: Callable[[searches.Trial], None] = lambda _: None,
     workers: int | str = 1,
 ) -> Searched:
     """Search keys of a recipe and options of builds for the best networks, by Optuna.
@@ -93,7 +94,7 @@ def search(
     folder.parent.mkdir(parents=True, exist_ok=True)
 
     @contextmanager
-    def shown(trial: Trial, job: Job) -> Iterator[Callable[[dict[str, Any]], None]]:
+    def shown(trial: searches.Trial, job: Job) -> Iterator[Callable[[dict[str, Any]], None]]:
         del job
         yield lambda entry: report(trial, entry)
 
