@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import socket
+import time
 from importlib import import_module
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
@@ -28,8 +29,9 @@ from lehr.workers.work import Arrays, Done, Event, Lost, News, Parcel, Task
 with needed_by("--workers ray"):  # whose types are there only where it is
     ray: Any = import_module("ray")
 RayError, RayTaskError = ray.exceptions.RayError, ray.exceptions.RayTaskError
-_PORT, _PATIENCE = 10001, 10
-"""Where Ray takes clients if nothing else is said, and seconds until it should answer."""
+_PORT, _PATIENCE, _TRIES = 10001, 10, 3
+"""Where Ray takes clients if nothing else is said, seconds until it should answer, and how often it
+is asked to begin."""
 Sent = tuple[str, dict[str, Any]]
 """A parcel: its facts as JSON, and its arrays."""
 
@@ -66,7 +68,7 @@ class Cluster:
         try:
             if self._ours:
                 _require_answer(address)  # Ray itself waits for minutes, and writes what it thinks
-                ray.init(address, logging_level=logging.ERROR, log_to_driver=False)
+                _connect(address)
             cores = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
         except (OSError, RuntimeError, ValueError, RayError) as error:
             reason = (
@@ -146,6 +148,23 @@ class Cluster:
         except RayError as error:
             return Lost(ended.number, ended.where, type(error).__name__)
         return Done(ended.number, where, unpacked(failed) if failed else _parcel(*sent))
+
+
+def _connect(address: str) -> None:
+    """Connect to a cluster, a few times where its machine is too busy to begin with a client.
+
+    Raises:
+        OSError, RuntimeError, ValueError, RayError: as Ray says it.
+    """
+    for left in reversed(range(_TRIES)):
+        try:
+            ray.init(address, logging_level=logging.ERROR, log_to_driver=False)
+        except ConnectionError:
+            if not left:
+                raise
+            time.sleep(1)
+        else:
+            return
 
 
 def _require_answer(address: str) -> None:
