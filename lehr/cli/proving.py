@@ -42,7 +42,7 @@ def prove(
         from dataclasses import asdict
 
         from lehr.prove.obligations import EXIT, PARTS, worst
-        from lehr.prove.proving import parts_of, write_proof
+        from lehr.prove.proving import has_own, parts_of, write_proof
         from lehr.prove.proving import prove as run
         from lehr.prove.subject import read_subject
 
@@ -61,6 +61,10 @@ def prove(
         if path is not None:
             out.facts.update(written=str(path))
             out.say(f"wrote {path}")
+        if subject.target and not has_own(subject):
+            out.note(
+                f"no proof is about artefacts of target {subject.target}: of its network alone"
+            )
         out.checked = state == "proven"
         out.fail(EXIT[state])
         out.then(*(("check", place) if path is None else ("report", place, "-o", "report.html")))

@@ -151,6 +151,11 @@ class _Layer:
         values = {**values, **{x: z3.IntVal(number) for x, number in numbers.items()}}
         fits = []
         for node in self.nodes:
+            if node.domain or not values.keys() >= set(node.input):
+                raise FileRefused(
+                    f"{FILE}: operator {node.name} is of another domain, or takes what is not "
+                    f"there; {_WAY_OUT}"
+                )
             taken = [values[x] for x in node.input]
             attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
             kind = attributes.pop("to", self.type)
@@ -221,7 +226,7 @@ def _question(
     reached, sums = subject.reached[layer.name], subject.sums[layer.name]
     states = {x: z3.Int(x) for x in program.states}
     parts = [z3.Int(x) for x in layer.sums]
-    total = z3.Sum(parts) if parts else z3.IntVal(0)
+    total = z3.Sum(parts) if parts else z3.Int(INPUT)  # which such a layer does not hear
     values: dict[str, Term] = dict(zip(layer.sums, parts, strict=True))
     values |= {taken: states.get(x, z3.IntVal(0)) for x, (taken, _) in layer.states.items()}
     after, fits = layer.follow(values, numbers)
@@ -239,7 +244,8 @@ def _question(
         within += [term >= low, term <= high]
     shown = {**states, INPUT: total}
     puts = [*((x, put) for x, (_, put) in layer.states.items()), *layer.shown.items()]
-    assert FIRED in dict(puts), f"{FILE} does not name the spikes of {layer.name}"
+    if lacking := {FIRED, *program.states} - dict(puts).keys():
+        raise FileRefused(f"{FILE} keeps no {min(lacking)} of {layer.name}; {_WAY_OUT}")
 
     def ask(fault: int) -> dict[str, Any]:
         claims = [
@@ -260,7 +266,12 @@ def _distinct(subject: Subject, layer: _Layer) -> Iterator[tuple[dict[str, int],
         return np.broadcast_to(wide, shape).reshape(-1).astype(np.int64)
 
     numbers, names = list(layer.constants), neuron.program.parameters
-    columns = [flat(layer.constants[x]) for x in numbers]
+    try:  # as ONNX does it, the last axes together
+        columns = [
+            np.broadcast_to(layer.constants[x], shape).reshape(-1).astype(np.int64) for x in numbers
+        ]
+    except ValueError:
+        raise FileRefused(f"{FILE}: a number of {layer.name} fits no neuron; {_WAY_OUT}") from None
     columns += [flat(np.asarray(neuron.values[x])) for x in names]
     rows = np.stack(columns) if columns else np.zeros((1, math.prod(shape)), np.int64)
     for column in np.unique(rows, axis=1).T:

@@ -36,6 +36,11 @@ def parts_of(subject: Subject) -> tuple[Part, ...]:
     return tuple(part for part in PARTS if any(_provers(subject, (part,))))
 
 
+def has_own(subject: Subject) -> bool:
+    """Return whether a part is about artefacts of the subject's target."""
+    return any(target == subject.target for _, target, _ in PROVERS)
+
+
 def prove(subject: Subject, only: Sequence[Part], timeout: float) -> Iterator[Obligation]:
     """Yield what is shown of a network and of its artefact, one obligation after another.
 

@@ -120,6 +120,13 @@ def test_what_cannot_be_asked_is_refused(
     assert not (built / PROOF).exists()
 
 
+def test_a_target_that_no_proof_is_about_is_named(built: Path, tmp_path: Path, lehr: Lehr) -> None:
+    api.build(built / "model.nir", "iree", tmp_path / "chip")
+    ran = lehr("prove", tmp_path / "chip", "--only", "widths")
+    assert "no proof is about artefacts of target iree" in ran.out
+    assert "no proof" not in lehr("prove", built, "--only", "widths").out
+
+
 def test_a_folder_of_something_else_is_refused(tmp_path: Path, lehr: Lehr) -> None:
     ran = lehr("prove", tmp_path)
     assert ran.code == 2

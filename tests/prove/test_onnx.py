@@ -90,6 +90,32 @@ def test_a_model_with_another_threshold_is_refuted(tmp_path: Path) -> None:
     assert proven(folder).state == "refuted"
 
 
+def test_a_layer_that_does_not_hear_its_sums_is_refuted(tmp_path: Path) -> None:
+    folder = built(tmp_path / "out", USUAL)
+    model = onnx.load(folder / FILE)
+    (scan,) = (node for node in model.graph.node if node.op_type == "Scan")
+    (body,) = (each.g for each in scan.attribute if each.name == "body")
+    own = [n for n in body.node if n.name.startswith("lif/")]
+    inside = {x for n in own for x in n.output} | {x.name for x in body.initializer}
+    inside |= {x.name for x in body.input}
+    (hears,) = (n for n in own if any(x not in inside for x in n.input))
+    first = next(n for n in own if n.op_type == "Cast").output[0]
+    hears.input[:] = [x if x in inside else first for x in hears.input]
+    onnx.save(model, folder / FILE)
+    assert proven(folder).state == "refuted"
+
+
+def test_an_operator_of_another_domain_is_refused(tmp_path: Path) -> None:
+    folder = built(tmp_path / "out", USUAL)
+    model = onnx.load(folder / FILE)
+    (scan,) = (node for node in model.graph.node if node.op_type == "Scan")
+    (body,) = (each.g for each in scan.attribute if each.name == "body")
+    next(n for n in body.node if n.name.startswith("lif/")).domain = "mine"
+    onnx.save(model, folder / FILE)
+    with pytest.raises(FileRefused, match="is of another domain"):
+        proven(folder)
+
+
 def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     folder = built(tmp_path / "out", USUAL)
     (folder / FILE).write_bytes(b"\x00\x01")
