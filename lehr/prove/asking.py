@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from lehr.prove.obligations import State
 from lehr.prove.solver import z3
 
 
@@ -78,6 +79,21 @@ class Asked:
         finally:
             solver.pop()
             self.seconds += time.process_time() - began
+
+    def outcome(
+        self, failed: Mapping[str, Any], reason: str = "", *, seen: bool
+    ) -> tuple[State, str]:
+        """Return what came of a claim, and why it is undecided.
+
+        Args:
+            failed: values that contradict it, if any.
+            reason: why it is not shown, where it is known.
+            seen: whether a fault that was put in was seen.
+        """
+        if failed:
+            return "refuted", ""
+        reason = self.undecided or reason or ("" if seen else "no fault that was put in was seen")
+        return ("undecided" if reason else "proven"), reason
 
     def _check(self, *assumed: Any) -> Any:
         self.queries += 1

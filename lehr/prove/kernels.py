@@ -17,7 +17,7 @@ from lehr.arithmetic import Int64
 from lehr.errors import NotMappable
 from lehr.prove.asking import Asked, Claims, version
 from lehr.prove.lanes import LINE_BITS, Products, functions, operations
-from lehr.prove.obligations import Obligation, State
+from lehr.prove.obligations import Obligation
 from lehr.prove.smt import Term, Terms, Words, follow
 from lehr.prove.solver import z3
 from lehr.prove.subject import Subject
@@ -85,8 +85,7 @@ def _proven(subject: Subject, layer: _Layer, timeout: float) -> Obligation:
             break
     if not failed and not asked.undecided:
         seen = all(case.refuted(asked, fault=True) for case in cases[:2])
-    reason = asked.undecided or ("" if failed or seen else "no fault that was put in was seen")
-    state: State = "refuted" if failed else "undecided" if reason else "proven"
+    state, reason = asked.outcome(failed, seen=seen)
     return Obligation(
         "arithmetic",
         f"{layer.name}, fast engine",
@@ -98,7 +97,7 @@ def _proven(subject: Subject, layer: _Layer, timeout: float) -> Obligation:
         asked.queries,
         "a decay, or a membrane, that is greater by one" if seen else "",
         failed,
-        "" if failed else reason,
+        reason,
     )
 
 

@@ -18,7 +18,7 @@ from onnx import numpy_helper
 
 from lehr.errors import FileRefused, NotMappable
 from lehr.prove.asking import Asked, Claims, version
-from lehr.prove.obligations import Obligation, State
+from lehr.prove.obligations import Obligation
 from lehr.prove.smt import Term, Terms, follow
 from lehr.prove.solver import z3
 from lehr.prove.subject import Subject
@@ -197,8 +197,7 @@ def _proven(subject: Subject, layer: _Layer, timeout: float) -> Obligation:
             break
         if place == 0:
             found = bool(question(1))
-    reason = asked.undecided or ("" if failed or found else "no fault that was put in was seen")
-    state: State = "refuted" if failed else "undecided" if reason else "proven"
+    state, reason = asked.outcome(failed, seen=found)
     return Obligation(
         "arithmetic",
         f"{layer.name}, {FILE}",
@@ -210,7 +209,7 @@ def _proven(subject: Subject, layer: _Layer, timeout: float) -> Obligation:
         asked.queries,
         "a membrane that is greater by one" if found else "",
         failed,
-        "" if failed else reason,
+        reason,
     )
 
 

@@ -23,7 +23,7 @@ from lehr.analysis.layers import Reach
 from lehr.arithmetic import Int64
 from lehr.prove.asking import Asked, version
 from lehr.prove.guesses import Alike, Guess, Said, as_reached, as_said, settled
-from lehr.prove.obligations import Obligation, State
+from lehr.prove.obligations import Obligation
 from lehr.prove.runs import contradicting_run
 from lehr.prove.step import Move, Steps
 from lehr.prove.subject import Subject
@@ -94,9 +94,8 @@ def certified(subject: Subject, name: str, claimed: Sequence[Reach], timeout: fl
         failed = {"layer": name, "neuron": each.place, **run} if run else {}
         reason = f"a step may leave them, from where no run was seen to come: {left}"
         break
-    found = not reason and distinct[0].left(asked, ever=ever, further=FURTHER)
-    reason = asked.undecided or reason or ("" if found else "no fault that was put in was seen")
-    state: State = "refuted" if failed else "undecided" if reason else "proven"
+    found = not reason and bool(distinct[0].left(asked, ever=ever, further=FURTHER))
+    state, reason = asked.outcome(failed, reason, seen=found)
     steps = "any number of steps" if ever else f"{len(claimed)} steps"
     return Obligation(
         "widths",
@@ -109,7 +108,7 @@ def certified(subject: Subject, name: str, claimed: Sequence[Reach], timeout: fl
         asked.queries,
         "sums or events far beyond their bounds" if found else "",
         failed,
-        "" if failed else reason,
+        reason,
     )
 
 
