@@ -19,7 +19,7 @@ import tiers
 import torch
 from commands import Lehr, run
 from hypothesis import HealthCheck, settings
-from processes import reading_in_this_process
+from processes import Children, all_children, reading_in_this_process
 from tiny import tiny_toml
 
 pytest_plugins = [
@@ -71,6 +71,16 @@ def pytest_make_collect_report(collector: pytest.Collector) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Seed torch for every test, whatever ran before."""
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def children() -> Children:
+    """Return a function that lists the processes that are there since this test has begun.
+
+    A library may keep a process of its own for a test that ran before.
+    """
+    before = all_children()
+    return lambda: all_children() - before
 
 
 @pytest.fixture(autouse=True)

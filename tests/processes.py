@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -14,14 +14,17 @@ from lehr import hdf5, hdf5child, hdf5walk
 from lehr.hdf5limits import Limits
 from lehr.hdf5wire import Tree, receive
 
+Children = Callable[[], set[str]]
+"""What the fixture `children` is."""
 
-def children() -> list[str]:
+
+def all_children() -> set[str]:
     """Return the processes that this one has started and that are still there, even if dead."""
-    ids: list[str] = []
+    ids: set[str] = set()
     for task in Path("/proc/self/task").iterdir():
         # a thread that has ended since it was listed; its children go to another
         with suppress(FileNotFoundError, ProcessLookupError):
-            ids += (task / "children").read_text().split()
+            ids |= set((task / "children").read_text().split())
     return ids
 
 

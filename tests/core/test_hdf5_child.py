@@ -18,7 +18,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from processes import children
+from processes import Children
 
 from lehr import hdf5
 from lehr.errors import FileRefused
@@ -86,7 +86,7 @@ ENDS = {
 @pytest.mark.few(5)
 @pytest.mark.parametrize("case", ENDS)
 def test_each_end_of_the_reader_is_one_sentence(
-    case: str, path: Path, monkeypatch: pytest.MonkeyPatch
+    case: str, path: Path, monkeypatch: pytest.MonkeyPatch, children: Children
 ) -> None:
     program, message = ENDS[case]
     monkeypatch.setattr(
@@ -106,7 +106,9 @@ def test_each_end_of_the_reader_is_one_sentence(
     assert not children()
 
 
-def test_an_interrupt_ends_the_reader(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_ends_the_reader(
+    path: Path, monkeypatch: pytest.MonkeyPatch, children: Children
+) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 

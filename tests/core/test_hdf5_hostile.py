@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 import pytest
 from commands import Lehr
-from processes import children, reading_in_this_process
+from processes import Children, reading_in_this_process
 from strategies import small_network
 
 from lehr.errors import FileRefused
@@ -153,17 +153,18 @@ DAMAGED = {
 @pytest.mark.few(2)
 @pytest.mark.parametrize("case", CRAFTED)
 def test_a_crafted_file_is_refused_and_nothing_stays(
-    case: str, path: Path, lehr: Lehr, monkeypatch: pytest.MonkeyPatch
+    case: str, path: Path, lehr: Lehr, monkeypatch: pytest.MonkeyPatch, children: Children
 ) -> None:
     edit, message = CRAFTED[case]
     with h5py.File(path, "a") as file:
         edit(file)
     refused(path, lehr, monkeypatch, message)
+    assert not children()
 
 
 @pytest.mark.parametrize("case", DAMAGED)
 def test_what_is_no_file_of_ours_is_refused_and_nothing_stays(
-    case: str, path: Path, lehr: Lehr, monkeypatch: pytest.MonkeyPatch
+    case: str, path: Path, lehr: Lehr, monkeypatch: pytest.MonkeyPatch, children: Children
 ) -> None:
     path.write_bytes(DAMAGED[case])
     refused(
@@ -172,6 +173,7 @@ def test_what_is_no_file_of_ours_is_refused_and_nothing_stays(
         monkeypatch,
         "is not an HDF5 file (empty, cut short or of another format); export it again",
     )
+    assert not children()
 
 
 def refused(path: Path, lehr: Lehr, monkeypatch: pytest.MonkeyPatch, message: str) -> None:
@@ -186,7 +188,6 @@ def refused(path: Path, lehr: Lehr, monkeypatch: pytest.MonkeyPatch, message: st
     assert ran.err.startswith(f"error: {path}: {message.replace('FOLDER', str(path.parent))}")
     assert ran.err.count("\n") == 1
     assert set(path.parent.rglob("*")) == before
-    assert not children()
 
 
 def damaged(whole: bytes, seed: int) -> bytes:

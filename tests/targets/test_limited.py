@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from processes import children
+from processes import Children
 
 from lehr.errors import LehrError, UsageError
 from lehr.targets.limited import NoAnswer, TimeIsUp, call_within
@@ -40,7 +40,7 @@ def until(folder: Path, count: int) -> None:
 
 
 def test_a_result_comes_back_and_what_is_printed_is_no_part_of_it(
-    capfd: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str], children: Children
 ) -> None:
     assert call_within(LONG, "calls:add", {"a": 2, "b": 3}) == 5
     shown = capfd.readouterr()
@@ -66,7 +66,9 @@ def test_temporary_files_are_removed() -> None:
         ("other", RuntimeError, "ZeroDivisionError: by zero"),
     ],
 )
-def test_errors_come_back_as_they_are(kind: str, error: type[Exception], message: str) -> None:
+def test_errors_come_back_as_they_are(
+    kind: str, error: type[Exception], message: str, children: Children
+) -> None:
     with pytest.raises(error) as caught:
         call_within(LONG, "calls:refuse", {"kind": kind})
     assert type(caught.value) is error
@@ -78,7 +80,7 @@ def test_errors_come_back_as_they_are(kind: str, error: type[Exception], message
 
 @pytest.mark.parametrize("deaf", [False, True])
 def test_when_the_time_is_up_everything_has_ended(
-    tmp_path: Path, deaf: bool, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, deaf: bool, monkeypatch: pytest.MonkeyPatch, children: Children
 ) -> None:
     seen: list[str] = []
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from processes import children
+from processes import Children
 from strategies import small_network
 
 from lehr.errors import FileRefused, UsageError
@@ -60,7 +60,7 @@ class Here:
 
 
 @pytest.mark.slow
-def test_two_workers_verify_what_one_process_does(out: Path) -> None:
+def test_two_workers_verify_what_one_process_does(out: Path, children: Children) -> None:
     alone = verify(out)
     with Processes(2) as workers:
         both = verify_by(workers, out)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hard_networks import HARD
-from processes import children
+from processes import Children
 from strategies import small_network
 
 from lehr.artifact import sha256, to_json
@@ -256,7 +256,7 @@ def test_golden_vectors_may_be_more_than_memory_holds(
 # -------------------------------------------------------------------- time
 @needs_compiler
 def test_a_tool_that_never_ends_is_ended(
-    out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, children: Children
 ) -> None:
     slow = tmp_path / "cc"
     slow.write_text(f"#!/bin/sh\ntouch {tmp_path}/started\nsleep 999\n")
@@ -289,7 +289,7 @@ def test_no_samples_verify_nothing(tmp_path: Path) -> None:
 @pytest.mark.slow
 @needs_compiler
 def test_a_process_that_is_killed_is_no_answer(
-    out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, children: Children
 ) -> None:
     fatal = tmp_path / "cc"  # the parent of make, the parent of this, is the process that verifies
     fatal.write_text("#!/bin/sh\nkill -9 $(cut -d' ' -f4 /proc/$PPID/stat)\nsleep 999\n")

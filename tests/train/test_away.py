@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import children
+from processes import Children
 from tiny import tiny_recipe
 
 from lehr.errors import UsageError
@@ -76,7 +76,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_killed_workers_change_no_byte(alone: Path, tmp_path: Path) -> None:
+def test_killed_workers_change_no_byte(alone: Path, tmp_path: Path, children: Children) -> None:
     told: list[tuple[int, str, int]] = []
     killed: list[int] = []
 
@@ -101,7 +101,7 @@ def test_killed_workers_change_no_byte(alone: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_an_interrupted_training_goes_on(alone: Path, tmp_path: Path) -> None:
+def test_an_interrupted_training_goes_on(alone: Path, tmp_path: Path, children: Children) -> None:
     def report(seed: int, entry: dict[str, Any]) -> None:
         if (seed, entry["epoch"]) == (5, 3):
             raise KeyboardInterrupt

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import work
-from processes import children
+from processes import Children
 
 from lehr.errors import UsageError, WorkerLost
 from lehr.workers.asked import workers_of
@@ -41,7 +41,7 @@ def one(function: Work, **facts: Any) -> Task:
     return Task("piece", function, lambda: Parcel(facts))
 
 
-def test_results_come_in_order_whoever_is_quicker() -> None:
+def test_results_come_in_order_whoever_is_quicker(children: Children) -> None:
     slow = [0.5, 0, 0.2, 0, 0, 0.3, 0]
     news: list[tuple[str, int]] = []
     asked: list[int] = []
@@ -74,7 +74,7 @@ def test_results_come_in_order_whoever_is_quicker() -> None:
 
 @pytest.mark.parametrize(("way", "reason"), [("kill", "SIGKILL"), ("exit", "exit status 7")])
 def test_a_lost_task_is_begun_again(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, way: str, reason: str
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, way: str, reason: str, children: Children
 ) -> None:
     caplog.set_level(logging.INFO)
     (tmp_path / "two").mkdir()
@@ -102,7 +102,7 @@ def test_a_task_that_ends_three_workers_is_named(tmp_path: Path) -> None:
     assert WorkerLost.exit_code == 6
 
 
-def test_the_first_failing_task_s_error_comes_in_its_turn() -> None:
+def test_the_first_failing_task_s_error_comes_in_its_turn(children: Children) -> None:
     tasks = [task(0, 0.3), one(work.refuses, what="such thing"), one(work.refuses, what="other")]
     results = spread(workers := Processes(2), tasks)
     with workers:
