@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lehr.api import compare as compare
     from lehr.api import convert as convert
     from lehr.api import export as export
+    from lehr.api import prove as prove
     from lehr.api import quantize as quantize
     from lehr.api import read as read
     from lehr.api import recipes as recipes
@@ -42,6 +43,7 @@ __all__ = [
     "compare",
     "convert",
     "export",
+    "prove",
     "quantize",
     "read",
     "recipes",
@@ -53,7 +55,7 @@ __all__ = [
     "verify",
     "write",
 ]
-_PACKAGES = ("export", "report", "simulate", "targets", "train")
+_PACKAGES = ("export", "prove", "report", "simulate", "targets", "train")
 """Names that are packages as well, called as the functions of these names (lehr.callable)."""
 _MODULES = ("plot", "zoo")
 """Packages that are no functions, beside those."""

@@ -32,6 +32,8 @@ PRODUCTS = "products"
 
 The next build may drop such files.
 """
+PROVEN = PROOF, REFUTED = "report/proof.json", "report/refuted.npz"
+"""What `lehr prove` writes beside the manifest's files: its claims, and inputs that refute one."""
 SCHEMA = "lehr-artifact/1"
 AGAIN = "build the artefact again"
 """The way out for an artefact that is not as it was built."""
@@ -228,7 +230,7 @@ def _built(folder: Path) -> list[str]:
         manifest = read_manifest(folder)
     except (FileRefused, UsageError):
         return []
-    return [MANIFEST, *manifest["files"], *manifest.get(PRODUCTS, ())]
+    return [MANIFEST, *manifest["files"], *manifest.get(PRODUCTS, ()), *PROVEN]
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -63,6 +63,10 @@ class NotBitExact(LehrError):
     exit_code = 4
 
 
+class Undecided(LehrError):
+    """A claim of which a tool says nothing within its time."""
+
+
 class FileRefused(LehrError):
     """A file that cannot be read, contradicts itself, or cannot be written."""
 

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from lehr.artifact import AGAIN, BuildPlan, to_json
+from lehr.artifact import AGAIN, MANIFEST, BuildPlan, read_manifest, sha256, to_json
+from lehr.atomic import writing_folder
 from lehr.errors import FileRefused
 from lehr.network import Network
 from lehr.reading import open_regular, read_json
@@ -107,6 +109,26 @@ def read_golden(
         for n in net.neurons
     }
     return x, Trace(spikes, membranes)
+
+
+def extend_golden(net: Network, folder: Path, x: npt.NDArray[np.uint8]) -> None:
+    """Add samples to the golden vectors of an artefact, and to its manifest; all files, or none.
+
+    Args:
+        net: its network.
+        folder: of the artefact.
+        x: `[N, T, *shape]`, of as many steps as the samples that it has.
+
+    Raises:
+        FileRefused: when its golden vectors cannot be read, or the folder cannot be written.
+    """
+    plan = golden_plan(net, np.concatenate([read_golden(net, folder)[0], x]))
+    manifest = read_manifest(folder)
+    files = manifest["files"] | {name: sha256(data) for name, data in plan.files.items()}
+    with writing_folder(folder) as part:
+        shutil.copytree(folder, part, symlinks=True, dirs_exist_ok=True)
+        plan.fill(part)
+        (part / MANIFEST).write_bytes(to_json({**manifest, "files": files}))
 
 
 def _lead(path: Path) -> tuple[int, int]:

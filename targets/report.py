@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lehr.artifact import AGAIN, changed_files, read_manifest
+from lehr.artifact import AGAIN, PROOF, changed_files, read_manifest
 from lehr.errors import FileRefused
 from lehr.reading import JSON_BYTES, parse_json, read_bytes, sha256_of
 from lehr.targets.contract import Figure, Table
@@ -13,8 +13,6 @@ from lehr.targets.golden import FOLDER as GOLDEN
 from lehr.targets.replanned import listed, target_of
 
 FOLDER = "report"
-PROOF = f"{FOLDER}/proof.json"
-"""What `lehr prove` writes."""
 
 
 def tables(folder: Path) -> list[Table]:

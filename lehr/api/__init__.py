@@ -4,6 +4,7 @@ from lehr.api.artifacts import build, check, targets, verify
 from lehr.api.converting import convert
 from lehr.api.exporting import export, quantize
 from lehr.api.models import read, recipes, write
+from lehr.api.proving import prove
 from lehr.api.reporting import report
 from lehr.api.running import compare, simulate
 from lehr.api.searching import search
@@ -15,6 +16,7 @@ __all__ = [
     "compare",
     "convert",
     "export",
+    "prove",
     "quantize",
     "read",
     "recipes",

@@ -10,7 +10,9 @@ import typer
 from lehr.cli.console import Json, Output, session
 
 if TYPE_CHECKING:
-    from lehr.prove.obligations import Obligation, Part
+    from collections.abc import Sequence
+
+    from lehr.prove.obligations import Obligation
 
 
 def prove(
@@ -36,72 +38,36 @@ def prove(
 
     Tools that are not lehr's are asked: z3, CBMC, Yosys. It ends in PASS if everything is proven;
     else with 4 where something is refuted, 6 where a tool is missing, and 1 where the time was not
-    enough. OUT/report/proof.json has each claim, with its assumptions.
+    enough. OUT/report/proof.json has each claim, with its assumptions. An input that shows what is
+    refuted becomes a golden vector, on which `lehr verify OUT` then fails.
     """
     with session(as_json) as out:
         from dataclasses import asdict
 
-        from lehr.prove.obligations import EXIT, PARTS, worst
-        from lehr.prove.proving import has_own, parts_of, write_proof
-        from lehr.prove.proving import prove as run
+        from lehr.prove.obligations import EXIT
+        from lehr.prove.proof import proved
         from lehr.prove.subject import read_subject
 
-        wanted = _wanted(only, PARTS)
-        _require_time(timeout)
-        subject = read_subject(place)
-        obligations = []
-        for each in run(subject, wanted, timeout):
-            typer.echo(f"{each.part}, {each.name}: {each.state}", err=True)
-            obligations.append(each)
-        _require_some(obligations, only, parts_of(subject), place)
-        path = write_proof(subject, obligations)
-        state = worst([each.state for each in obligations])
-        _print(out, obligations)
-        out.facts.update(state=state, obligations=[asdict(each) for each in obligations])
-        if path is not None:
-            out.facts.update(written=str(path))
-            out.say(f"wrote {path}")
-        if subject.target and not has_own(subject):
-            out.note(
-                f"no proof is about artefacts of target {subject.target}: of its network alone"
-            )
-        out.checked = state == "proven"
-        out.fail(EXIT[state])
-        out.then(*(("check", place) if path is None else ("report", place, "-o", "report.html")))
-
-
-def _wanted(only: str | None, parts: tuple[Part, ...]) -> tuple[Part, ...]:
-    from lehr.errors import UsageError
-    from lehr.spelling import one_of
-
-    if only is None:
-        return parts
-    wanted: tuple[Part, ...] = tuple(part for part in parts if part == only)
-    if not wanted:
-        raise UsageError(f"--only is {only!r}; {one_of(only, parts)}")
-    return wanted
-
-
-def _require_time(timeout: float) -> None:
-    from lehr.errors import UsageError
-
-    if not 0 < timeout <= 1e6:
-        raise UsageError(f"--timeout is {timeout:g}; give seconds from above 0 to 1,000,000")
-
-
-def _require_some(
-    obligations: list[Obligation], only: str | None, parts: tuple[str, ...], place: Path
-) -> None:
-    """Refuse a part in which there is nothing to prove: nothing said is nothing proven."""
-    from lehr.errors import UsageError
-
-    if not obligations:
-        raise UsageError(
-            f"there is nothing to prove of {place} in {only}; use one of {', '.join(parts)}"
+        proof = proved(read_subject(place), place, only, timeout, _progress)
+        _print(out, proof.obligations)
+        out.facts.update(
+            state=proof.state, obligations=[asdict(each) for each in proof.obligations]
         )
+        if proof.written is not None:
+            out.facts.update(written=str(proof.written))
+            out.say(f"wrote {proof.written}")
+        if proof.foreign:
+            out.note(f"no proof is about artefacts of target {proof.foreign}: of its network alone")
+        out.checked = proof.proven
+        out.fail(EXIT[proof.state])
+        out.then(*(("report", place, "-o", "report.html") if proof.written else ("check", place)))
 
 
-def _print(out: Output, obligations: list[Obligation]) -> None:
+def _progress(each: Obligation) -> None:
+    typer.echo(f"{each.part}, {each.name}: {each.state}", err=True)
+
+
+def _print(out: Output, obligations: Sequence[Obligation]) -> None:
     out.table(
         ("part", "of", "claim", "state", "s", "by"),
         [
@@ -110,11 +76,8 @@ def _print(out: Output, obligations: list[Obligation]) -> None:
         ],
     )
     for each in obligations:
-        if each.counterexample:
-            values = ", ".join(f"{name} {value}" for name, value in each.counterexample.items())
-            out.say(f"{each.part}, {each.name}: refuted by {values}")
-        elif each.reason:
-            out.say(f"{each.part}, {each.name}: {each.state}: {each.reason}")
+        if each.counterexample or each.reason:
+            out.say(f"{each.part}, {each.name}: {each.outcome}")
     assumed = dict.fromkeys(sentence for each in obligations for sentence in each.assumptions)
     for sentence in assumed:
         out.say(f"assumed: {sentence}")

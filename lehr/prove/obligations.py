@@ -9,6 +9,7 @@ from typing import Any, Literal
 Part = Literal["widths", "arithmetic", "sums", "control", "netlist"]
 PARTS: tuple[Part, ...] = ("widths", "arithmetic", "sums", "control", "netlist")
 State = Literal["proven", "refuted", "undecided", "missing"]
+About = Literal["network", "engine", "artefact"]
 EXIT: Mapping[State, int] = {"proven": 0, "undecided": 1, "refuted": 4, "missing": 6}
 """The command's exit code for each; of several, that of the last that occurs in `WORST`."""
 WORST: tuple[State, ...] = ("proven", "undecided", "missing", "refuted")
@@ -34,6 +35,9 @@ class Obligation:
         fault: what was changed for the proof to fail, and did; empty where there was no proof.
         counterexample: values by name; empty unless refuted.
         reason: why it is undecided or missing.
+        about: whether it is about the network alone, the fast engine, or the artefact's files.
+        vector: where it is refuted, what an input of the whole network shows of it, or why there is
+            none that does.
     """
 
     part: Part
@@ -47,6 +51,16 @@ class Obligation:
     fault: str = ""
     counterexample: Mapping[str, Any] = field(default_factory=dict)
     reason: str = ""
+    about: About = "artefact"
+    vector: str = ""
+
+    @property
+    def outcome(self) -> str:
+        """What came of it, in words, with the counterexample or the reason."""
+        if not self.counterexample:
+            return f"{self.state}: {self.reason}" if self.reason else self.state
+        values = ", ".join(f"{name} {value}" for name, value in self.counterexample.items())
+        return f"refuted by {values}{f'; {self.vector}' if self.vector else ''}"
 
 
 def worst(states: Sequence[State]) -> State:

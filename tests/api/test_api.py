@@ -16,7 +16,7 @@ import pytest
 import lehr
 from lehr.errors import FileRefused, NotBitExact, UsageError
 
-MODULES = ("artifacts", "exporting", "models", "running", "training")
+MODULES = ("artifacts", "exporting", "models", "proving", "running", "training")
 
 
 @pytest.fixture

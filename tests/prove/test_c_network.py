@@ -3,48 +3,30 @@
 from __future__ import annotations
 
 import shutil
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 from machine_networks import machine_network
+from saturating import STEPS, WEIGHTS_OF, saturating_network
 
 pytest.importorskip("z3")
 
 import lehr as api
 from lehr.arithmetic import Arithmetic, Rounding
 from lehr.machines import MACHINES
-from lehr.network import INPUT, OUTPUT, Input, Linear, Network, Neuron
+from lehr.network import Network, Neuron
 from lehr.prove import arithmetic_c
 from lehr.prove.cbmc import CBMC, MET, Answer, Asked
 from lehr.prove.cfiles import HEADER, MODEL, WEIGHTS
 from lehr.prove.ctext import ANY, OFF, ON, PREAMBLE, WIDE, definition
 from lehr.prove.subject import read_subject
+from lehr.update import INPUT
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(shutil.which(CBMC) is None, reason=f"{CBMC} is not here"),
 ]
-STEPS = 4
-WEIGHTS_OF = {
-    "fc1": np.array([[3, -2, 1, 0], [-1, 2, 2, -3], [1, 1, -2, 3]], np.int8),
-    "fc2": np.array([[2, -1, 3], [-3, 2, 1]], np.int8),
-}
-
-
-def network() -> Network:
-    """Return 4 inputs, 3 neurons and 2 outputs, whose membranes saturate in 4 steps."""
-    arithmetic = Arithmetic(
-        decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=8, fires="ge"
-    )
-    nodes = {
-        "fc1": Linear(WEIGHTS_OF["fc1"], kind="int3"),
-        "lif1": Neuron(np.array([9, 7, 8], np.int32), np.array([1, 0, -1], np.int32), arithmetic),
-        "fc2": Linear(WEIGHTS_OF["fc2"], kind="int3"),
-        "lif2": Neuron(np.array([6, 5], np.int32), np.array([0, 2], np.int32), arithmetic),
-    }
-    return Network(nodes, tuple(pairwise((INPUT, *nodes, OUTPUT))), Input((4,), "spikes"), STEPS)
 
 
 def whole(net: Network) -> str:
@@ -94,7 +76,7 @@ def asked(folder: Path, text: str) -> Answer:
 
 
 def test_every_input_of_a_small_network_for_four_steps(tmp_path: Path) -> None:
-    net = network()
+    net = saturating_network()
     out = tmp_path / "out"
     x = np.random.default_rng(1).integers(0, 1, (4, STEPS, 4), np.uint8, endpoint=True)
     assert 0 < api.simulate(net, x, trace="lif2").trace.spikes["lif2"].mean() < 1
@@ -129,7 +111,7 @@ def test_decays_of_up_to_eight_bits_are_decided(
     arithmetic = Arithmetic(
         decay_numerator=k, decay_shift=n, rounding=rounding, fraction_bits=4, state_bits=16
     )
-    net = network()
+    net = saturating_network()
     nodes = {
         name: Neuron(node.threshold, node.bias, arithmetic) if isinstance(node, Neuron) else node
         for name, node in net.nodes.items()

@@ -13,9 +13,9 @@ from strategies import small_network
 pytest.importorskip("z3")
 
 import lehr as api
+from lehr.artifact import PROOF
 from lehr.prove import widths
 from lehr.prove.obligations import Obligation, State
-from lehr.targets.report import PROOF
 
 
 @pytest.fixture
