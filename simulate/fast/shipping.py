@@ -34,6 +34,8 @@ SUMS = INT16, INT32, INT64
 """What sums may be held in."""
 VALUES = BYTES, INT32, INT64
 """What values other than bits may be held in."""
+LOOKED_UP = (INT8, 0), (INT8, 1), (INT8, 2), (INT16, 0), (INT16, 1)
+"""Tables of sums, and what stands for the lanes of their entries."""
 LANES = (INT16, INT16), (INT32, INT32), (INT32, INT64), (INT64, INT64)
 """Sums that come in, and lanes of neurons."""
 
@@ -53,11 +55,11 @@ def combinations() -> Iterator[tuple[Kernel, Kinds]]:
         for together in (1, 2, 3):
             yield calls.cells, (BITS, INT8, into, INT64, *numbers, INT64, BITS, lanes, together)
         yield calls.multiply, (BYTES, INT16, into, INT64, *numbers, INT16, into, lanes)
-    for into, tables, lanes in product((INT16, INT32), (INT8, INT16), range(2)):
-        read, scratch = (BITS, tables, INT64), (LISTED, LISTED, BITS, INT16)
-        yield calls.look_up, (*read, into, INT64, *numbers, *scratch, lanes)
-        neurons = (into, BITS, into, INT64, *kept, BYTES, into)
-        yield calls.look_up_of_neurons, (*read, *neurons, INT64, *numbers, *scratch, lanes)
+    listed = (LISTED, LISTED, BITS, INT16, INT64, INT32, INT16, LISTED)
+    for into, (tables, lanes) in product((INT16, INT32), LOOKED_UP):
+        read, neurons = (BITS, tables, INT64), (into, BITS, into, INT64, *kept, BYTES, into)
+        yield calls.look_up, (*read, into, INT64, *numbers, *listed, lanes)
+        yield calls.look_up_of_neurons, (*read, *neurons, INT64, *numbers, *listed, lanes)
     for into in SUMS:
         yield calls.count_columns, (BITS, BITS, into, *numbers, LISTED, INT64, POSITIONS)
         yield calls.count_matches, (BITS, BITS, INT64, INT64, into, *numbers)
@@ -73,8 +75,8 @@ def combinations() -> Iterator[tuple[Kernel, Kinds]]:
     for sums, lane in LANES:
         yield calls.neurons, (sums, lane, BITS, lane, INT64, *kept, BYTES, *numbers)
         columns = (BITS, BITS, sums, lane, BITS, lane, INT64, *kept, BYTES, lane, lane, BYTES)
-        listed = (LISTED, INT64, POSITIONS)
-        yield calls.count_columns_of_neurons, (*columns, INT64, *numbers, *listed)
+        marked = (LISTED, INT64, POSITIONS)
+        yield calls.count_columns_of_neurons, (*columns, INT64, *numbers, *marked)
         table = (sums, lane, lane, BITS, BYTES, INT64)
         yield calls.programs, (*table, *kept, INT64, *numbers)
     for spikes in (BITS, BYTES):

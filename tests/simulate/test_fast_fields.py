@@ -27,7 +27,10 @@ LEAKY = Arithmetic(decay_numerator=7, decay_shift=3, state_bits=24)
 SHAPES: dict[str, tuple[Any, ...]] = {  # input, outputs, kernel, stride, padding, pooled, weights
     "one bit": ((1, 3, 3), 7, (1, 1), (1, 1), (0, 0), False, 1),
     "one field of nine bits": ((1, 9, 11), 16, (3, 3), (1, 1), (1, 1), False, 1),
-    "pairs of outputs, pooled": ((2, 16, 17), 16, (5, 5), (1, 1), (0, 0), True, 1),
+    "pairs of outputs, pooled": ((2, 16, 15), 16, (5, 5), (1, 1), (0, 0), True, 1),
+    "fields that pass by, the bytes of rows": ((2, 13, 16), 16, (5, 5), (1, 1), (0, 0), True, 1),
+    "fields that pass by, of two rows": ((1, 12, 12), 16, (5, 5), (1, 1), (0, 2), True, 1),
+    "fields that pass by fours of outputs": ((1, 7, 12), 8, (4, 5), (2, 1), (1, 2), False, 1),
     "fours of outputs in rows of five": ((2, 9, 12), 8, (4, 4), (2, 2), (1, 0), False, 1),
     "in parts that an int8 holds": ((2, 11, 14), 16, (6, 6), (2, 2), (0, 1), False, 7),
     "in parts, and rows that end on an odd output": ((2, 9, 12), 16, (6, 6), (2, 2), (0, 1), False, 7),
@@ -62,18 +65,46 @@ def ops(net: Network, held: bool = False) -> list[Any]:
     return [*plan.before, *(op for stage in plan.stages for op in stage.ops)]
 
 
+def looked_up(fast: engine.Engine) -> LookUp:
+    """Return what the only layer of neurons hears."""
+    stages = fast.plan_for(False, fast.net.steps).stages
+    (op,) = (op for stage in stages for op in stage.ops)
+    assert isinstance(op, LookedUpNeurons)
+    return op.look
+
+
 @pytest.mark.parametrize("name", SHAPES)
-def test_sums_from_tables_are_exact(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once with membranes kept, block by block; once without, in one run."""
+def test_sums_from_tables_and_of_runs_are_exact(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once with membranes kept, block by block; once without, in one run.
+
+    Steps come from tables, those with no more spikes than most, or all of them, from runs.
+    """
     net = network(name)
     x = random_input(net, np.random.default_rng(0), 3)
-    assert [type(op) for op in ops(net)] == [LookedUpNeurons]
+    spikes = x.reshape(*x.shape[:2], -1).sum(axis=2)
     expected = simulate(net, x, trace=["lif"])
     assert flows(net, expected)
-    require_same(simulate(net, x), engine.simulate(net, x))
-    monkeypatch.setattr(engine, "MOST_STEPS", 4)
-    monkeypatch.setattr(engine, "SAMPLES", 2)
-    require_same(expected, engine.simulate(net, x, trace=["lif"]))
+    for few in (-1, int(np.median(spikes)), int(spikes.max())):
+        fast, by_blocks = engine.Engine(net), engine.Engine(net)
+        for each in (fast, by_blocks):
+            look = looked_up(each)
+            look.few = look.few._replace(few=few)
+        require_same(simulate(net, x), fast.run(x))
+        with monkeypatch.context() as smaller:
+            smaller.setattr(engine, "MOST_STEPS", 4)
+            smaller.setattr(engine, "SAMPLES", 2)
+            require_same(expected, by_blocks.run(x, trace=["lif"]))
+
+
+def test_fields_pass_by_where_that_is_fastest() -> None:
+    """Of bytes, too, which are read as they are."""
+    shapes = {name: looked_up(engine.Engine(network(name))).shape for name in SHAPES}
+    assert [name for name, shape in shapes.items() if shape.passing] == [
+        name for name in SHAPES if "pass by" in name
+    ]
+    assert [name for name, shape in shapes.items() if shape.whole_bytes] == [
+        "fields that pass by, the bytes of rows"
+    ]
 
 
 def test_one_weight_is_caught() -> None:

@@ -186,7 +186,7 @@ def count_columns_of_neurons(
                     low = load_like(ends, 2 * part * lanes, low)
                     high = load_like(ends, (2 * part + 1) * lanes, high)
                     low, high, more = one_step(
-                        p, f, heard, -begin, held, n * f.neurons, each, fired, row,
+                        p, known, f, heard, -begin, held, n * f.neurons, each, fired, row,
                         kept, keep, at, end, place, low, high,
                     )  # fmt: skip
                     store(ends, 2 * part * lanes, low)

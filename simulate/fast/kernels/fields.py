@@ -1,13 +1,16 @@
 """Convolutions on spikes with few inputs, by tables of sums.
 
-What one costs does not depend on how many spikes there are.
+What one costs does not depend on how many spikes there are; a step with few of them adds runs of
+weights instead, see `runs`.
 
 The window of an output is cut into fields of a few bits: so many of its rows, and so many columns
 of all channels. A table has, for each field and each value of its bits, what they add to the
 outputs; an output is the sum of an entry for each field of its window. A map holds the values of
 the fields at all places, where windows that overlap read the same ones. Where fields are as wide as
 the stride, outputs side by side are summed together: what a field adds to each of them lies in one
-row of entries, and zeros on either side of it stand for those that do not see the field.
+row of entries, and zeros on either side of it stand for those that do not see the field. Where
+fields are as wide as such outputs are apart, an entry has what a field adds to these and to those
+before them, and rows of fields pass by sums that stay in registers.
 """
 
 from __future__ import annotations
@@ -18,21 +21,21 @@ import numpy as np
 
 from lehr.simulate.fast.kernels.adders import add_spikes
 from lehr.simulate.fast.kernels.compiled import compiled, inlined
+from lehr.simulate.fast.kernels.field_sizes import FIELDS, READING, Fields, Runs
 from lehr.simulate.fast.kernels.lanes import (
     add,
     both,
     lanes_in,
     lanes_of,
+    lower_half,
     mul,
     nothing,
     resized,
     unsigned_right,
+    upper_half_and_zeros,
 )
 from lehr.simulate.fast.kernels.layout import (
-    FIELDS,
-    READING,
     WORD,
-    Fields,
     FlowSizes,
     NeuronSizes,
     Rows,
@@ -44,12 +47,13 @@ from lehr.simulate.fast.kernels.neurons import (
     no_extremes,
     one_step,
     part_of,
-    usual,
 )
+from lehr.simulate.fast.kernels.runs import add_runs, events_in
 from lehr.simulate.fast.kernels.vector import (
     beyond,
     data,
     eight,
+    eight_bytes,
     load,
     load_like,
     load_line,
@@ -81,15 +85,20 @@ def _clean(bits: Any, start: Any, count: Any, left: Any, into: Any, first: Any, 
 def _list_fields(bits: Any, source: Any, p: Any, marks: Any, clean: Any, shifts: Any) -> None:
     """Put the values of all fields to a map, each times the size of an entry."""
     none, row, words = eight(0), p.width * p.channels, p.words
+    if p.whole_bytes != 0:
+        for y in range(p.end):
+            for i in range(0, p.fields_wide, FIELDS):
+                part = mul(eight_bytes(bits, source + y * row + 8 * i), p.entry)
+                store(marks, y * p.fields_wide + i, part)
+        return
     shift, mask, from_clean = (
         load_like(shifts, 0, none),
         load_like(shifts, FIELDS, none),
         p.left > 0,
     )
     rows = clean if from_clean else bits
-    for k in range(p.fields_high * p.groups):
-        high, group = k // p.groups, k % p.groups
-        at, top = k * p.fields_wide, high * p.unit - p.pad_y
+    at, top, group = 0, -p.pad_y, 0
+    while top < p.end:
         end = at + p.fields_wide
         first, last = max(0, -top), min(p.field_height, p.height - top)
         if first >= last:
@@ -107,6 +116,9 @@ def _list_fields(bits: Any, source: Any, p: Any, marks: Any, clean: Any, shifts:
                 store(marks, i, part if y == first else add(load_like(marks, i, none), part))
                 i += p.at_once
                 start += p.at_once * p.step
+        at, group = end, group + 1
+        if group == p.groups:
+            top, group = top + p.unit, 0
 
 
 @inlined
@@ -149,14 +161,62 @@ def _sum_four(p: Any, tables: Any, where: Any, i: Any, marks: Any, sums: Any, la
 
 
 @inlined
+def _sum_rows(p: Any, tables: Any, where: Any, i: Any, marks: Any, sums: Any, lanes: Any) -> None:
+    """Put four rows of sums to their places, as their fields pass by.
+
+    An entry has two halves: what a field adds to the outputs before those that begin at it, and to
+    these.
+    """
+    a = b = c = d = nothing(tables, lanes)
+    first, second = beyond(marks, peek(where, i)), beyond(marks, peek(where, i + 2))
+    third, fourth = beyond(marks, peek(where, i + 4)), beyond(marks, peek(where, i + 6))
+    seen, size = beyond(where, 2 * p.windows + 2), lanes_in(lanes)
+    done, like = -(size // 2), nothing(sums, lanes)
+    for x in range(p.passing):
+        table = tables
+        for field in range(p.fields):
+            place = peek(seen, field) + x
+            a, b = _more(a, table, first, place, lanes), _more(b, table, second, place, lanes)
+            c, d = _more(c, table, third, place, lanes), _more(d, table, fourth, place, lanes)
+            table = beyond(table, size)
+        if x > 0:
+            store(sums, peek(where, i + 1) + done, resized(lower_half(a), like))
+            store(sums, peek(where, i + 3) + done, resized(lower_half(b), like))
+            store(sums, peek(where, i + 5) + done, resized(lower_half(c), like))
+            store(sums, peek(where, i + 7) + done, resized(lower_half(d), like))
+        a, b = upper_half_and_zeros(a), upper_half_and_zeros(b)
+        c, d = upper_half_and_zeros(c), upper_half_and_zeros(d)
+        done += size // 2
+
+
+@inlined
 def _put(sums: Any, at: Any, part: Any, fresh: Any) -> None:
     store(sums, at, part if fresh else add(part, load_like(sums, at, part)))
+
+
+@inlined
+def _sum(
+    bits: Any, row: Any, p: Any, r: Any, tables: Any, windows: Any, shifts: Any, marks: Any,
+    clean: Any, events: Any, places: Any, runs: Any, sums: Any, lanes: Any,
+) -> None:  # fmt: skip
+    """Make of a row of spikes a row of sums: where they are few, each adds runs of weights."""
+    count = events_in(bits, row * r.words, r.words)
+    if count <= r.few:
+        add_runs(bits, row * r.words, r, count, events, places, runs, sums)
+        return
+    _list_fields(bits, row * p.bits, p, marks, clean, shifts)
+    for i in range(0, 2 * p.windows, 8):
+        if lanes_in(lanes) == WORD:
+            _sum_rows(p, tables, windows, i, marks, beyond(sums, r.margin), lanes)
+        else:
+            _sum_four(p, tables, windows, i, marks, beyond(sums, r.margin), lanes)
 
 
 @compiled
 def look_up(
     spikes: Any, tables: Any, windows: Any, into: Any, shape: Any, sizes: Any, rows: Any,
-    shifts: Any, marks: Any, clean: Any, sums: Any, lanes: Any,
+    shifts: Any, marks: Any, clean: Any, sums: Any, few: Any, places: Any, runs: Any, events: Any,
+    lanes: Any,
 ) -> None:  # fmt: skip
     """Make of spikes what a convolution makes of them.
 
@@ -167,25 +227,29 @@ def look_up(
             fields begin, and where in a row of sums what they come to goes, and the end of both;
             then of each field of a window how far it is from the first.
         into: the sums, rows of `[out height, out width, out channels]` and padding.
-        shape: layout.Fields.
+        shape: field_sizes.Fields.
         sizes: layout.FlowSizes.
         rows: layout.Rows of `spikes` and `into` each.
         shifts: uint32 `[8]`: where, in one reading, fields begin.
         marks: uint32, room for the map.
         clean: uint64, room for the rows of a field, with their padding.
         sums: int16, room for those of a step, all zeros, and for more.
+        few: field_sizes.Runs.
+        places: as for `runs.add_runs`.
+        runs: likewise.
+        events: likewise.
         lanes: a token, of outputs that are summed together.
     """
-    bits, total, step, p = data(spikes), data(into), data(sums), read(Fields, shape, 0)
+    bits, total, p, r = data(spikes), data(into), read(Fields, shape, 0), read(Runs, few, 0)
+    step = beyond(data(sums), r.margin)
     s, here, there = read(FlowSizes, sizes, 0), read(Rows, rows, 0), read(Rows, rows, 3)
     for n in range(s.samples):
         for t in range(s.steps):
-            _list_fields(
-                bits, (here.first + n * here.sample + t * here.step) * s.bits, p, data(marks),
-                data(clean), data(shifts),
+            _sum(
+                bits, here.first + n * here.sample + t * here.step, p, r, data(tables),
+                data(windows), data(shifts), data(marks), data(clean), data(events), data(places),
+                data(runs), data(sums), lanes,
             )  # fmt: skip
-            for i in range(0, 2 * p.windows, 8):
-                _sum_four(p, data(tables), data(windows), i, data(marks), step, lanes)
             target = (there.first + n * there.sample + t * there.step) * s.into
             for i in range(0, s.into, WORD // 4):
                 v = load(total, target + i, ())
@@ -197,7 +261,8 @@ def look_up(
 def look_up_of_neurons(
     spikes: Any, tables: Any, windows: Any, state: Any, fired: Any, layer: Any, rule: Any,
     totals: Any, saturations: Any, membranes: Any, counts: Any, extremes: Any, shape: Any,
-    sizes: Any, rows: Any, shifts: Any, marks: Any, clean: Any, sums: Any, lanes: Any,
+    sizes: Any, rows: Any, shifts: Any, marks: Any, clean: Any, sums: Any, few: Any, places: Any,
+    runs: Any, events: Any, lanes: Any,
 ) -> None:  # fmt: skip
     """Make of spikes what a convolution and the neurons behind it make of them.
 
@@ -214,18 +279,24 @@ def look_up_of_neurons(
         membranes: likewise.
         counts: uint8 `[256]`.
         extremes: in the neurons' type, room for four lines.
-        shape: layout.Fields.
+        shape: field_sizes.Fields.
         sizes: layout.NeuronSizes, all neurons in one block.
         rows: layout.Rows of `spikes`, `fired` and `membranes` each.
         shifts: as for `look_up`.
         marks: likewise.
         clean: likewise.
         sums: likewise.
-        lanes: as for `look_up`.
+        few: likewise.
+        places: likewise.
+        runs: likewise.
+        events: likewise.
+        lanes: likewise.
     """
     p, f, s = read(Fields, shape, 0), read(UpdateRule, rule, 0), read(NeuronSizes, sizes, 0)
     here, into, where = read(Rows, rows, 0), read(Rows, rows, 3), read(Rows, rows, 6)
-    bits, held, out, each, inputs = data(spikes), data(state), data(fired), data(layer), data(sums)
+    bits, held, out, each = data(spikes), data(state), data(fired), data(layer)
+    r = read(Runs, few, 0)
+    inputs = beyond(data(sums), r.margin)
     all_totals, kept, known, reached = data(totals), data(membranes), is_usual(f), data(extremes)
     line, words = lanes_of(load_line(held, 0)), s.neurons // WORD
     whole = s.used // line * line
@@ -235,29 +306,22 @@ def look_up_of_neurons(
             store(reached, 2 * line * part, low)
             store(reached, 2 * line * part + line, high)
         for t in range(s.steps):
-            _list_fields(
-                bits, (here.first + n * here.sample + t * here.step) * p.bits, p, data(marks),
-                data(clean), data(shifts),
+            _sum(
+                bits, here.first + n * here.sample + t * here.step, p, r, data(tables),
+                data(windows), data(shifts), data(marks), data(clean), data(events), data(places),
+                data(runs), data(sums), lanes,
             )  # fmt: skip
             place_of_bits = (into.first + n * into.sample + t * into.step) * words
             keep = (where.first + n * where.sample + t * where.step) * s.neurons
-            for i in range(0, 2 * p.windows, 8):
-                _sum_four(p, data(tables), data(windows), i, data(marks), inputs, lanes)
             at = np.int64(0)
             while at < s.used:
                 end, place = part_of(s, at, line)
                 own = 2 * line * (at >= whole)
                 low, high = load_line(reached, own), load_line(reached, own + line)
-                if known:
-                    low, high, more = one_step(
-                        usual(f), s, inputs, 0, held, n * s.neurons, each, out, place_of_bits,
-                        kept, keep, at, end, place, low, high,
-                    )  # fmt: skip
-                else:
-                    low, high, more = one_step(
-                        f, s, inputs, 0, held, n * s.neurons, each, out, place_of_bits,
-                        kept, keep, at, end, place, low, high,
-                    )  # fmt: skip
+                low, high, more = one_step(
+                    f, known, s, inputs, 0, held, n * s.neurons, each, out, place_of_bits, kept,
+                    keep, at, end, place, low, high,
+                )  # fmt: skip
                 store(reached, own, low)
                 store(reached, own + line, high)
                 lost += more

@@ -96,6 +96,23 @@ def _alternating(half: int) -> Any:
 lower_alternating, upper_alternating = _alternating(0), _alternating(1)
 
 
+def _half(upper: int, rest: bool) -> Any:
+    """Return an operation: one half of a vector, before as many zeros as it has or alone."""
+
+    @intrinsic
+    def half(_: Any, value: Any) -> Any:
+        lanes, result = value.lanes, Vector(value.bits, value.lanes >> (not rest))
+        first = upper * lanes // 2
+        order = [*range(first, first + lanes // 2), *range(lanes, lanes + rest * lanes // 2)]
+        places = ir.Constant(ir.VectorType(ir.IntType(32), result.lanes), order)
+        return result(value), lambda c, b, s, a: b.shuffle_vector(a[0], value.of(0), places)
+
+    return half
+
+
+lower_half, upper_half_and_zeros = _half(0, False), _half(1, True)
+
+
 # -------------------------------------------------------------------- computing
 @intrinsic
 def apart(_: Any, value: Any) -> Any:

@@ -151,61 +151,6 @@ class Cells(NamedTuple):
     batch: int
 
 
-class Fields(NamedTuple):
-    """A convolution on spikes by fields of its windows, see `fields`.
-
-    Attributes:
-        channels, height, width: of the input.
-        bits: in a row of it.
-        out, out_height, out_width: of the output.
-        pad_y: rows of zeros before the input.
-        left: bits of zeros before each of its rows.
-        words: that such a row takes, with zeros behind it.
-        field_height: rows of a field.
-        unit: rows from one row of fields to the next.
-        step: bits from one field to the next.
-        part: bits of a field in each of its rows.
-        at_once: fields whose values one reading gives.
-        groups: of channels, of fields at one place.
-        fields_high, fields_wide: of the map, for each of them.
-        windows: that are summed, some side by side as one.
-        blocks: of lanes of their outputs.
-        fields: that a sum is made of.
-        next: 1, which the compiler need not know.
-        chunk: fields whose sum fits the type of the tables.
-        entry: elements from one value of a field to the next.
-        block: from one block of lanes to the next.
-        spare: elements behind the sums that are overwritten, and 0 again.
-    """
-
-    channels: int
-    height: int
-    width: int
-    bits: int
-    out: int
-    out_height: int
-    out_width: int
-    pad_y: int
-    left: int
-    words: int
-    field_height: int
-    unit: int
-    step: int
-    part: int
-    at_once: int
-    groups: int
-    fields_high: int
-    fields_wide: int
-    windows: int
-    blocks: int
-    fields: int
-    next: int
-    chunk: int
-    entry: int
-    block: int
-    spare: int
-
-
 class FlowSizes(NamedTuple):
     """Samples, steps, bits in a row of spikes, elements in a row of sums; whether to overwrite."""
 
@@ -426,8 +371,6 @@ EIGHT, MANY_WORDS = 8, 24
 
 It does where bits are not counted by one instruction for all words of a vector.
 """
-FIELDS, READING = 8, 32
-"""Fields whose values are taken from one reading at most, and bits that it gives."""
 BYTES = 64
 """Bytes of an input that become bits together."""
 BIT_ROWS = WORD + 1

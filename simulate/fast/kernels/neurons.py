@@ -237,16 +237,10 @@ def neurons(
             for t in range(s.steps):
                 row, bits = (here + t * source.step) * s.neurons, (there + t * into.step) * words
                 keep = (own + t * where.step) * s.neurons
-                if known:
-                    low, high, more = one_step(
-                        usual(p), s, inputs, row, held, n * s.neurons, each, out, bits, kept, keep,
-                        at, end, place, low, high,
-                    )  # fmt: skip
-                else:
-                    low, high, more = one_step(
-                        p, s, inputs, row, held, n * s.neurons, each, out, bits, kept, keep,
-                        at, end, place, low, high,
-                    )  # fmt: skip
+                low, high, more = one_step(
+                    p, known, s, inputs, row, held, n * s.neurons, each, out, bits, kept, keep, at,
+                    end, place, low, high,
+                )  # fmt: skip
                 lost += more
             add_extremes(all_totals, n * s.totals + end - lanes, s.neurons, low, high)
             saturations[n] += lost
@@ -278,37 +272,83 @@ def part_of(s: Any, at: Any, lanes: Any) -> Any:
 
 @inlined
 def one_step(
-    p: Any, s: Any, inputs: Any, row: Any, held: Any, own: Any, each: Any, out: Any, bits: Any,
-    membranes: Any, kept: Any, at: Any, end: Any, place: Any, low: Any, high: Any,
+    p: Any, known: Any, s: Any, inputs: Any, row: Any, held: Any, own: Any, each: Any, out: Any,
+    bits: Any, membranes: Any, kept: Any, at: Any, end: Any, place: Any, low: Any, high: Any,
 ) -> Any:  # fmt: skip
     """Run neurons `at` to `end` of a row through one step.
 
-    `row`, `own` and `kept` are where rows begin, in elements; `bits` in words; `place` where the
-    first line's own numbers stand.
+    `known` says whether `is_usual` is true of the rule; `row`, `own` and `kept` are where rows
+    begin, in elements; `bits` in words; `place` where the first line's own numbers stand.
 
     Returns the lowest and highest membranes, with those that are given, and how many saturated.
     """
+    if not known:
+        return _one_step(
+            p, s, inputs, row, held, own, each, out, bits, membranes, kept, at, end, place, low,
+            high,
+        )  # fmt: skip
+    if p.fraction == 0:
+        return _one_step(
+            whole(usual(p)), s, inputs, row, held, own, each, out, bits, membranes, kept, at, end,
+            place, low, high,
+        )  # fmt: skip
+    return _one_step(
+        usual(p), s, inputs, row, held, own, each, out, bits, membranes, kept, at, end, place, low,
+        high,
+    )  # fmt: skip
+
+
+@inlined
+def _one_step(
+    p: Any, s: Any, inputs: Any, row: Any, held: Any, own: Any, each: Any, out: Any, bits: Any,
+    membranes: Any, kept: Any, at: Any, end: Any, place: Any, low: Any, high: Any,
+) -> Any:  # fmt: skip
+    """Do the same by a rule of which the compiler sees what it may."""
     lost, lanes = 0, lanes_of(low)
-    mask = bits * (WORD // lanes)
-    while at < end:
-        left, v, fires, more = updated(
-            load_like(held, own + at, low),
-            load_like(inputs, row + at, low),
-            load_like(each, place, low),
-            load_like(each, s.width + place, low),
-            load_like(each, 2 * s.width + place, low),
-            p,
-        )
-        store(held, own + at, left)
-        store_mask(out, mask + at // lanes, fires)
-        low, high = select(less(v, low), v, low), select(greater(v, high), v, high)
-        if p.kept != 0:
-            store(membranes, kept + at, v)
+    lines, mask = (end - at) // lanes, bits * (WORD // lanes) + at // lanes
+    if s.period == lanes:  # all lines have the same numbers, which stay in registers
+        threshold, taken, bias = _own(each, s, place, low)
+        for line in range(lines):
+            low, high, more = _one_line(
+                p, inputs, row + at, held, own + at, out, mask, membranes, kept + at, line,
+                threshold, taken, bias, low, high,
+            )  # fmt: skip
+            lost += more
+        return low, high, lost
+    for line in range(lines):
+        threshold, taken, bias = _own(each, s, place, low)
+        low, high, more = _one_line(
+            p, inputs, row + at, held, own + at, out, mask, membranes, kept + at, line, threshold,
+            taken, bias, low, high,
+        )  # fmt: skip
         lost += more
-        at += lanes
         place += lanes
         place = select(place == s.period, 0, place)
     return low, high, lost
+
+
+@inlined
+def _own(each: Any, s: Any, place: Any, like: Any) -> Any:
+    """Return what a line of neurons has: thresholds, what resets take, biases."""
+    threshold, taken = load_like(each, place, like), load_like(each, s.width + place, like)
+    return threshold, taken, load_like(each, 2 * s.width + place, like)
+
+
+@inlined
+def _one_line(
+    p: Any, inputs: Any, row: Any, held: Any, own: Any, out: Any, mask: Any, membranes: Any,
+    kept: Any, line: Any, threshold: Any, taken: Any, bias: Any, low: Any, high: Any,
+) -> Any:  # fmt: skip
+    """Run a line of neurons, so many lines behind where the memory begins, through one step."""
+    at = line * lanes_of(low)
+    left, v, fires, lost = updated(
+        load_like(held, own + at, low), load_like(inputs, row + at, low), threshold, taken, bias, p
+    )
+    store(held, own + at, left)
+    store_mask(out, mask + line, fires)
+    if p.kept != 0:
+        store(membranes, kept + at, v)
+    return select(less(v, low), v, low), select(greater(v, high), v, high), lost
 
 
 @inlined

@@ -264,6 +264,21 @@ def eight(_: Any, value: Any) -> Any:
 
 
 @intrinsic
+def eight_bytes(_: Any, memory: Any, position: Any) -> Any:
+    """Return the eight bytes from bit `position` on, a multiple of 8, as 32-bit integers."""
+    narrow, wide = Vector(8, 8), Vector(32, 8)
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Value:
+        bytes_of = builder.bitcast(args[0], ir.IntType(8).as_pointer())
+        at = builder.lshr(args[1], ir.Constant(ir.IntType(64), 3))
+        loaded = builder.load(place_of(builder, bytes_of, at, narrow.llvm))
+        loaded.align = 1
+        return builder.zext(loaded, wide.llvm)
+
+    return wide(memory, types.int64), code
+
+
+@intrinsic
 def list_bits(_: Any, table: Any, byte: Any, base: Any, events: Any, index: Any) -> Any:
     """Put sums to `events[index]` and after it.
 

@@ -30,7 +30,7 @@ from lehr.simulate.fast.plans.flows import (
     Multiply,
     Scatter,
 )
-from lehr.simulate.fast.plans.windows import Window, into_size
+from lehr.simulate.fast.plans.windows import Window, into_size, seen_by
 from lehr.weights import LARGEST
 
 Array = npt.NDArray[Any]
@@ -170,7 +170,7 @@ def _scatter(window: Window, source: Buffer, into: Buffer, lag: int) -> Scatter:
     small = int(np.abs(grouped).max()) <= SMALL
     sizes = into_size(window, (height, width))
     (y, top, bottom), (x, left, right) = (
-        _seen_by(window, axis, size, out)
+        seen_by(window, axis, size, out)
         for axis, size, out in zip((0, 1), (height, width), sizes, strict=True)
     )
     rows, columns, channel = np.meshgrid(
@@ -192,17 +192,6 @@ def _scatter(window: Window, source: Buffer, into: Buffer, lag: int) -> Scatter:
     )
     weights = np.ascontiguousarray(grouped, np.int8 if small else np.int32).reshape(-1)
     return Scatter(source, into, lag, weights, places.reshape(-1), shape)
-
-
-def _seen_by(window: Window, axis: int, size: int, out: int) -> tuple[Array, Array, Array]:
-    """Return places of rows (axis 0) or columns of the input.
-
-    Of each: its place with padding, the first output that sees it, and the one after the last.
-    """
-    place, stride = np.arange(size) + window.padding[axis], window.stride[axis]
-    span = (window.weight.shape[2 + axis] - 1) * window.dilation[axis]
-    first, last = np.maximum(0, -(-(place - span) // stride)), np.minimum(out, place // stride + 1)
-    return place, first, np.maximum(first, last)
 
 
 def _columns(weight: Array, row: int) -> Array:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lehr.simulate.fast import calls
-from lehr.simulate.fast.kernels import layout
-from lehr.simulate.fast.kernels.layout import FIELDS, READING, scaled_positions
+from lehr.simulate.fast.kernels import field_sizes, layout
+from lehr.simulate.fast.kernels.field_sizes import FIELDS, READING
+from lehr.simulate.fast.kernels.layout import scaled_positions
 from lehr.simulate.fast.plans.buffers import WORD, Buffer
 from lehr.simulate.fast.plans.ops import Array, Call, KernelOp, Worker
 
@@ -105,8 +106,12 @@ class LookUp(Edge):
 
     tables: Array
     windows: Array
-    shape: layout.Fields
+    shape: field_sizes.Fields
+    marks: int
     lanes: tuple[int, ...]
+    few: field_sizes.Runs
+    places: Array
+    runs: Array
     fresh: bool = False
 
     def call(self, worker: Worker, first: int, steps: int) -> Call:
@@ -127,15 +132,19 @@ class LookUp(Edge):
         )
 
     def scratch(self, worker: Worker) -> tuple[Array, ...]:
-        """Return from `shifts` to `sums` what a kernel takes."""
-        w, place = self.shape, np.arange(FIELDS)
+        """Return from `shifts` to `events` what a kernel takes."""
+        w, r, place = self.shape, self.few, np.arange(FIELDS)
         shifts = np.minimum(place * w.step, READING - 1)
         masks = np.where(place < w.at_once, (1 << w.part) - 1, 0)
         return (
             np.concatenate((shifts, masks)).astype(np.uint32),
-            worker.room(self, "marks", w.fields_high * w.groups * w.fields_wide, np.uint32),
+            worker.room(self, "marks", self.marks, np.uint32),
             worker.room(self, "clean", w.field_height * w.words, np.uint64),
-            worker.room(self, "sums", self.into.row + w.spare, np.int16),
+            worker.room(self, "sums", r.margin + self.into.row + w.spare + r.length, np.int16),
+            np.array(r),
+            self.places,
+            self.runs,
+            worker.room(self, "events", self.source.row * WORD, np.uint32),
         )
 
 

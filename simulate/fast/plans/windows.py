@@ -60,3 +60,14 @@ def into_size(window: Window, size: tuple[int, int]) -> tuple[int, int]:
         for n, p, k, s in zip(size, window.padding, spans, window.stride, strict=True)
     )
     return height, width
+
+
+def seen_by(window: Window, axis: int, size: int, out: int) -> tuple[Array, Array, Array]:
+    """Return places of rows (axis 0) or columns of the input.
+
+    Of each: its place with padding, the first output that sees it, and the one after the last.
+    """
+    place, stride = np.arange(size) + window.padding[axis], window.stride[axis]
+    span = (window.weight.shape[2 + axis] - 1) * window.dilation[axis]
+    first, last = np.maximum(0, -(-(place - span) // stride)), np.minimum(out, place // stride + 1)
+    return place, first, np.maximum(first, last)
