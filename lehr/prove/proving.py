@@ -20,6 +20,7 @@ PROVERS: tuple[tuple[Part, str, About, str], ...] = (
     ("sums", "c", "artefact", "lehr.prove.sums_c"),
     ("sums", "fpga", "artefact", "lehr.prove.summing"),
     ("control", "fpga", "artefact", "lehr.prove.control"),
+    ("control", "fpga", "artefact", "lehr.prove.inferences"),
 )
 """A part, the target whose artefacts it is about or "" for every network, what it is about, and the
 module whose `prove` yields its obligations."""

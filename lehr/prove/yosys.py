@@ -119,6 +119,8 @@ def circuits(
     top: str,
     timeout: float,
     given: Mapping[str, int] | None = None,
+    *,
+    memories: bool = False,
 ) -> list[Circuit]:
     """Return what Yosys makes of a module, in each variant of its files.
 
@@ -127,6 +129,7 @@ def circuits(
         top: the module.
         timeout: seconds for all of them.
         given: parameters of the module that are other than its own.
+        memories: whether memories are registers, word by word.
 
     Raises:
         TimeIsUp: when it takes longer.
@@ -141,6 +144,8 @@ def circuits(
             for name, text in zip(names, files.values(), strict=True):
                 (folder / name).write_text(text)
             script += ["design -reset", _READS.format(files=" ".join(names), top=top, given=sets)]
+            if memories:
+                script += ["memory_collect; memory_map"]
             script += [f"write_smt2 -stbv -wires {number}.smt2"]
         (folder / "script.ys").write_text("\n".join(script))
         arguments = [command("yosys"), "-q", "-s", "script.ys"]
