@@ -80,7 +80,7 @@ OPERATORS: Mapping[str, Callable[..., Term]] = {
 
 
 def prove(subject: Subject, timeout: float) -> Iterator[Obligation]:
-    """Yield one obligation for each layer that updates once a step.
+    """Yield one obligation for each layer of neurons; the target takes none that update by event.
 
     Args:
         subject: an artefact of target onnx.
@@ -93,8 +93,7 @@ def prove(subject: Subject, timeout: float) -> Iterator[Obligation]:
     assert subject.folder is not None
     body = _body(read_bytes(subject.folder / FILE, LARGEST, _WAY_OUT))
     for name, neuron in subject.net.neurons.items():
-        if neuron.program.loop is None:
-            yield _proven(subject, _Layer(body, name, neuron.program.membrane), timeout)
+        yield _proven(subject, _Layer(body, name, neuron.program.membrane), timeout)
 
 
 def _body(data: bytes) -> Any:

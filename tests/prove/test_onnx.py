@@ -15,7 +15,7 @@ from strategies import Builder
 
 import lehr
 from lehr.arithmetic import Arithmetic, Synapse
-from lehr.errors import FileRefused
+from lehr.errors import FileRefused, NotMappable
 from lehr.network import Input
 from lehr.prove.obligations import Obligation
 from lehr.prove.onnx_graph import FILE, prove
@@ -56,6 +56,12 @@ def test_the_operators_are_the_update(tmp_path: Path, name: str) -> None:
 def test_two_states_are_the_update(tmp_path: Path) -> None:
     synapse = Synapse(decay_numerator=3, decay_shift=2, state_bits=16)
     assert proven(built(tmp_path / "out", USUAL, synapse)).state == "proven"
+
+
+def test_no_layer_that_updates_by_event_is_left_out_of_a_proof(tmp_path: Path) -> None:
+    fields = USUAL | {"update": "event", "reset_timing": "same_step"}
+    with pytest.raises(NotMappable, match="lif: update is 'event', the machine has 'step'"):
+        built(tmp_path / "out", fields)
 
 
 @pytest.mark.parametrize(
