@@ -23,14 +23,20 @@ LINE_BITS = 512
 """Of the lines in which the planner lays down what neurons have."""
 
 
-def functions(file: str, names: Sequence[str]) -> CodeType:
-    """Return the code of functions in a file of kernels, without what compiles them."""
+def functions(file: str, names: Sequence[str] = ()) -> CodeType:
+    """Return the code of functions in a file of kernels, without what compiles them.
+
+    Where none are named, it is that of all, and of the file's own numbers.
+    """
     tree = ast.parse((KERNELS / file).read_text("utf-8"))
-    defined = [s for s in tree.body if isinstance(s, ast.FunctionDef) and s.name in names]
-    assert len(defined) == len(names), (file, names)
+    defined = [s for s in tree.body if isinstance(s, ast.FunctionDef)]
+    if names:
+        defined = [s for s in defined if s.name in names]
+        assert len(defined) == len(names), (file, names)
     for each in defined:
         each.decorator_list = []
-    return compile(ast.Module([*defined], []), file, "exec", dont_inherit=True)
+    numbers = [s for s in tree.body if isinstance(s, ast.Assign) and not names]
+    return compile(ast.Module([*numbers, *defined], []), file, "exec", dont_inherit=True)
 
 
 class Products:

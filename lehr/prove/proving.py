@@ -14,6 +14,7 @@ Prover = Callable[[Subject, float], Iterator[Obligation]]
 PROVERS: tuple[tuple[Part, str, About, str], ...] = (
     ("widths", "", "network", "lehr.prove.widths"),
     ("arithmetic", "", "engine", "lehr.prove.kernels"),
+    ("arithmetic", "", "engine", "lehr.prove.kernel_tables"),
     ("arithmetic", "onnx", "artefact", "lehr.prove.onnx_graph"),
     ("arithmetic", "fpga", "artefact", "lehr.prove.neuron"),
     ("arithmetic", "c", "artefact", "lehr.prove.arithmetic_c"),

@@ -35,6 +35,10 @@ class Integers:
         """Return a product."""
         return value * factor
 
+    def times(self, value: Term, count: Term) -> Term:
+        """Return what is added so often."""
+        return product(value, self.number(count))
+
 
 class Words(Integers):
     """Two's-complement words.
@@ -53,6 +57,10 @@ class Words(Integers):
     def halved(self, value: Term, times: int) -> Term:
         """Return value / 2**times, rounded down."""
         return value >> times
+
+    def times(self, value: Term, count: Term) -> Term:
+        """Return what is added so often."""
+        return value * count
 
 
 @dataclass
@@ -92,6 +100,17 @@ class Terms:
 INTEGERS = Integers()
 
 
+def product(value: Term, factor: Term) -> Term:
+    """Return a product of integers; with one of several numbers, one of several products.
+
+    So no solver has to multiply what it does not know.
+    """
+    if z3.is_expr(factor) and z3.is_app_of(factor, z3.Z3_OP_ITE):
+        condition, one, other = factor.children()
+        return z3.If(condition, product(value, one), product(value, other))
+    return value * factor
+
+
 def follow(statements: Iterable[Statement], terms: Terms) -> None:
     """Follow statements, none of which is a loop.
 
@@ -119,6 +138,11 @@ def passes(x: Term, level: Term, test: str, up_to: int, numbers: Integers = INTE
     if up_to == 1:
         one, none = numbers.number(1), numbers.number(0)
         return z3.If(x > level if test == "gt" else x >= level, one, none)
+    if z3.is_expr(level):  # which nothing is divided by: the greatest of the numbers it passes
+        most = numbers.number(0)
+        for n in range(1, up_to + 1):
+            most = z3.If(x > level * n if test == "gt" else x >= level * n, numbers.number(n), most)
+        return most
     count = (x - 1) / level if test == "gt" else x / level
     return z3.If(count < 0, 0, z3.If(count > up_to, up_to, count))
 
@@ -146,7 +170,7 @@ def _leak(terms: Terms, s: Leak) -> None:
 def _add(terms: Terms, s: Add) -> None:
     term = terms.get(s.source) * (1 << s.shift)
     if s.times:
-        term = term * terms.get(s.times)
+        term = terms.numbers.times(term, terms.get(s.times))
     x = terms.term(s.x)
     terms.put(s, s.x, x - term if s.negative else x + term)
 
