@@ -29,7 +29,7 @@ AT_ONCE = 4
 """Events that are added without a look at whether there are as many.
 
 The end of a loop that nobody foresees costs more than rows of zeros. So as many times as are enough
-for most words they are added to all, see `_enough`.
+for the mean of all words they are added to each, see `_enough`.
 """
 IN_REGISTERS = 96
 """Outputs in a row of sums, at most, of which three fit into registers; of more, two."""
@@ -157,19 +157,11 @@ def _pass(
 
 @inlined
 def _enough(words: Any, count: Any) -> Any:
-    """Return how often AT_ONCE events make as many as most of these words have.
-
-    That is the mean and a standard deviation.
-    """
-    total, squares, enough = 0, 0, 0
+    """Return how often AT_ONCE events make at least as many as these words have on average."""
+    total = 0
     for k in range(count):
-        events = bits_set(peek(words, k))
-        total += events
-        squares += events * events
-    variance = squares * count - total * total
-    while enough * count < total or (enough * count - total) ** 2 < variance:
-        enough += AT_ONCE
-    return enough // AT_ONCE
+        total += bits_set(peek(words, k))
+    return (total + AT_ONCE * count - 1) // (AT_ONCE * count)
 
 
 @compiled
