@@ -157,12 +157,13 @@ def check_shape(
     if steps is not None and steps < 1:
         raise UsageError(f"{steps} steps were asked for; ask for at least 1")
     each = net.input.shape
-    wanted = f"uint8 [N, {', '.join(map(str, each))}] or [N, T, {', '.join(map(str, each))}]"
-    if dtype != np.uint8:
-        raise FileRefused(f"input has dtype {dtype}, the network takes {wanted}; convert it")
     held, timed = shape[1:] == each, shape[2:] == each and len(shape) == len(each) + 2
-    if not held and not timed:
-        raise FileRefused(f"input has shape {list(shape)}, the network takes {wanted}; reshape it")
+    if dtype != np.uint8 or not (held or timed):
+        axes = ", ".join(map(str, each))
+        wanted = f"the network takes uint8 [N, {axes}] or [N, T, {axes}]"
+        if dtype != np.uint8:
+            raise FileRefused(f"input has dtype {dtype}, {wanted}; convert it")
+        raise FileRefused(f"input has shape {list(shape)}, {wanted}; reshape it")
     if shape[0] == 0 or (timed and shape[1] == 0):
         raise FileRefused(
             f"input has shape {list(shape)}, which holds no sample or no step; give at least one"
@@ -214,16 +215,23 @@ def input_events(x: npt.NDArray[np.uint8], held: bool, steps: int) -> Int64:
 
 
 class Recorder:
-    """Collects counts, statistics and traces; several threads may record samples of their own."""
+    """Collects counts, statistics and traces; several threads may record samples of their own.
+
+    Attributes:
+        traced: the layers whose spikes and membranes are kept, in order of evaluation.
+        membranes: those whose membranes `add_steps` needs.
+    """
 
     def __init__(self, net: Network, samples: int, steps: int, trace: Iterable[str]) -> None:
         self._net, self._instants, self._lock = net, samples * steps, Lock()
-        self._counts = np.zeros((samples, math.prod(net.shapes[net.output])), np.int64)
+        self._counting, output = net.readout == "count_argmax_lowest", net.output
+        self._counts = np.zeros((samples, math.prod(net.shapes[output])), np.int64)
         # A membrane of 32 bits over 10**6 steps sums up to 2**51; no maximum is below the least
         # that 32 bits hold.
-        self._scores = np.full_like(
-            self._counts, LEAST if net.readout == "membrane_max_argmax_lowest" else 0
-        )
+        self._scores = self._counts
+        if not self._counting:
+            least = LEAST if net.readout == "membrane_max_argmax_lowest" else 0
+            self._scores = np.full_like(self._counts, least)
         self._spikes: dict[str, Int64] = {
             name: np.zeros(net.shapes[name], np.int64) for name in net.neurons
         }
@@ -234,16 +242,11 @@ class Recorder:
         self._saturations = dict.fromkeys(net.neurons, 0)
         self._events: Int64 = np.zeros(net.input.shape, np.int64)
         self.traced = named_layers(net, trace)
+        self.membranes = frozenset((*self.traced, *(() if self._counting else (output,))))
         self._trace = Trace(
             {name: np.zeros((samples, steps, *net.shapes[name]), np.uint8) for name in self.traced},
             {name: np.zeros((samples, steps, *net.shapes[name]), np.int32) for name in self.traced},
         )
-
-    @property
-    def membranes(self) -> frozenset[str]:
-        """The layers whose membranes `add_steps` needs."""
-        read = () if self._net.readout == "count_argmax_lowest" else (self._net.output,)
-        return frozenset((*self.traced, *read))
 
     def add(
         self, start: int, t: int, spikes: Mapping[str, Int64], membranes: Mapping[str, Int64]
@@ -278,7 +281,7 @@ class Recorder:
             self._trace.membranes[name][start : start + samples, first : first + steps] = membranes[
                 name
             ]
-        if self._net.readout != "count_argmax_lowest":
+        if not self._counting:
             membrane = membranes[self._net.output]
             self._score(
                 slice(start, start + len(membrane)),
@@ -338,7 +341,7 @@ class Recorder:
         """Everything collected."""
         output = self._net.output
         self._spikes[output] = self._counts.sum(axis=0).reshape(self._net.shapes[output])
-        scores = self._counts.copy() if self._net.readout == "count_argmax_lowest" else self._scores
+        scores = self._counts.copy() if self._counting else self._scores
         layers = {
             name: Layer(
                 spikes,

@@ -27,7 +27,7 @@ class Intake:
     def __init__(self, net: Network, buffer: Buffer, array: Array) -> None:
         self._net, self._buffer, self._array = net, buffer, array
         self.events = np.zeros(buffer.shape, np.int64)
-        self._x: Images = np.zeros((0, 0, *buffer.shape), np.uint8)
+        self._x = self._none = np.zeros((0, 0, *buffer.shape), np.uint8)
         self._recent = aligned(buffer.size, np.uint8)
         self._wrong = np.zeros(1, np.int64)
         slots = array.shape[1]
@@ -40,12 +40,13 @@ class Intake:
         self._rows[:2] = start * each, each
         if x is not self._x:
             self._x = x
+            flat = x.reshape(-1)
             for call in self._calls.values():
-                call.take_first(x.reshape(-1))
+                call.take_first(flat)
 
     def end(self) -> None:
         """Let go of the inputs."""
-        self.begin(np.zeros((0, 0, *self._buffer.shape), np.uint8), 0)
+        self.begin(self._none, 0)
 
     def work(self, samples: int, steps: int) -> calls.Call:
         """Return what puts the next steps of so many samples into their slots."""
