@@ -19,6 +19,7 @@ from typing import Annotated, Any
 import typer
 
 import lehr
+from lehr.prove.adders import adds_wrongly
 from lehr.prove.circuit import Differs, with_faults
 from lehr.prove.control import leaves_once
 from lehr.prove.engines import engine_of
@@ -26,7 +27,6 @@ from lehr.prove.faults import faults
 from lehr.prove.neuron import Neuron, layout
 from lehr.prove.questions import Questions, Undecided
 from lehr.prove.subject import Subject, read_subject
-from lehr.prove.summing import adds_wrongly
 from lehr.prove.yosys import read_verilog
 
 SECONDS = 600.0

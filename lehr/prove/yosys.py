@@ -45,6 +45,14 @@ class Circuit:
         return self._named("wire")
 
     @cached_property
+    def memories(self) -> dict[str, int]:
+        """Bits of all words of each memory, the first word lowest."""
+        lines = re.findall(
+            rf"^\(define-fun \|{self.name}_m (\w+)\| .* \(_ BitVec (\d+)\)", self.text, re.M
+        )
+        return {name: int(bits) for name, bits in lines}
+
+    @cached_property
     def registers(self) -> dict[str, int]:
         """Bits of each register.
 
@@ -80,8 +88,9 @@ class Clocks:
         lines, self._terms = [circuit.text], dict[tuple[str, int], Any]()
         for at in range(count + 1):
             lines += [f"(declare-fun |{tag}@{at}| () |{name}_s|)"]
-            for wire, bits in circuit.wires.items():
-                shown = f"(|{name}_n {wire}| |{tag}@{at}|)"
+            for wire, bits in {**circuit.wires, **circuit.memories}.items():
+                kind = "m" if wire in circuit.memories else "n"
+                shown = f"(|{name}_{kind} {wire}| |{tag}@{at}|)"
                 shown = f"(ite {shown} #b1 #b0)" if bits == 1 else shown
                 lines += [f"(declare-fun |{tag}{wire}@{at}| () (_ BitVec {bits}))"]
                 lines += [f"(assert (= |{tag}{wire}@{at}| {shown}))"]
@@ -91,7 +100,7 @@ class Clocks:
         self.facts = list(z3.parse_smt2_string("\n".join(lines)))
 
     def at(self, clock: int, wire: str) -> Any:
-        """Return what is on a wire.
+        """Return what is on a wire, or in all words of a memory.
 
         Raises:
             FileRefused: when there is no such wire.

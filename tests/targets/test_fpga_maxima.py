@@ -14,12 +14,12 @@ from budgets import budget
 from hard_networks import flows
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from strategies import Builder, Images, inputs, random_input
+from max_networks import ARITHMETIC, MAXIMA, TWO, maxima_of_maxima
+from strategies import Builder, inputs, random_input
 from verilog import SWITCHES, chains, replay, write
 
-from lehr.arithmetic import Arithmetic
 from lehr.network import INPUT, OUTPUT, Conv2d, Input, Linear, Network, Neuron, SumPool2d
-from lehr.nodes import Delay, Flatten, MaxPool2d, Node, Scale
+from lehr.nodes import Flatten, MaxPool2d, Node, Scale
 from lehr.simulate import compare, simulate
 from lehr.targets.conformance.mutations import weights
 from lehr.targets.fpga import Fpga
@@ -29,79 +29,16 @@ from lehr.weights import WeightKind
 
 MISSING = missing("iverilog")
 simulated = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
-ARITHMETIC = Arithmetic(decay_numerator=7, decay_shift=3)
-TWO = MaxPool2d((2, 2), (2, 2))
-HANGING = MaxPool2d((3, 2), (2, 1), (1, 1), (1, 2), ceil_mode=True)
-
-
-def tutorial(kind: WeightKind = "binary") -> tuple[Network, Images]:
-    """The layers of snnTorch's tutorial on convolutions, on a map of 12 x 12."""
-    net = Builder(Input((1, 12, 12), "spikes"), np.random.default_rng(3), (kind,))
-    for number, (channels, side) in enumerate(((4, 5), (6, 3)), 1):
-        net.conv(f"conv{number}", channels, (side, side))
-        net.add(f"max{number}", TWO)
-        net.neuron(f"lif{number}", ARITHMETIC)
-    net.linear("fc", 10)
-    net.neuron("out", ARITHMETIC)
-    made = net.network(5, 1)
-    return made, random_input(made, np.random.default_rng(1), 1, held=False)
-
-
-def two_terms() -> tuple[Network, Images]:
-    """Two maxima and a convolution come to one layer, whose spikes come back through a third."""
-    net = Builder(Input((2, 6, 6), "spikes"), np.random.default_rng(4), ("int4",))
-    net.conv("conv", 3, (3, 3), padding=(1, 1))
-    net.add("max", HANGING)
-    net.neuron("lif", ARITHMETIC)
-    net.nodes |= {
-        "other": Conv2d(net.weight(3, 2, 3, 3, kind="int4"), padding=(1, 1), kind="int4"),
-        "late": Delay(1),
-        "max_other": HANGING,
-        "plain": Conv2d(net.weight(3, 2, 2, 3, kind="int4"), (2, 1), (1, 1), kind="int4"),
-        "max_back": MaxPool2d((3, 3), (1, 1), (1, 1)),
-    }
-    net.edges += [
-        *pairwise((INPUT, "other", "late", "max_other", "lif")),
-        *pairwise((INPUT, "plain", "lif")),
-        *pairwise(("lif", "max_back", "lif")),
-    ]
-    net.linear("fc", 4)
-    net.neuron("out", ARITHMETIC)
-    made = net.network(5, 1)
-    return made, random_input(made, np.random.default_rng(1), 1, held=False)
-
-
-def maxima_of_maxima() -> tuple[Network, Images]:
-    """Pixels through a kernel, a mean, maxima, others of these, and factors by channel."""
-    net = Builder(Input((2, 9, 8), "u8"), np.random.default_rng(5), ("ternary",))
-    net.conv("conv", 3, (2, 2))
-    net.add("pool", SumPool2d((2, 2), (1, 1)))
-    net.add("inner", MaxPool2d((2, 2), (1, 1), (1, 1)))
-    net.add("outer", HANGING)
-    net.add("scale", Scale(np.array([1, 3, 0], np.int32).reshape(3, 1, 1)))
-    net.neuron("lif", ARITHMETIC)
-    net.linear("fc", 4)
-    net.neuron("out", ARITHMETIC)
-    made = net.network(4, 1)
-    return made, random_input(made, np.random.default_rng(1), 1, held=True)
-
-
-CASES = {
-    "tutorial": tutorial,
-    "tutorial, int4": lambda: tutorial("int4"),
-    "two terms": two_terms,
-    "maxima of maxima": maxima_of_maxima,
-}
 
 
 @simulated
 @pytest.mark.few(3)
 @pytest.mark.parametrize("engines", ["shared", "layers"])
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", MAXIMA)
 def test_equals_the_network_and_one_weight_is_noticed(
     name: str, engines: str, tmp_path: Path
 ) -> None:
-    net, x = CASES[name]()
+    net, x = MAXIMA[name]()
     expected = simulate(net, x, trace=net.neurons)
     assert flows(net, expected), expected.rates
     runner = FpgaRunner("iverilog")
@@ -182,11 +119,11 @@ def test_verilator_computes_the_same(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", MAXIMA)
 def test_verilator_has_nothing_to_say(name: str, tmp_path: Path) -> None:
     if lacking := missing("verilator"):
         pytest.skip(lacking)
-    folder = write(tmp_path / "out", *CASES[name]())
+    folder = write(tmp_path / "out", *MAXIMA[name]())
     lint = ["make", "-s", "lint", f"VERILATOR={command('verilator')}"]
     done = subprocess.run(lint, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,186 @@
+"""What lies between an fpga artefact's tables and the sums of its neurons, as claims of its own.
+
+The synapses are followed through the images of memories by `lehr.prove.synapses`; here it is asked
+of Yosys and Bitwuzla whether the Verilog reads and fills them so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import NamedTuple
+
+from lehr.network import INPUT
+from lehr.prove import gathering, placing, walking
+from lehr.prove.adders import parameter_of
+from lehr.prove.circuit import Claim, Differs, with_faults
+from lehr.prove.core import fault_in, read_core, with_faults_in
+from lehr.prove.engines import Engine
+from lehr.prove.faults import Fault
+from lehr.prove.images import volume
+from lehr.prove.obligations import Obligation
+from lehr.prove.program import rings_of
+from lehr.prove.questions import lacks
+from lehr.prove.subject import Subject
+from lehr.prove.yosys import read_verilog
+
+SWEPT = "the map of the input is not swept while it is filled or looked at"
+PACK = "the layer stays while its events are on their way"
+RESET = "the clock that resets the engine is before the first"
+_READS = re.compile(r"initial \$readmemh\(IMAGE, words\);")
+
+
+class Asked(NamedTuple):
+    """A claim about modules of an engine.
+
+    Attributes:
+        sentence: what is claimed.
+        assumptions: each a sentence.
+        differs: what asks.
+        module: in which a fault is put.
+        fault: makes it of the module's text.
+    """
+
+    sentence: str
+    assumptions: Sequence[str]
+    differs: Differs
+    module: str
+    fault: Callable[[str], Fault]
+
+
+def prove(subject: Subject, engine: Engine, timeout: float) -> Iterator[Obligation]:
+    """Yield what is shown of an engine's walk, of its maps, of its events and of its sums.
+
+    Raises:
+        FileRefused: when the Verilog is not as lehr writes it.
+    """
+    groups = (
+        ("lehr_core", walking.KEPT, [*_of_walk(engine), *_of_maps(subject, engine)]),
+        ("lehr_core", (*walking.KEPT, "lehr_sums"), [*_of_sums(engine)]),
+        ("lehr_neurons", (), [_of_neurons()]),
+    )
+    for top, kept, asked_of in groups:
+        claims = [Claim("sums", engine.file(a.module), *a[:3]) for a in asked_of]
+        if reason := lacks():
+            yield from (claim.missing(reason) for claim in claims)
+            continue
+        texts = read_core(engine, kept, top)
+        files = [engine.file(each.module) for each in asked_of]
+        faulty = [
+            (file, each.fault(texts[file])) for file, each in zip(files, asked_of, strict=True)
+        ]
+        circuit, changed = with_faults_in(engine, texts, faulty, top, timeout)
+        for claim, fault in zip(claims, changed, strict=True):
+            yield claim.shown(circuit, [fault], timeout)
+    yield from _memories(engine, timeout)
+
+
+def _near(words: str) -> Callable[[str], Fault]:
+    return lambda text: fault_in(text, words)
+
+
+def _of_walk(engine: Engine) -> Iterator[Asked]:
+    rings = rings_of(read_verilog(engine.folder, engine.file("lehr_control")))
+    yield Asked(
+        "each word that the taps of a row and of a column and a chunk name is looked at once, in "
+        "the map of its feed, and its weights are those that the tables say",
+        (SWEPT, RESET),
+        walking.looks,
+        "lehr_scan",
+        _near("row_next ="),
+    )
+    yield Asked(
+        "feeds, chunks, places and layers come in the order of their numbers, each once",
+        (RESET,),
+        partial(walking.in_order, rings),
+        "lehr_control",
+        _near("chunk <= place_ends"),
+    )
+    yield Asked(
+        "an event leaves its word with its value and the numbers of its weights",
+        (RESET,),
+        gathering.leave,
+        "lehr_events",
+        _near("hit <= valid"),
+    )
+
+
+def _of_maps(subject: Subject, engine: Engine) -> Iterator[Asked]:
+    if not (engine.folder / engine.file("lehr_maps")).exists():
+        return  # the spikes of the engine before
+    shape = volume(subject.net.shapes[INPUT])
+    yield Asked(
+        "an event of the input is put into its map at its coordinates, side by side",
+        (SWEPT, RESET),
+        partial(placing.puts_events, shape),
+        "lehr_maps",
+        _near("stored ="),
+    )
+
+
+def _of_sums(engine: Engine) -> Iterator[Asked]:
+    sums = read_verilog(engine.folder, engine.file("lehr_sums"))
+    packs = {
+        *map(int, re.findall(r"pack == \d+'d(\d+)", sums)),
+        *map(int, re.findall(r"default: weight_at_0 = .* \+ (\d+) \+:", sums)),
+    }
+    weight = parameter_of(sums, "WEIGHT")
+    yield Asked(
+        "each lane gets the weights of an event from the words of these numbers, and its value; "
+        "the sums of lanes come to their neurons one after another",
+        (PACK, RESET),
+        partial(gathering.meet_lanes, weight, sorted(packs)),
+        "lehr_sums",
+        lambda text: Fault(
+            "hit_3 is given to lanes for hit_4", text.replace(".add(hit_4)", ".add(hit_3)"), 0
+        ),
+    )
+    if "all_kept" in sums:
+        yield Asked(
+            "all weights that events mean are counted, times their values, and the sum is twice "
+            "that of those which are +1, less all of them",
+            (RESET,),
+            gathering.counts_all,
+            "lehr_sums",
+            _near("all <= all +"),
+        )
+    yield Asked(
+        "a chunk ends when its last event is added, and none of the next one is there yet",
+        (RESET,),
+        gathering.ends_once,
+        "lehr_control",
+        _near("ending <="),
+    )
+
+
+def _of_neurons() -> Asked:
+    return Asked(
+        "spikes of neurons are written word by word, place by place, and a neuron gets the sum "
+        "that is there when its update begins",
+        (),
+        placing.gathers_spikes,
+        "lehr_neurons",
+        _near("gathered <= word_ends"),
+    )
+
+
+def _memories(engine: Engine, timeout: float) -> Iterator[Obligation]:
+    """Yield that memories which are only read give the word at an address a clock later."""
+    for module in ("lehr_rom", "lehr_table"):
+        file = f"{module}.v"
+        claim = Claim(
+            "sums",
+            file,
+            "the word at the address is there a clock later, and stays where none is asked for",
+            (),
+            gathering.gives_words,
+        )
+        if reason := lacks():
+            yield claim.missing(reason)
+            continue
+        text = _READS.sub("", read_verilog(engine.folder, file))
+        other = text.replace("words[address]", "words[address + 1'd1]")
+        fault = Fault("the word after that at the address is given", other, 0)
+        (_, circuit), *faulty = with_faults({file: text}, module, [fault], timeout)
+        yield claim.shown(circuit, faulty, timeout)
