@@ -230,6 +230,7 @@ def names(node_type: str, file: Path) -> bool:
             "Scale",
             "scale",
             {
+                "lehr/prove/reaching.py",
                 "export/torchmodels/nodes.py",
                 "targets/conformance/maxima.py",
                 "targets/conformance/strategies.py",
@@ -248,6 +249,7 @@ def names(node_type: str, file: Path) -> bool:
             "Upsample2d",
             "upsample2d",
             {
+                "lehr/prove/reaching.py",
                 "export/torchmodels/signal.py",
                 "targets/conformance/maxima.py",
                 "targets/conformance/scaled.py",

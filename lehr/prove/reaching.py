@@ -19,7 +19,7 @@ import numpy.typing as npt
 from lehr.arithmetic import Int64
 from lehr.errors import NotMappable
 from lehr.network import INPUT, Network, Neuron
-from lehr.nodes import Delay, Flatten, MaxPool2d, Scale, Upsample2d
+from lehr.nodes import Delay, MaxPool2d, Node, Shape
 
 MOST_VALUES = 1 << 22
 """Values of a node that are computed at once."""
@@ -150,20 +150,17 @@ def _arriving(net: Network, name: str, source: str, pulses: Int64) -> Sum:
 
 def _behind(net: Network, name: str, come: Sum) -> Sum:
     """Return what a node makes of what comes to it."""
-    node = net.nodes[name]
+    node, before = net.nodes[name], net.sources(name)[0]
     if isinstance(node, MaxPool2d):
         return _maxima(net, name, node, come)
     if isinstance(node, Delay):
         return _held_back(node, net.shapes[name], come)
-    kept = isinstance(node, Flatten | Upsample2d) or (
-        isinstance(node, Scale) and bool((node.factor >= 0).all())
-    )
-    if not node.additive or (come.maxima and not kept):
+    if not node.additive or (come.maxima and not _keeps_greatest(node, net.shapes[before])):
         raise NotMappable(
             f"{name}: what it makes of maxima is not followed; its sums are not proven"
         )
     done = come.each(lambda late: {lag: node.sums(values) for lag, values in late.items()})
-    if isinstance(node, Scale):
+    if not node.copies:
         return done
     return Sum(
         done.late,
@@ -172,6 +169,12 @@ def _behind(net: Network, name: str, come: Sum) -> Sum:
             for places in done.maxima
         ],
     )
+
+
+def _keeps_greatest(node: Node, taken: Shape) -> bool:
+    """Return whether what is greatest stays so: values come of one alone, and grow with it."""
+    ones = np.ones((1, *taken), np.int64)
+    return node.copies or (node.one_to_one and bool((node.sums(ones) >= 0).all()))
 
 
 def _later(by: int, which: npt.NDArray[np.bool_], late: Late) -> Late:

@@ -114,7 +114,7 @@ def test_what_an_event_does_is_that_of_torch() -> None:
     nodes = {
         "conv": Conv2d(kernel, (1, 2), (2, 0), (2, 1), groups=2, kind="int8"),
         "delay": Delay(np.array([1, 3, 1, 2], np.int32)),
-        "max": MaxPool2d(*window.values()),
+        "max": MaxPool2d((2, 3), (2, 1), (1, 1)),
         "scale": Scale(np.array([2, 0, 1, 3], np.int32)),
         "lif": Neuron(np.full(4, 9, np.int32), np.zeros(4, np.int32), ARITHMETIC),
     }
