@@ -7,23 +7,24 @@ of Yosys and Bitwuzla whether the Verilog reads and fills them so.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
+from lehr.errors import FileRefused
 from lehr.network import INPUT
-from lehr.prove import gathering, placing, walking
+from lehr.prove import gathering, placing, visits
 from lehr.prove.adders import parameter_of
+from lehr.prove.boxes import with_boxes
 from lehr.prove.circuit import Claim, Differs, with_faults
-from lehr.prove.core import fault_in, read_core, with_faults_in
 from lehr.prove.engines import Engine
-from lehr.prove.faults import Fault
+from lehr.prove.faults import Fault, faults
 from lehr.prove.images import volume
 from lehr.prove.obligations import Obligation
 from lehr.prove.program import rings_of
 from lehr.prove.questions import lacks
 from lehr.prove.subject import Subject
-from lehr.prove.yosys import read_verilog
+from lehr.prove.yosys import WAY_OUT, Circuit, circuits, read_verilog
 
 SWEPT = "the map of the input is not swept while it is filled or looked at"
 PACK = "the layer stays while its events are on their way"
@@ -56,28 +57,29 @@ def prove(subject: Subject, engine: Engine, timeout: float) -> Iterator[Obligati
         FileRefused: when the Verilog is not as lehr writes it.
     """
     groups = (
-        ("lehr_core", walking.KEPT, [*_of_walk(engine), *_of_maps(subject, engine)]),
-        ("lehr_core", (*walking.KEPT, "lehr_sums"), [*_of_sums(engine)]),
-        ("lehr_neurons", (), [_of_neurons()]),
+        ("lehr_core", {"lehr_sums"}, [*_of_walk(engine), *_of_maps(subject, engine)]),
+        ("lehr_core", set[str](), [*_of_sums(engine)]),
+        ("lehr_neurons", {"lehr_neuron"}, [_of_neurons()]),
     )
-    for top, kept, asked_of in groups:
+    for name, boxes, asked_of in groups:
         claims = [Claim("sums", engine.file(a.module), *a[:3]) for a in asked_of]
         if reason := lacks():
             yield from (claim.missing(reason) for claim in claims)
             continue
-        texts = read_core(engine, kept, top)
+        top = engine.module(name)
+        texts = with_boxes(engine.folder, top, visits.BOXES | boxes)
         files = [engine.file(each.module) for each in asked_of]
         faulty = [
             (file, each.fault(texts[file])) for file, each in zip(files, asked_of, strict=True)
         ]
-        circuit, changed = with_faults_in(engine, texts, faulty, top, timeout)
+        circuit, changed = _with_faults(texts, faulty, top, timeout)
         for claim, fault in zip(claims, changed, strict=True):
             yield claim.shown(circuit, [fault], timeout)
     yield from _memories(engine, timeout)
 
 
 def _near(words: str) -> Callable[[str], Fault]:
-    return lambda text: fault_in(text, words)
+    return lambda text: _fault_in(text, words)
 
 
 def _of_walk(engine: Engine) -> Iterator[Asked]:
@@ -86,14 +88,14 @@ def _of_walk(engine: Engine) -> Iterator[Asked]:
         "each word that the taps of a row and of a column and a chunk name is looked at once, in "
         "the map of its feed, and its weights are those that the tables say",
         (SWEPT, RESET),
-        walking.looks,
+        visits.looks,
         "lehr_scan",
         _near("row_next ="),
     )
     yield Asked(
         "feeds, chunks, places and layers come in the order of their numbers, each once",
         (RESET,),
-        partial(walking.in_order, rings),
+        partial(visits.in_order, rings),
         "lehr_control",
         _near("chunk <= place_ends"),
     )
@@ -145,13 +147,15 @@ def _of_sums(engine: Engine) -> Iterator[Asked]:
             "lehr_sums",
             _near("all <= all +"),
         )
-    yield Asked(
-        "a chunk ends when its last event is added, and none of the next one is there yet",
-        (RESET,),
-        gathering.ends_once,
-        "lehr_control",
-        _near("ending <="),
-    )
+    if "closes" in sums:
+        yield Asked(
+            "each place of a window ends when its last event is added, and none of the next one is "
+            "there yet; and it is known whether it lies on the map",
+            (RESET,),
+            gathering.windows_end,
+            "lehr_control",
+            _near("closing <="),
+        )
 
 
 def _of_neurons() -> Asked:
@@ -184,3 +188,37 @@ def _memories(engine: Engine, timeout: float) -> Iterator[Obligation]:
         fault = Fault("the word after that at the address is given", other, 0)
         (_, circuit), *faulty = with_faults({file: text}, module, [fault], timeout)
         yield claim.shown(circuit, faulty, timeout)
+
+
+# ---------------------------------------------------------------- faults
+def _with_faults(
+    texts: Mapping[str, str],
+    faulty: Sequence[tuple[str, Fault]],
+    top: str,
+    timeout: float,
+) -> tuple[Circuit, list[tuple[str, Circuit]]]:
+    """Return a module of an engine as it is, and with each of some faults.
+
+    Args:
+        texts: of its modules by file.
+        faulty: for each file that is changed, its fault.
+        top: the module.
+        timeout: seconds for Yosys.
+    """
+    variants = [dict(texts), *({**texts, file: fault.text} for file, fault in faulty)]
+    base, *changed = circuits(variants, top, timeout)
+    names = [f"in {file}, {fault.what}" for file, fault in faulty]
+    return base, list(zip(names, changed, strict=True))
+
+
+def _fault_in(text: str, words: str) -> Fault:
+    """Return the first fault in a line of Verilog that has some words.
+
+    Raises:
+        FileRefused: where there is none, as in no file that lehr wrote.
+    """
+    lines = text.splitlines()
+    found = [each for each in faults(text) if words in lines[each.line - 1]]
+    if not found:
+        raise FileRefused(f"the Verilog has no line with {words!r} that can be changed; {WAY_OUT}")
+    return found[0]

@@ -12,7 +12,7 @@ from typing import Any
 
 from lehr.prove.questions import Questions
 from lehr.prove.solver import z3
-from lehr.prove.walking import SCAN, Term, Wires, bit, contradicted, low_bits
+from lehr.prove.visits import SCAN, Term, Wires, bit, contradicted, low_bits
 from lehr.prove.yosys import Circuit, Clocks
 
 _LANE = re.compile(r"sums\.lanes\[(\d+)\]\.((?:\w+\.)?)adder\.kept")
@@ -272,47 +272,29 @@ def _sane(now: Wires) -> Iterator[Term]:
         yield z3.Implies(now.on(hit), meant)
 
 
-def ends_once(circuit: Circuit, asked: Questions) -> dict[str, Any] | None:
-    """Return what contradicts that a chunk ends with its last event, and before the next one's."""
+def windows_end(circuit: Circuit, asked: Questions) -> dict[str, Any] | None:
+    """Return what contradicts that places of windows end with their last event, each once."""
     clocks = Clocks(circuit, 1)
     now, after = Wires(clocks, 0), Wires(clocks, 1)
-    ends = ["marks", *(["closes"] if "sums.closes" in now else [])]
-    assumed = [*clocks.facts, *_apart(now, ends)]
+    assumed = [*clocks.facts, *_apart(now)]
     claims = {
-        "events and ends": list(_apart(after, ends)),
-        "take": [now.on("take") == bit(_part(now["sums.marks"], 3, 1))],
-        "end": [
-            z3.Implies(
-                now["rst"] == 0,
-                after["sums.marks"] == z3.Concat(z3.Extract(2, 0, now["sums.marks"]), now["mark"]),
-            ),
-            z3.Implies(now.on("mark"), now["more"] == 0),
-            z3.Implies(now["rst"] == 0, after.on("control.ending") == _ending(now)),
-        ],
+        "events and ends": list(_apart(after)),
+        "ends": [z3.Implies(z3.Or(now.on("mark"), now.on("close")), now["more"] == 0)],
+        "places of windows": list(_windows(now, after)),
     }
-    if "sums.closes" in now:
-        claims["places of windows"] = list(_windows(now, after))
-    shown = {"marks": now["sums.marks"], "valid": now["events.valid"], "hit": now["events.hit"]}
+    shown = {"closes": now["sums.closes"], "valid": now["events.valid"], "hit": now["events.hit"]}
     return contradicted(assumed, claims, shown, asked)
 
 
-def _apart(now: Wires, ends: Sequence[str]) -> Iterator[Term]:
+def _apart(now: Wires) -> Iterator[Term]:
     """Yield that no event is on its way beside an end, and no word is looked at before one."""
     events = ("events.valid", "events.hit", "sums.hit_3", "sums.hit_4")
-    for each in ends:
+    for each in ("marks", "closes"):
         waits = "control.ending" if each == "marks" else "control.closing"
         yield z3.Implies(now.on(waits), z3.Not(now.state(SCAN)))
         for number, event in enumerate(events):
             ended = bit(_part(now[f"sums.{each}"], number, 1))
             yield z3.Implies(ended, now[event] == 0)
-
-
-def _ending(now: Wires) -> Term:
-    """Return that all words of a chunk are looked at, but not all of their events are out."""
-    looked = z3.And(now.feed_ends(), now["feed"] == now["last_feed"])
-    if "next_kept" in now:
-        looked = z3.And(looked, now["next_kept"] == 0)
-    return z3.Or(looked, z3.And(now.on("control.ending"), now["mark"] == 0))
 
 
 def _windows(now: Wires, after: Wires) -> Iterator[Term]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from lehr.prove.questions import Questions
 from lehr.prove.solver import z3
-from lehr.prove.walking import Term, Wires, contradicted, low_bits
+from lehr.prove.visits import Term, Wires, contradicted, low_bits
 from lehr.prove.yosys import Circuit, Clocks
 
 LOAD = 3

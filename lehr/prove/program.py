@@ -13,14 +13,23 @@ from functools import cached_property
 from typing import Any
 
 from lehr.network import INPUT
+from lehr.prove.boxes import MEMORIES
 from lehr.prove.engines import Engine, engine_of
 from lehr.prove.questions import Questions, Undecided
 from lehr.prove.solver import z3
 from lehr.prove.subject import Subject
 from lehr.prove.yosys import Circuit, Clocks
 
-KEPT = ("lehr_program", "lehr_scan")
-"""Modules of the circuit that is asked."""
+BOXES = MEMORIES | {
+    "lehr_control",
+    "lehr_events",
+    "lehr_link",
+    "lehr_maps",
+    "lehr_neurons",
+    "lehr_readout",
+    "lehr_sums",
+}
+"""Modules that are taken out of the circuit that is asked."""
 _RING = re.compile(
     r"slots\[(\d+):(\d+)\] <= slots\[\1:\2\] == \d+'d(\d+) \? \d+'d0 : slots\[\1:\2\] \+ \d+'d1;"
 )
@@ -72,7 +81,7 @@ class Program:
     """The program of an engine.
 
     Args:
-        circuit: of the engine, with the modules of `KEPT`.
+        circuit: of the engine, without the modules of `BOXES`.
         rings: of its maps.
         asked: what counts questions.
     """

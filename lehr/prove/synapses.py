@@ -18,12 +18,12 @@ import numpy.typing as npt
 
 from lehr.arithmetic import Int64
 from lehr.network import INPUT
+from lehr.prove.boxes import with_boxes
 from lehr.prove.circuit import Claim
-from lehr.prove.core import read_core
 from lehr.prove.engines import Engine, engine_of
 from lehr.prove.images import Elsewhere, Heard, Images, Reader, map_of, read_words, volume
 from lehr.prove.obligations import Obligation, State
-from lehr.prove.program import KEPT, Program, maps_of, rings_of
+from lehr.prove.program import BOXES, Program, maps_of, rings_of
 from lehr.prove.questions import Questions, Undecided, lacks
 from lehr.prove.reaching import Synapses, reaching, sources_of
 from lehr.prove.subject import Subject
@@ -77,9 +77,15 @@ def prove(subject: Subject, engine: Engine, timeout: float) -> Iterator[Obligati
             yield claim.missing(reason)
             continue
         if circuit is None:
-            texts = read_core(engine, KEPT)
-            (circuit,) = circuits([texts], engine.module("lehr_core"), timeout)
+            circuit = program_of(engine, timeout)
         yield _shown(claim, layer, images, circuit, timeout)
+
+
+def program_of(engine: Engine, timeout: float) -> Circuit:
+    """Return the circuit of an engine that says what its program is."""
+    top = engine.module("lehr_core")
+    (circuit,) = circuits([with_boxes(engine.folder, top, BOXES)], top, timeout)
+    return circuit
 
 
 def read_images(engine: Engine) -> dict[str, list[int]]:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from lehr.errors import FileRefused
 from lehr.prove.engines import Engine
+from lehr.prove.images import read_words
 from lehr.prove.induction import At, Term
 from lehr.prove.order import Order
 from lehr.prove.solver import z3
-from lehr.prove.summing import read_words
 from lehr.prove.yosys import WAY_OUT
 
 _LAST = {

@@ -21,14 +21,11 @@ from lehr.arithmetic import Arithmetic
 from lehr.network import INPUT, Conv2d, Input, Linear, Network, Neuron, SumPool2d
 from lehr.nodes import Delay, Flatten, MaxPool2d, Scale
 from lehr.prove import adders, summing, synapses
-from lehr.prove.core import read_core
 from lehr.prove.engines import engine_of
 from lehr.prove.obligations import Obligation
-from lehr.prove.program import KEPT
 from lehr.prove.questions import Questions
 from lehr.prove.reaching import Synapses, reaching, sources_of
 from lehr.prove.subject import read_subject
-from lehr.prove.yosys import Circuit, circuits
 from lehr.targets.verilog import missing
 
 pytestmark = pytest.mark.skipif(missing("yosys") is not None, reason="Yosys is not here")
@@ -41,7 +38,8 @@ def pooled(*, maximum: bool = False) -> Network:
     rng = np.random.default_rng(3)
 
     def neurons(count: int) -> Neuron:
-        return Neuron(np.full(count, 9, np.int32), np.zeros(count, np.int32), ARITHMETIC)
+        thresholds = np.arange(9, 9 + count, dtype=np.int32)
+        return Neuron(thresholds, np.zeros(count, np.int32), ARITHMETIC)
 
     two = ((2, 2), (2, 2))
     nodes = {
@@ -84,7 +82,7 @@ def test_every_weight_is_followed_and_one_other_is_named(built: Path) -> None:
     assert f"{np.count_nonzero(weight)} weights" in second.claim
     images = synapses.read_images(engine)
     layer = synapses.Layer(subject, engine, "lif2")
-    circuit, asked = _program(built)
+    circuit, asked = synapses.program_of(engine, SECONDS), Questions(SECONDS)
     assert layer.rewired(images, circuit, asked) is None
     ((memory, word),) = layer.visited
     changed = {**images, memory: [*images[memory]]}
@@ -96,13 +94,6 @@ def test_every_weight_is_followed_and_one_other_is_named(built: Path) -> None:
     assert (found["source"], found["weight"]) == ("lif1", weight[neuron, value])
     assert found["but it is"] != found["weight"]
     assert found["differing"] == 1
-
-
-def _program(folder: Path) -> tuple[Circuit, Questions]:
-    subject = read_subject(folder)
-    engine = engine_of(subject, "lif1")
-    (circuit,) = circuits([read_core(engine, KEPT)], "lehr_core", SECONDS)
-    return circuit, Questions(SECONDS)
 
 
 def test_what_an_event_does_is_that_of_torch() -> None:
@@ -153,7 +144,7 @@ EDITS: dict[str, tuple[str, str]] = {
     "lehr_scan.v": (r"column_at \+", "column_at -"),
     "lehr_events.v": (r"\+ element", "- element"),
     "lehr_sums.v": (r"\.next\(kept\[lane\+1\]", ".next(kept[lane]"),
-    "lehr_core.v": (r"first_column \+", "first_row +"),
+    "lehr_core.v": (r"first_column \+", "first_column -"),
     "lehr_control.v": (r"x == last_x \? ", "x != last_x ? "),
     "lehr_maps.v": (r"in_x\[2:1\]", "in_x[1:0]"),
     "lehr_neurons.v": (r"sum_1 <= sum;", "sum_1 <= sum + 1'd1;"),

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from lehr.prove.boxes import MEMORIES
 from lehr.prove.program import Ring
 from lehr.prove.questions import Questions, Undecided
 from lehr.prove.solver import z3
 from lehr.prove.yosys import Circuit, Clocks
 
-KEPT = ("lehr_control", "lehr_program", "lehr_scan", "lehr_events", "lehr_maps", "lehr_link")
-"""Modules of the circuits that are asked, and lehr_sums."""
+BOXES = MEMORIES | {"lehr_lane", "lehr_neurons", "lehr_readout"}
+"""Modules that are taken out of the circuits that are asked."""
 PLACE, SCAN, FINISH = 5, 6, 7
 Term = Any
 
