@@ -15,6 +15,7 @@ from lehr.simulate.fast.kernels.vector import (
     BYTE,
     Value,
     Vector,
+    in_register,
     intrinsic,
     lanes_of_token,
     place_of,
@@ -46,7 +47,7 @@ def with_taps(
     taken = range(len(before), each - len(behind))
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Value:
-        start, added = place_of(builder, args[1], args[2], vector.llvm), []
+        start, added = in_register(builder, place_of(builder, args[1], args[2], vector.llvm)), []
         for k in range(sums.count):
             total = builder.extract_value(args[0], k)
             if k % each in taken:

@@ -70,6 +70,16 @@ def place_of(builder: Any, pointer: Value, index: Value, wanted: Any) -> Value:
     return builder.bitcast(builder.gep(pointer, [index]), wanted.as_pointer())
 
 
+def in_register(builder: Any, address: Value) -> Value:
+    """Return the same address, computed by itself.
+
+    LLVM would make it again from its parts in each instruction that reads memory there, which many
+    processors take apart into two then. What hides it is an instruction that is none.
+    """
+    kind = ir.FunctionType(address.type, [address.type])
+    return builder.asm(kind, "", "=r,0", [address], False)
+
+
 def resize(builder: Any, value: Value, given: Vector, wanted: Vector) -> Value:
     """Return a vector with lanes of another width."""
     if given.bits == wanted.bits:
