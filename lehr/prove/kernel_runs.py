@@ -13,9 +13,9 @@ import numpy as np
 from lehr.arithmetic import Int64
 from lehr.prove.every_path import Memory, Number, Run
 from lehr.prove.kernel_operations import of_a_line, of_elements
+from lehr.prove.kernel_parts import Apart, Part
 from lehr.prove.lanes import KERNELS, LINE_BITS, functions
 from lehr.prove.smt import Term
-from lehr.prove.solver import z3
 from lehr.simulate.fast.kernels import layout
 from lehr.update import FIRED, MEMBRANE, Program
 
@@ -78,7 +78,7 @@ class Ended:
         claims: that nothing left its bits.
         assumed: what is known of memory.
         head: registers before the event.
-        counts: how often spikes were counted.
+        apart: what is asked about alone, in the order in which it was computed.
     """
 
     after: dict[str, Term]
@@ -86,24 +86,7 @@ class Ended:
     claims: list[Term]
     assumed: list[Term]
     head: dict[str, Term] = field(default_factory=dict)
-    counts: list[Count] = field(default_factory=list)
-
-
-@dataclass
-class Count:
-    """A count of spikes by a kernel, which is asked about alone.
-
-    Attributes:
-        counted: what passes a level, and the level.
-        of: any number in place of it.
-        gives: what the kernel makes of that.
-        claims: that nothing leaves its bits.
-    """
-
-    counted: tuple[Term, Term]
-    of: Term
-    gives: Term
-    claims: list[Term]
+    apart: list[Part] = field(default_factory=list)
 
 
 def of_lines(
@@ -158,38 +141,16 @@ def of_lines(
     }
     names = _code(given, of_a_line(run, lanes))
     names["done"] = run.merged(names["done"])
-    counting, counted = run.merged(names["_count"]), list[Count]()
-
-    def count(r: Memory, x: int, y: int, m: int, extra: int, most: int, size: int) -> None:
-        before, claims = r[y], run.claims
-        number = z3.Int(f"counted {len(counted)}")
-        run.claims, r[y] = {}, Number(run, number)
-        counting(r, x, y, m, extra, most, size)
-        counted.append(Count((before.term, r[m].term), number, r[x].term, [*run.claims.values()]))
-        run.claims, r[y] = claims, before
-        r[x] = Number(run, spikes(len(counted) - 1, most))
-
-    names["_count"] = count
+    apart = Apart(run)
+    names["_count"] = apart.counting(run.merged(names["_count"]))
+    names["divided"] = apart.divided
     names[given.kernel](**arguments)
     after = {x: held[first + place * lanes].term for place, x in enumerate(program.states)}
     if s.spikes != layout.NO_SPIKES:
         put = bits if s.spikes == layout.BITS else counts
         after[FIRED] = put[0].term
     after["kept"] = traced[0].term
-    return replace(_ended(run, after, program, lost), counts=counted)
-
-
-def spikes(place: int, most: int) -> Term:
-    """Return any number of spikes, as one of several numbers, which can be multiplied."""
-    return one_of(z3.Int(f"spikes {place}"), most)
-
-
-def one_of(term: Term, most: int) -> Term:
-    """Return a number from 0 to `most`."""
-    number = z3.IntVal(0)
-    for each in range(1, most + 1):
-        number = z3.If(term == each, each, number)
-    return number
+    return replace(_ended(run, after, program, lost), apart=apart.asked)
 
 
 def of_events(

@@ -8,7 +8,8 @@ those before it may have led, so that the next one, and what comes after the las
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ import numpy as np
 from lehr.arithmetic import Int64
 from lehr.prove.asking import Asked, Claims, version
 from lehr.prove.guesses import Bounds
-from lehr.prove.kernel_runs import Given, of_events, of_lines, one_of, spikes
-from lehr.prove.kernels import ASSUMED, CLAIM
+from lehr.prove.kernel_parts import Part, one_of, result
+from lehr.prove.kernel_runs import Given, of_events, of_lines
+from lehr.prove.kernels import ASSUMED, CLAIM, Decayed
 from lehr.prove.obligations import Obligation
 from lehr.prove.smt import INTEGERS, Term, Terms, follow, passes
 from lehr.prove.solver import z3
@@ -28,7 +30,7 @@ from lehr.simulate.fast.engine import Machine
 from lehr.simulate.fast.plans.by_event import ByEvent
 from lehr.simulate.fast.plans.layers import Update, by_neuron
 from lehr.simulate.fast.plans.plan import plan
-from lehr.update import FIRED, INPUT, MOST_SPIKES, Bound, Fire, Leak, written
+from lehr.update import FIRED, INPUT, MEMBRANE, MOST_SPIKES, Bound, Decay, Fire, Leak, written
 
 LISTED = 32
 """Spikes of a step that are told apart."""
@@ -163,6 +165,7 @@ class Layer:
             for x, distance in group.constants
         ]
         within = [z3.And(numbers[x] >= a, numbers[x] <= b) for x, (a, b) in group.given.items()]
+        own = [*within]
         given: dict[str, Term] = {
             x: group.given[x][0] if x in self._fixed else term for x, term in numbers.items()
         }
@@ -172,7 +175,7 @@ class Layer:
         run = of_lines if events is None else of_events
         between = {x: z3.Int(f"{x} before the event") for x in self.program.registers}
         ended = run(self.given, self.program, constants, states, comes, between, events)
-        cuts: list[tuple[Fire, Term, Term]] = []
+        cuts: list[_Cut] = []
         if events is None:
             parts = [self._begun(states, given)]
             cuts = self._cut(parts[0])
@@ -187,10 +190,10 @@ class Layer:
         if events:
             before = {*self.program.states, *map(written, self._plain(0))}
             claims += [term == parts[0].values[x] for x, term in ended.head.items() if x in before]
-        if len(cuts) != len(ended.counts):
-            return {"counts": len(ended.counts), "Fires that count": len(cuts)}
-        for (_, x, level), count in zip(cuts, ended.counts, strict=True):
-            claims += [count.counted[0] == x, count.counted[1] == level]
+        if len(cuts) != len(ended.apart):
+            return {"decays and counts": len(ended.apart), "of the update": len(cuts)}
+        for cut, part in zip(cuts, ended.apart, strict=True):
+            claims += [a == b for a, b in zip(part.taken, cut.taken, strict=True)]
         low, high = self._comes()
         within += [comes >= low, comes <= high, *ended.assumed, last.values[FIRED] <= MOST_SPIKES]
         within += [comes != 0] if events else []
@@ -200,19 +203,33 @@ class Layer:
         }
         for x, term in (*states.items(), *between.items()):
             within += _between(term, self.reached.limits(x))
-        for part in parts:
-            for _, x, term in part.written:
+        for done in parts:
+            for _, x, term in done.written:
                 within += _between(term, self.reached.written[x])
-        for (fire, _, level), count in zip(cuts, ended.counts, strict=True):
-            alone = [passes(count.of, level, fire.test, fire.up_to) == count.gives, *count.claims]
-            reached = [*within[: len(numbers)], *_between(count.of, self.reached.limits(fire.x))]
-            shown_ = {"counted": count.of}
-            if found := asked.refuted(reached, [Claims((), alone)], shown_):
+        for cut, part in zip(cuts, ended.apart, strict=True):
+            if not fault and (found := self._alone(asked, cut, part, own)):
                 return found
+            within += cut.ends
         unknown = {x: term for x, term in numbers.items() if not z3.is_int_value(term)}
         return asked.refuted(
             within, [Claims((), [*claims, *ended.claims])], {**shown, INPUT: comes, **unknown}
         )
+
+    def _alone(self, asked: Asked, cut: _Cut, part: Part, own: Sequence[Term]) -> dict[str, Any]:
+        """Return a number of which a part makes something else; empty if there is none."""
+        s = cut.statement
+        if isinstance(s, Leak):
+            leak, rule = replace(s, x=MEMBRANE), part.rule
+            kernel = SimpleNamespace(**{**rule._asdict(), "leak": rule.form})
+            return Decayed(kernel, self.given.bits, [leak], self._ends(cut.x)).refuted(asked)
+        claims = [passes(part.of, cut.taken[1], s.test, s.up_to) == part.gives, *part.claims]
+        reached = [*own, *_between(part.of, self.reached.limits(cut.x))]
+        return asked.refuted(reached, [Claims((), claims)], {f"{cut.x}, counted": part.of})
+
+    def _ends(self, x: str) -> Bounds:
+        """Return bounds of what comes to a decay: what is written, and what is kept."""
+        (low, high), (least, most) = self.reached.limits(x), self.reached.written[x]
+        return min(low, least), max(high, most)
 
     def _comes(self) -> Bounds:
         sums = (
@@ -258,20 +275,47 @@ class Layer:
         zero = INTEGERS.number(0)
         return Terms({x: states.get(x, zero) for x in self.program.registers}, given)
 
-    def _cut(self, terms: Terms) -> list[tuple[Fire, Term, Term]]:
-        """Follow all statements, with any number in place of each count of spikes.
-
-        Returns:
-            The counts, each with what is counted and the level.
-        """
-        cuts: list[tuple[Fire, Term, Term]] = []
+    def _cut(self, terms: Terms) -> list[_Cut]:
+        """Follow all statements, with any number in place of what a decay leaves, or of a count."""
+        cuts: list[_Cut] = []
         for s in self._plain(0):
+            place = len(cuts)
             if isinstance(s, Fire) and s.up_to > 1:
-                cuts.append((s, terms.term(s.x), terms.term(s.level)))
-                terms.put(s, s.into, spikes(len(cuts) - 1, s.up_to))
+                cuts.append(_Cut(s, s.x, [terms.term(s.x), terms.term(s.level)], []))
+                terms.put(s, s.into, one_of(result(place), s.up_to))
+            elif isinstance(s, Leak) and _divides(s.decay):
+                x, (low, high) = terms.term(s.x), self._ends(s.x)
+                most = max(-low, high)
+                cuts.append(_Cut(s, s.x, [x], _between(result(place), (-most, most))))
+                left = result(place) if s.decay.form == "multiply" else x - result(place)
+                terms.put(s, s.x, left)
             else:
                 follow([s], terms)
         return cuts
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """A decay or a count that is asked about alone.
+
+    Attributes:
+        statement: that says it.
+        x: the register that it is of.
+        taken: what is given to it.
+        ends: bounds of what a decay gives, which is no further from 0 than what it is of.
+    """
+
+    statement: Leak | Fire
+    x: str
+    taken: list[Term]
+    ends: list[Term]
+
+
+def _divides(decay: Decay) -> bool:
+    """Return whether the planner divides by one known factor, and not by 1."""
+    n, k = decay.shift, 1 if decay.form == "shift" else decay.numerator
+    known = isinstance(n, int) and isinstance(k, int)
+    return decay.form in ("multiply", "shift") and known and k != 1 << int(n)
 
 
 def _between(term: Term, ends: Bounds) -> list[Term]:

@@ -7,7 +7,7 @@ whether all else is, whatever a decay leaves.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -51,7 +51,7 @@ class _Layer:
     @property
     def wide(self) -> int:
         """Bits of words that hold every product and sum of the update."""
-        return 64 if self.bits <= 32 else 128
+        return _wide(self.bits)
 
 
 def prove(subject: Subject, timeout: float) -> Iterator[Obligation]:
@@ -78,7 +78,9 @@ def _proven(subject: Subject, layer: _Layer, timeout: float) -> Obligation:
     asked = Asked(timeout)
     failed: dict[str, Any] = {}
     seen = False
-    cases: list[_Leak | _Rest] = [_Leak(subject, layer), *_rests(subject, layer)]
+    leaks = [s for s in subject.net.neurons[layer.name].program.all if isinstance(s, Leak)]
+    leak = Decayed(layer.op.rule, layer.bits, leaks, _range(subject, layer.name))
+    cases: list[Decayed | _Rest] = [leak, *_rests(subject, layer)]
     for case in cases:
         if failed := case.refuted(asked):
             failed = {"layer": layer.name, **failed}
@@ -108,19 +110,29 @@ def _kernel(products: Products) -> dict[str, Any]:
     return namespace
 
 
-class _Leak:
-    """The decay of a layer, for every membrane."""
+def _wide(bits: int) -> int:
+    return 64 if bits <= 32 else 128
 
-    def __init__(self, subject: Subject, layer: _Layer) -> None:
-        self.layer = layer
-        program = subject.net.neurons[layer.name].program
-        self.statements = [s for s in program.statements if isinstance(s, Leak)]
-        self.range = _range(subject, layer.name)
+
+class Decayed:
+    """The decay of a membrane by the kernel, for every one.
+
+    Args:
+        rule: the kernel's.
+        bits: of a lane.
+        statements: the decay, or nothing where there is none.
+        ends: the least and the greatest membrane.
+    """
+
+    def __init__(
+        self, rule: Any, bits: int, statements: Sequence[Leak], ends: tuple[int, int]
+    ) -> None:
+        self.rule, self.bits, self.statements, self.range = rule, bits, statements, ends
 
     def refuted(self, asked: Asked, *, fault: bool = False) -> dict[str, Any]:
         """Return a membrane of which the kernel leaves something else; empty if there is none."""
-        rule, bits = self.layer.op.rule, self.layer.bits
-        wide = self.layer.wide - bits
+        rule, bits = self.rule, self.bits
+        wide = _wide(bits) - bits
         products = Products(max(-self.range[0], self.range[1]))
         v = z3.BitVec(MEMBRANE, bits)
         kernel = _kernel(products)["leaked"](v, rule)
@@ -128,7 +140,7 @@ class _Leak:
         if not self._fits():
             asked.undecided = f"the product of a decay does not fit {bits} bits"
             return {}
-        terms = Terms({MEMBRANE: z3.SignExt(wide, v)}, {}, _Shared(products, v, self.layer.wide))
+        terms = Terms({MEMBRANE: z3.SignExt(wide, v)}, {}, _Shared(products, v, _wide(bits)))
         follow(map(self._in_halves, self.statements), terms)
         left = terms.values[MEMBRANE] + int(fault)
         claims = [z3.SignExt(wide, kernel) == left]
@@ -136,8 +148,8 @@ class _Leak:
 
     def _in_halves(self, s: Leak) -> Leak:
         """Return a decay in units of 2**-16, as the kernel takes it in lanes of 16 bits."""
-        decay, factor = s.decay, self.layer.op.rule.factor
-        if self.layer.bits > 16 or decay.form != "multiply":
+        decay, factor = s.decay, self.rule.factor
+        if self.bits > 16 or decay.form != "multiply":
             return s
         assert isinstance(decay.numerator, int)
         assert isinstance(decay.shift, int)
@@ -146,11 +158,11 @@ class _Leak:
 
     def _fits(self) -> bool:
         """Return whether the product with the factor, and what rounding adds, fits a lane."""
-        rule, most = self.layer.op.rule, max(-self.range[0], self.range[1])
-        if self.layer.bits == 16:  # which takes products by halves
+        rule, most = self.rule, max(-self.range[0], self.range[1])
+        if self.bits == 16:  # which takes products by halves
             return most < 2**15 and 0 <= rule.factor < 2**16
         factor = rule.factor if self.statements else 0
-        return bool(most * factor + (1 << rule.places) < 2 ** (self.layer.bits - 1))
+        return bool(most * factor + (1 << rule.places) < 2 ** (self.bits - 1))
 
 
 class _Shared(Words):

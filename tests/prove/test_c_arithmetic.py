@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -12,8 +13,11 @@ from strategies import small_network
 import lehr as api
 from lehr.arithmetic import Arithmetic
 from lehr.prove import arithmetic_c
-from lehr.prove.cbmc import CBMC
-from lehr.prove.cfiles import MODEL
+from lehr.prove.cbmc import CBMC, Asked
+from lehr.prove.cfaults import faults
+from lehr.prove.cfiles import MODEL, read_c
+from lehr.prove.csurvivors import said_of
+from lehr.prove.cuses import uses
 from lehr.prove.obligations import Obligation
 from lehr.prove.subject import read_subject
 
@@ -133,3 +137,20 @@ def test_what_takes_too_long_is_undecided(tmp_path: Path) -> None:
     (said,) = list(arithmetic_c.prove(read_subject(tmp_path / "out"), 1e-3))[:1]
     assert said.state == "undecided"
     assert said.reason == "cbmc did not end within 0.001 s"
+
+
+@needs_cbmc
+def test_what_is_not_seen_of_faults_is_explained(built: Path) -> None:
+    subject, files = read_subject(built), read_c(built)
+    (event,) = (use for use in uses(subject, files) if use.kind == "event")
+    asked = Asked(60.0)
+    said = {
+        change: said_of(files, event, fault, asked)
+        for fault in faults(files, event.update)
+        for change in ("r.fired >= 255 ? 255", "r.fired > 256 ? 255", "r.fired -= ")
+        if change in fault.what
+    }
+    assert said.pop("r.fired -= ") == ""
+    assert said.pop("r.fired >= 255 ? 255") == "the same within bounds and 2 bits beyond"
+    (count,) = said.values()
+    assert re.match("the same within bounds, another beyond them: fired = 25[56]", count)
