@@ -17,6 +17,7 @@ from lehr.prove.circuit import Claim
 from lehr.prove.engines import Engine, engine_of
 from lehr.prove.faults import faults
 from lehr.prove.induction import At, Induction, Term
+from lehr.prove.layer_plan import Layer, plan
 from lehr.prove.obligations import Obligation
 from lehr.prove.order import TAGS, Order
 from lehr.prove.progress import Progress
@@ -24,6 +25,7 @@ from lehr.prove.questions import lacks
 from lehr.prove.solver import z3
 from lehr.prove.subject import Subject
 from lehr.prove.walk import Walk
+from lehr.prove.words import GHOSTS, INSIDE, Words
 from lehr.prove.yosys import circuits
 
 RESET = "the module was reset before the first clock"
@@ -104,7 +106,7 @@ def _each(
 
 # ---------------------------------------------------------------- an engine
 def _engine(engine: Engine, layers: int, timeout: float) -> Iterator[Obligation]:
-    order = Order(engine, layers)
+    order, reason = Order(engine, layers), lacks()
     walk = Walk(order)
     progress = Progress(walk)
     held = Induction(
@@ -159,6 +161,8 @@ def _engine(engine: Engine, layers: int, timeout: float) -> Iterator[Obligation]
     ]
     if engine.file("lehr_maps") in order.files:
         all_shown.append(_frames(order))
+        if " spike_ram (" in order.files[engine.file("lehr_maps")] and not reason:
+            all_shown.append(_words(progress, plan(order, progress.swept, timeout)))
     yield from _each(order.files, engine.module("lehr_core"), all_shown, timeout)
 
 
@@ -187,6 +191,48 @@ def _frames(order: Order) -> Shown:
         ),
         order.engine.file("lehr_control"),
         "last_frame =",
+    )
+
+
+def _words(progress: Progress, layers: Sequence[Layer]) -> Shown:
+    walk, order = progress.walk, progress.order
+    words = Words(order, layers)
+
+    def holds(at: At) -> Iterator[Term]:
+        yield from order.holds(at)
+        yield from walk.holds(at)
+        yield from progress.holds(at)
+        yield from words.holds(at)
+
+    def moves(now: At, then: At) -> Iterator[Term]:
+        yield from order.moves(now, then)
+        yield from walk.moves(now, then)
+        yield from words.moves(now, then)
+
+    def claims(now: At, then: At) -> Iterator[Term]:
+        yield from words.claims(now, then)
+        yield from walk.claims(now, then)
+
+    own_read = "maps.spike_ram.read_address"
+    return Shown(
+        order.engine.file("lehr_core"),
+        "a word of spikes, and a state, is read as it was written in the step that is asked for, "
+        "of this inference; a chunk looks at no word twice",
+        (RESET, INSIDE),
+        Induction(
+            claims,
+            holds,
+            words.assumed,
+            moves,
+            {**TAGS, **GHOSTS},
+            met=lambda at: {
+                "it is read": z3.And(at.on("maps.spike_ram.read"), at.wide(own_read) == at("word")),
+                "a state is read": z3.And(at.on("issue"), z3.Not(at.on("first_step"))),
+            },
+            shown=("control.layer", "control.step", "word", "written in", "neuron", "updated in"),
+        ),
+        order.engine.file("lehr_neurons"),
+        "write_at <=",
     )
 
 

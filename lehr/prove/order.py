@@ -92,7 +92,6 @@ class Order:
             yield z3.Not(z3.And(at.on("control.sweeping"), at.on("control.swept")))
             later = z3.Or(self.is_in(at, "IDLE", "OPEN"), z3.And(held, z3.Not(first)))
             yield z3.Implies(swept, later)
-            yield z3.Implies(z3.And(self.is_in(at, "OPEN", "CLEAR", "LOAD"), held), first)
 
     def _places(self, at: At) -> Iterator[Term]:
         works, layer = self.works(at), at.wide("control.layer")
@@ -113,7 +112,11 @@ class Order:
         busy = z3.Not(self.is_in(at, "IDLE"))
         step, last = at("control.step"), at("control.last_step")
         yield z3.Implies(busy, z3.ULE(step, last))
-        yield z3.Implies(busy, at.on("control.first_step") == (step == 0))
+        first = at.on("control.first_step")
+        yield z3.Implies(busy, first == (step == 0))
+        if at.has("control.held"):
+            loads = z3.And(self.is_in(at, "OPEN", "CLEAR", "LOAD"), at.on("control.held"))
+            yield z3.Implies(loads, first)
         begins = z3.And(self.is_in(at, "NEXT_LAYER"), at("control.layer") == 0)
         stale = z3.Or(self.is_in(at, "IDLE", "OPEN"), begins)
         yield z3.Or(stale, at.on("control.final_step") == (step == last))

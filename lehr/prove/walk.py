@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lehr.errors import FileRefused
 from lehr.prove.engines import Engine
 from lehr.prove.images import read_words
-from lehr.prove.induction import At, Term
+from lehr.prove.induction import At, Term, widened
 from lehr.prove.order import Order
 from lehr.prove.solver import z3
 from lehr.prove.yosys import WAY_OUT
@@ -96,9 +96,21 @@ class Walk:
         scans = self.order.is_in(at, "SCAN")
         for name, table in self.tables.items():
             yield z3.Implies(scans, table.holds(self.here(at, name), at(f"scan.{name}_q")))
+        for name in ("row", "column"):
+            tap = at(f"scan.{name}_tap")
+            none = z3.Concat(at(f"scan.{name}"), z3.BitVecVal(0, tap.size()))
+            first = z3.Extract(self.address(at, name).size() - 1, 0, none)
+            most = self.tables[name].left(first)
+            yield z3.Implies(scans, z3.ULE(widened(tap), widened(most)))
+        yield z3.Implies(scans, z3.ULE(at("scan.word"), at("scan.word_end")))
         for each in ("row_tap", "column_tap", "word"):
             idle = self.order.is_in(at, "IDLE")
             yield z3.Or(scans, idle, at(f"scan.{each}") == 0)
+
+    def claims(self, now: At, then: At) -> Iterator[Term]:
+        """Yield that no word is looked at twice for a chunk: they follow one another in the map."""
+        scans = z3.And(now.on("scans"), z3.Not(now.on("scan_ends")))
+        yield z3.Implies(scans, z3.UGT(then("look"), now("look")))
 
     def moves(self, now: At, then: At) -> Iterator[Term]:
         """Yield what the tables give in the next clock."""
