@@ -16,6 +16,8 @@ from lehr.prove.boxes import with_boxes
 from lehr.prove.circuit import Claim
 from lehr.prove.engines import Engine, engine_of
 from lehr.prove.faults import faults
+from lehr.prove.fresh import GHOSTS as OF_BEFORE
+from lehr.prove.fresh import Fresh
 from lehr.prove.induction import At, Induction, Term
 from lehr.prove.layer_plan import Layer, plan
 from lehr.prove.obligations import Obligation
@@ -59,19 +61,20 @@ def prove(subject: Subject, timeout: float) -> Iterator[Obligation]:
     Raises:
         FileRefused: when the Verilog is not as lehr writes it.
     """
+    engines = [engine_of(subject, name) for name in subject.net.neurons]
     layers: dict[str, list[Engine]] = {}
-    for name in subject.net.neurons:
-        engine = engine_of(subject, name)
+    for engine in engines:
         layers.setdefault(engine.tag, []).append(engine)
-    for engine, *others in layers.values():
-        yield from _engine(engine, 1 + len(others), timeout)
+    for first, *others in layers.values():
+        yield from _engine(first, 1 + len(others), timeout)
+    folder = engines[0].folder
     if len(layers) > 1 or "" not in layers:
-        files = with_boxes(engine.folder, "lehr_core", {"lehr_core"})
+        files = with_boxes(folder, "lehr_core", {"lehr_core"})
         yield from _each(files, "lehr_core", [_chain()], timeout)
-    files = with_boxes(engine.folder, "lehr_top", {"lehr_core"})
+    files = with_boxes(folder, "lehr_top", {"lehr_core"})
     yield from _each(files, "lehr_top", list(_top()), timeout)
     if (subject.options or {}).get("front") == "uart":
-        files = with_boxes(engine.folder, "lehr_uart", {"lehr_top"})
+        files = with_boxes(folder, "lehr_uart", {"lehr_top"})
         yield from _each(files, "lehr_uart", [_serial()], timeout, memories=True)
 
 
@@ -162,7 +165,8 @@ def _engine(engine: Engine, layers: int, timeout: float) -> Iterator[Obligation]
     if engine.file("lehr_maps") in order.files:
         all_shown.append(_frames(order))
         if " spike_ram (" in order.files[engine.file("lehr_maps")] and not reason:
-            all_shown.append(_words(progress, plan(order, progress.swept, timeout)))
+            layers_of = plan(order, progress.swept, timeout)
+            all_shown += [_words(progress, layers_of), _begins(progress, layers_of)]
     yield from _each(order.files, engine.module("lehr_core"), all_shown, timeout)
 
 
@@ -233,6 +237,41 @@ def _words(progress: Progress, layers: Sequence[Layer]) -> Shown:
         ),
         order.engine.file("lehr_neurons"),
         "write_at <=",
+    )
+
+
+def _begins(progress: Progress, layers: Sequence[Layer]) -> Shown:
+    order = progress.order
+    words, fresh = Words(order, layers), Fresh(order, layers, progress.swept)
+
+    def holds(at: At) -> Iterator[Term]:
+        yield from order.holds(at)
+        yield from progress.holds(at)
+        yield from words.summed(at)
+        yield from words.updated(at)
+        yield from fresh.holds(at)
+
+    def moves(now: At, then: At) -> Iterator[Term]:
+        yield from order.moves(now, then)
+        yield from words.moves(now, then)
+        yield from fresh.moves(now, then)
+
+    return Shown(
+        order.engine.file("lehr_core"),
+        "an inference begins as the first one: registers that count are 0, others are set with "
+        "each layer; pixels that are read are of this frame or swept, kept sums and scores of "
+        "this inference",
+        (RESET,),
+        Induction(
+            fresh.claims,
+            holds,
+            moves=moves,
+            ghosts={**TAGS, **GHOSTS, **OF_BEFORE},
+            met=lambda at: {"one begins": at.on("begins"), "a layer opens": at.on("opens_layer")},
+            shown=("control.state", "control.step", "control.layer", "pixel", "sum"),
+        ),
+        order.engine.file("lehr_control"),
+        "step <= 16",
     )
 
 

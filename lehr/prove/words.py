@@ -72,8 +72,8 @@ class Words:
     # ------------------------------------------------------------ what holds
     def holds(self, at: At) -> Iterator[Term]:
         """Yield what holds in a clock beside order and walk."""
-        yield from self._summed(at)
-        yield from self._updated(at)
+        yield from self.summed(at)
+        yield from self.updated(at)
         scans = self.order.is_in(at, "SCAN")
         sent = z3.ULE(at("lag"), at("control.step"))
         yield z3.Implies(scans, z3.And(at("control.base") == at("map_address"), sent))
@@ -87,7 +87,7 @@ class Words:
         for layer in self.heard:
             yield from self._written(at, layer)
 
-    def _summed(self, at: At) -> Iterator[Term]:
+    def summed(self, at: At) -> Iterator[Term]:
         """Yield which chunks the neurons have taken."""
         works = self.order.works(at)
         places, taken = at("places"), at("places taken")
@@ -104,7 +104,7 @@ class Words:
         both = places * chunks + at.wide("chunk") == taken * chunks + next_one + pending
         yield z3.Implies(works, z3.And(both, z3.ULE(taken, places)))
 
-    def _updated(self, at: At) -> Iterator[Term]:
+    def updated(self, at: At) -> Iterator[Term]:
         """Yield which neurons have begun and ended, and when any one has ended last."""
         works, busy = self.order.works(at), z3.Not(self.order.is_in(at, "IDLE"))
         taken, done = at("places taken"), at("places done")
