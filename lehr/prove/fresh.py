@@ -20,7 +20,14 @@ GHOSTS: Mapping[str, int] = {
 }
 """Any word of pixels: whether it was swept and not loaded since, or loaded in this frame; and any
 kept sum: whether it was written in this inference, and for which neuron."""
-ZEROS = ("control.step", "control.layer", "control.chunk", "control.y", "control.x", "scan.word")
+ZEROS: tuple[str, ...] = (
+    "control.step",
+    "control.layer",
+    "control.chunk",
+    "control.y",
+    "control.x",
+    "scan.word",
+)
 ZEROS += ("scan.row_tap", "scan.column_tap", "neurons.phase", "neurons.gathered", "control.slots")
 ZEROS += ("cycles", "spikes", "saturations", "sums.all", "neurons.left", "neurons.valid")
 ZEROS += ("sums.marks", "control.ending", "events.valid", "control.closing")
