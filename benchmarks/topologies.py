@@ -2,6 +2,7 @@
 
     python benchmarks/topologies.py --python OLD/bin/python [--count 24] [--rate 0.1] [--rate 0.25]
         [--case shd]    and on networks of `networks`
+        [--channels 4]    convolutions on so many channels
 
 Networks are drawn as those of the tests' strategies are (`tests/simulate/test_fast.py`): none or
 one convolution, with or without pooling, of odd sizes, two linear layers, binary weights or wider
@@ -52,17 +53,17 @@ for line in sys.stdin:
 """Times the engine of the environment that runs it on the networks that it is told."""
 
 
-def drawn(seed: int) -> tuple[str, Network]:
-    """Return a network of a random topology, and what it is."""
+def drawn(seed: int, channels: int | None = None) -> tuple[str, Network]:
+    """Return a network of a random topology, and what it is; with channels, one of maps."""
     rng = np.random.default_rng(seed)
     kind = list(HIGHEST)[rng.integers(len(HIGHEST))]
     state = int(rng.choice((16, 20, 32)))
     arithmetic = Arithmetic(decay_numerator=7, decay_shift=3, state_bits=state)
     nodes: dict[str, Node] = {}
-    spatial = bool(rng.integers(2))
+    spatial = bool(rng.integers(2)) or channels is not None
     start: tuple[int, ...] = (int(rng.integers(120, 301)),)
     if spatial:
-        start = (int(rng.integers(9, 18)), *rng.integers(5, 9, 2).tolist())
+        start = (channels or int(rng.integers(9, 18)), *rng.integers(5, 9, 2).tolist())
     shape: tuple[int, ...] = start
 
     def weights(*shape: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int8]]:
@@ -106,13 +107,14 @@ def main(
     count: int = 24,
     rate: Annotated[list[float] | None, typer.Option(help="0.1 if left out.")] = None,
     case: Annotated[list[str] | None, typer.Option(help="Of networks that have names.")] = None,
+    channels: Annotated[int | None, typer.Option(help="Of inputs; 9 to 17, or no maps.")] = None,
 ) -> None:
     """Time both engines on random topologies."""
     with tempfile.TemporaryDirectory() as folder:
         named: dict[str, tuple[str, int]] = {}
         for wanted in rate or [0.1]:
             for seed in range(count):
-                said, net = drawn(seed)
+                said, net = drawn(seed, channels)
                 shape = (SAMPLES, STEPS, *net.input.shape)
                 x = (np.random.default_rng(seed).random(shape) < wanted).astype(np.uint8)
                 path = _written(f"{folder}/{wanted}-{seed}", at_rate(net, x[:2], wanted), x)
