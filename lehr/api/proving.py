@@ -22,7 +22,8 @@ def prove(
     Args:
         source: the network, what an export gave back, a `.nir` file, or a folder that `build`
             wrote.
-        only: the part that is proven: widths, arithmetic, sums, control or netlist; all if None.
+        only: the part that is proven: widths, arithmetic, sums, control or netlist; all but
+            `netlist` if None.
         timeout: seconds for each question to a tool.
 
     Returns:

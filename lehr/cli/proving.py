@@ -25,7 +25,8 @@ def prove(
         typer.Option(
             "--only",
             metavar="PART",
-            help="Prove this alone: widths, arithmetic, sums, control or netlist.",
+            help="Prove this alone: widths, arithmetic, sums, control, or netlist, which is proven "
+            "only if asked for.",
         ),
     ] = None,
     timeout: Annotated[
@@ -46,9 +47,11 @@ def prove(
 
         from lehr.prove.obligations import EXIT
         from lehr.prove.proof import proved
+        from lehr.prove.proving import parts_of
         from lehr.prove.subject import read_subject
 
-        proof = proved(read_subject(place), place, only, timeout, _progress)
+        subject = read_subject(place)
+        proof = proved(subject, place, only, timeout, _progress)
         _print(out, proof.obligations)
         out.facts.update(
             state=proof.state, obligations=[asdict(each) for each in proof.obligations]
@@ -58,6 +61,8 @@ def prove(
             out.say(f"wrote {proof.written}")
         if proof.foreign:
             out.note(f"no proof is about artefacts of target {proof.foreign}: of its network alone")
+        if only is None and "netlist" in parts_of(subject):
+            out.note(f"the netlist is placed and proven by: lehr prove {place} --only netlist")
         out.checked = proof.proven
         out.fail(EXIT[proof.state])
         out.then(*(("report", place, "-o", "report.html") if proof.written else ("check", place)))

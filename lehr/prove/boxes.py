@@ -9,7 +9,7 @@ from pathlib import Path
 from lehr.prove.yosys import read_verilog
 
 _INSTANCE = re.compile(r"^\s+(lehr_\w+) (?:#\(|\w+ \()", re.M)
-_BODY = re.compile(r"(?P<head>module \w+ .*?\);).*endmodule", re.S)
+_BODY = re.compile(r"(?P<head>module \w+ .*?\);)(?P<body>.*)endmodule", re.S)
 _NUMBER = re.compile(r"_\d+$")
 MEMORIES = frozenset({"lehr_ram", "lehr_ram2", "lehr_rom", "lehr_table"})
 
@@ -37,8 +37,11 @@ def with_boxes(folder: Path, top: str, boxes: Set[str]) -> dict[str, str]:
     return files
 
 
-def emptied(text: str) -> str:
-    """Return a module without its body."""
+def emptied(text: str, unless: str = "") -> str:
+    """Return a module without its body, or with it where its parameters meet a condition."""
+    if unless:
+        kept = rf"\g<head>\ngenerate if ({unless}) begin : kept\g<body>end endgenerate\nendmodule"
+        return _BODY.sub(kept, text)
     # one that is quite empty would be kept as a box
     head = r"\g<head>\n    wire unused = clk;\nendmodule"
     return _BODY.sub(head, text.replace("output reg", "output"))

@@ -11,7 +11,9 @@ from lehr.prove.obligations import Obligation, Part, State
 from lehr.prove.questions import Questions, Undecided, version
 from lehr.prove.yosys import Circuit, circuits
 
-Differs = Callable[[Circuit, Questions], "dict[str, Any] | None"]
+Thing = Any
+"""What a claim is about: a circuit, or a netlist."""
+Differs = Callable[[Thing, Questions], "dict[str, Any] | None"]
 """What contradicts a claim about a circuit; None where nothing does."""
 
 
@@ -34,7 +36,7 @@ class Claim:
     differs: Differs
 
     def shown(
-        self, circuit: Circuit, faulty: Iterable[tuple[str, Circuit]], timeout: float
+        self, circuit: Thing, faulty: Iterable[tuple[str, Thing]], timeout: float
     ) -> Obligation:
         """Ask of a circuit, and of faulty ones until one of them is refuted.
 
@@ -75,7 +77,7 @@ class Claim:
             **more,
         )
 
-    def _refuted(self, faulty: Iterable[tuple[str, Circuit]], asked: Questions) -> Iterator[str]:
+    def _refuted(self, faulty: Iterable[tuple[str, Thing]], asked: Questions) -> Iterator[str]:
         for what, circuit in faulty:
             try:
                 if self.differs(circuit, asked) is not None:

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 Part = Literal["widths", "arithmetic", "sums", "control", "netlist"]
 PARTS: tuple[Part, ...] = ("widths", "arithmetic", "sums", "control", "netlist")
+USUAL = PARTS[:-1]
+"""What is proven if no part is asked for: a netlist is made and placed first, which takes long."""
 State = Literal["proven", "refuted", "undecided", "missing"]
 About = Literal["network", "engine", "artefact"]
 EXIT: Mapping[State, int] = {"proven": 0, "undecided": 1, "refuted": 4, "missing": 6}

@@ -10,7 +10,7 @@ from lehr import __version__
 from lehr.artifact import PROOF, to_json
 from lehr.atomic import write_bytes
 from lehr.errors import NotBitExact, ToolMissing, Undecided, UsageError
-from lehr.prove.obligations import PARTS, Obligation, Part, State, worst
+from lehr.prove.obligations import PARTS, USUAL, Obligation, State, worst
 from lehr.prove.proving import has_own, parts_of, prove
 from lehr.prove.subject import Subject
 from lehr.prove.vectors import Vectors
@@ -84,7 +84,7 @@ def proved(
     Args:
         subject: the network, with its artefact or alone.
         place: where it is from, for sentences.
-        only: the part that is asked for; all if None.
+        only: the part that is asked for; all but `netlist` if None.
         timeout: seconds for a question to a tool, and to look for an input.
         each: is called with each claim when it is decided.
 
@@ -93,7 +93,7 @@ def proved(
         NotMappable: when a type of node or of statement has no rule in a proof.
         FileRefused: when a file of the artefact is not as lehr writes it, or cannot be written.
     """
-    wanted: tuple[Part, ...] = tuple(part for part in PARTS if only in (None, part))
+    wanted = USUAL if only is None else tuple(part for part in PARTS if part == only)
     if not wanted:
         raise UsageError(f"--only is {only!r}; {one_of(str(only), PARTS)}")
     if not 0 < timeout <= 1e6:

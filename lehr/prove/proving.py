@@ -22,6 +22,7 @@ PROVERS: tuple[tuple[Part, str, About, str], ...] = (
     ("sums", "fpga", "artefact", "lehr.prove.summing"),
     ("control", "fpga", "artefact", "lehr.prove.control"),
     ("control", "fpga", "artefact", "lehr.prove.inferences"),
+    ("netlist", "fpga", "artefact", "lehr.prove.netlist"),
 )
 """A part, the target whose artefacts it is about or "" for every network, what it is about, and the
 module whose `prove` yields its obligations."""

@@ -6,9 +6,10 @@ copies in a folder of its own, under names that lehr gives them, and a time.
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +25,9 @@ WAY_OUT = "build the artefact again"
 _BYTES = 1 << 22
 _KNOWN = {"`default_nettype", "$signed", "$readmemh"}
 _COMMENT, _SPECIAL = re.compile(r"//[^\n]*"), re.compile(r"`\w+|\$\w+")
-_READS = "read_verilog {files}; chparam {given} {top}; hierarchy -top {top}; proc -norom; flatten"
+_READS = "read_verilog {files}; chparam {given} {top}"
+_READS_WHOLE = "read_verilog -defer {files}"
+_ELABORATES = "hierarchy -top {top}; proc -norom; flatten"
 
 
 @dataclass(frozen=True)
@@ -34,10 +37,12 @@ class Circuit:
     Attributes:
         name: of the module.
         text: functions of a state: its wires, and whether another state may follow.
+        design: the module as JSON: its cells, and what nets are called.
     """
 
     name: str
     text: str
+    design: str
 
     @cached_property
     def wires(self) -> dict[str, int]:
@@ -64,6 +69,46 @@ class Circuit:
         if len(re.findall(r"^  \(= ", relation, re.M)) != len(named) or "(Array" in self.text:
             raise FileRefused(f"{self.name} has registers or memories that lehr's has not")
         return named
+
+    @cached_property
+    def free(self) -> frozenset[tuple[str, int]]:
+        """Bits of wires that nothing drives, as the outputs of what was emptied."""
+        ports = self._module["ports"].values()
+        driven = {net for _, pin, nets in self._pins if pin == "output" for net in nets}
+        driven |= {net for port in ports if port["direction"] != "output" for net in port["bits"]}
+        return self._bits(lambda net: isinstance(net, int) and net not in driven)
+
+    @cached_property
+    def held(self) -> frozenset[tuple[str, int]]:
+        """Bits of wires that are a register's."""
+        outputs = [nets for kind, pin, nets in self._pins if kind == "$dff" and pin == "output"]
+        return self._bits({net for nets in outputs for net in nets}.__contains__)
+
+    def shared(self, wires: Collection[str]) -> frozenset[tuple[str, int]]:
+        """Return bits of all wires that are one with a bit of some of them."""
+        bits = [x["bits"] for name, x in self._module["netnames"].items() if name in wires]
+        return self._bits(
+            {net for nets in bits for net in nets if isinstance(net, int)}.__contains__
+        )
+
+    @cached_property
+    def _module(self) -> dict[str, Any]:
+        module: dict[str, Any] = json.loads(self.design)["modules"][self.name]
+        return module
+
+    @property
+    def _pins(self) -> Iterator[tuple[str, str, list[Any]]]:
+        for cell in self._module["cells"].values():
+            for pin, nets in cell["connections"].items():
+                yield cell["type"], cell["port_directions"][pin], nets
+
+    def _bits(self, wanted: Callable[[Any], bool]) -> frozenset[tuple[str, int]]:
+        return frozenset(
+            (name, at)
+            for name, wire in self._module["netnames"].items()
+            for at, net in enumerate(wire["bits"])
+            if wanted(net)
+        )
 
     def _named(self, kind: str) -> dict[str, int]:
         lines = re.findall(rf"^; yosys-smt2-{kind} (\S+) (\d+)", self.text, re.M)
@@ -130,6 +175,7 @@ def circuits(
     given: Mapping[str, int] | None = None,
     *,
     memories: bool = False,
+    images: Mapping[str, str] | None = None,
 ) -> list[Circuit]:
     """Return what Yosys makes of a module, in each variant of its files.
 
@@ -139,6 +185,7 @@ def circuits(
         timeout: seconds for all of them.
         given: parameters of the module that are other than its own.
         memories: whether memories are registers, word by word.
+        images: of memories, by file name.
 
     Raises:
         TimeIsUp: when it takes longer.
@@ -148,14 +195,17 @@ def circuits(
     sets = " ".join(f"-set {name} {value}" for name, value in (given or {}).items())
     with tempfile.TemporaryDirectory(prefix="lehr-prove-") as scratch:
         folder, script = Path(scratch), list[str]()
+        for name, text in (images or {}).items():
+            (folder / name).write_text(text)
         for number, files in enumerate(variants):
             names = [f"{number}_{each}" for each in files]
             for name, text in zip(names, files.values(), strict=True):
                 (folder / name).write_text(text)
-            script += ["design -reset", _READS.format(files=" ".join(names), top=top, given=sets)]
-            if memories:
-                script += ["memory_collect; memory_map"]
-            script += [f"write_smt2 -stbv -wires {number}.smt2"]
+            reads = _READS_WHOLE if images else _READS
+            script += ["design -reset", reads.format(files=" ".join(names), top=top, given=sets)]
+            script += [_ELABORATES.format(top=top)]
+            script += ["memory_collect; memory_map"] if memories else []
+            script += [f"write_smt2 -stbv -wires {number}.smt2", f"write_json {number}.json"]
         (folder / "script.ys").write_text("\n".join(script))
         arguments = [command("yosys"), "-q", "-s", "script.ys"]
         said = {"arguments": arguments, "folder": scratch, "failure": "is not taken by Yosys"}
@@ -164,7 +214,8 @@ def circuits(
         except NotBitExact as error:
             raise FileRefused(str(error)) from None
         return [
-            Circuit(top, (folder / f"{number}.smt2").read_text()) for number in range(len(variants))
+            Circuit(top, *((folder / f"{number}.{end}").read_text() for end in ("smt2", "json")))
+            for number in range(len(variants))
         ]
 
 

@@ -115,6 +115,22 @@ class Device:
         """Width and depth of a block RAM, in all its shapes."""
         return self.family.modes if self.family else ICE40_MODES
 
+    @property
+    def pins(self) -> str:
+        """Name of the file of constraints; empty without tools."""
+        return f"lehr.{self.family.pins}" if self.family else ""
+
+    def synthesis(self, modules: str, top: str, output: str) -> str:
+        """Return commands of Yosys that write a netlist of cells of the device as JSON."""
+        assert self.family is not None
+        cells = f"{self.family.synth} {self.synth} -top {top}"
+        return f"read_verilog -defer {modules}; {cells} -json {output}"
+
+    def placement(self, clock: str) -> str:
+        """Return the switches of nextpnr that place lehr.json for a clock of so many MHz."""
+        assert self.family is not None
+        return f"{self.pnr} --{self.family.pins} {self.pins} --freq {clock} --json lehr.json"
+
 
 DEVICES: Mapping[str, Device] = {
     "up5k": Device(

@@ -73,7 +73,7 @@ def render(plan: Plan, options: dict[str, str | int]) -> dict[str, bytes]:
         for design in designs
         for image in design.tables.images
     }
-    pins = f"lehr.{device.family.pins}" if device.family else ""
+    pins = device.pins
     chained = plan.arrangement == "layers"
     core = [
         *(f"{name}.v" for name in SHARED),
