@@ -10,7 +10,7 @@ from lehr import __version__
 from lehr.artifact import PROOF, to_json
 from lehr.atomic import write_bytes
 from lehr.errors import NotBitExact, ToolMissing, Undecided, UsageError
-from lehr.prove.obligations import PARTS, USUAL, Obligation, State, worst
+from lehr.prove.obligations import PARTS, USUAL, Obligation, Part, State, worst
 from lehr.prove.proving import has_own, parts_of, prove
 from lehr.prove.subject import Subject
 from lehr.prove.vectors import Vectors
@@ -93,7 +93,9 @@ def proved(
         NotMappable: when a type of node or of statement has no rule in a proof.
         FileRefused: when a file of the artefact is not as lehr writes it, or cannot be written.
     """
-    wanted = USUAL if only is None else tuple(part for part in PARTS if part == only)
+    wanted: tuple[Part, ...] = tuple(
+        part for part in PARTS if only == part or (only is None and part in USUAL)
+    )
     if not wanted:
         raise UsageError(f"--only is {only!r}; {one_of(str(only), PARTS)}")
     if not 0 < timeout <= 1e6:
