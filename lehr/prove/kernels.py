@@ -21,6 +21,7 @@ from lehr.prove.obligations import Obligation
 from lehr.prove.smt import Term, Terms, Words, follow
 from lehr.prove.solver import z3
 from lehr.prove.subject import Subject
+from lehr.simulate.fast.kernels.layout import KEEP
 from lehr.simulate.fast.plans.fusing import CountedNeurons, LookedUpNeurons
 from lehr.simulate.fast.plans.layers import Fire as FireOp
 from lehr.simulate.fast.plans.plan import plan
@@ -159,6 +160,8 @@ class Decayed:
     def _fits(self) -> bool:
         """Return whether the product with the factor, and what rounding adds, fits a lane."""
         rule, most = self.rule, max(-self.range[0], self.range[1])
+        if rule.leak == KEEP:
+            return True
         if self.bits == 16:  # which takes products by halves
             return most < 2**15 and 0 <= rule.factor < 2**16
         factor = rule.factor if self.statements else 0

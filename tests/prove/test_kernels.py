@@ -28,6 +28,7 @@ CASES: dict[str, dict[str, object]] = {
     "253/256, floor": {"decay_numerator": 253, "decay_shift": 8, "rounding": "floor"},
     "shift": {"decay_form": "shift", "decay_numerator": 15, "decay_shift": 4, "state_bits": 12},
     "saturates": USUAL | {"state_bits": 8, "fires": "ge", "fraction_bits": 4},
+    "keeps all": {"decay_numerator": 1, "decay_shift": 0, "state_bits": 12},
     "wraps": USUAL | {"state_bits": 8, "overflow": "wrap", "reset": "none", "fraction_bits": 4},
 }
 
