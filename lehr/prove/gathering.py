@@ -64,7 +64,8 @@ def leave(circuit: Circuit, asked: Questions) -> dict[str, Any] | None:
         pixel = after["events.second"].size()
         claims["word"].append(after["events.second"] == _part(now["events.value"], 1, pixel))
     shown = {x: now[f"events.{x}"] for x in ("values", "fresh", "element", "heard_1")}
-    return contradicted(assumed, claims, shown, asked)
+    occurs = {"an event": z3.And(valid, after.on("events.hit"))}
+    return contradicted(assumed, claims, shown, asked, occurs=occurs)
 
 
 def _element(now: Wires) -> Term:
@@ -166,7 +167,8 @@ def meet_lanes(
         "lanes": list(_chain(lanes, last)),
     }
     shown = {"pack": pack, "offsets": now["events.event_offsets"]}
-    return contradicted(assumed, claims, shown, asked)
+    occurs = {f"pack is {p}": z3.And(now.on("events.hit"), pack == p) for p in packs}
+    return contradicted(assumed, claims, shown, asked, occurs=occurs)
 
 
 def lanes_of(circuit: Circuit) -> dict[int, str]:
@@ -251,7 +253,8 @@ def counts_all(circuit: Circuit, asked: Questions) -> dict[str, Any] | None:
         after["sums.count_3"] == now["events.count"],
     ]
     shown = {"all": every, "count": now["sums.count_4"], "heard": now["events.heard_1"]}
-    return contradicted(assumed, claims, shown, asked)
+    occurs = {"an event": now.on("sums.hit_4"), "the end": take}
+    return contradicted(assumed, claims, shown, asked, occurs=occurs)
 
 
 def _sane(now: Wires) -> Iterator[Term]:
@@ -283,7 +286,8 @@ def windows_end(circuit: Circuit, asked: Questions) -> dict[str, Any] | None:
         "places of windows": list(_windows(now, after)),
     }
     shown = {"closes": now["sums.closes"], "valid": now["events.valid"], "hit": now["events.hit"]}
-    return contradicted(assumed, claims, shown, asked)
+    occurs = {"the end of a place": now.on("close"), "an event": now.on("events.valid")}
+    return contradicted(assumed, claims, shown, asked, occurs=occurs)
 
 
 def _apart(now: Wires) -> Iterator[Term]:
@@ -343,4 +347,5 @@ def gives_words(circuit: Circuit, asked: Questions) -> dict[str, Any] | None:
             after["words"] == words,
         ]
     }
-    return contradicted(clocks.facts, claims, {"address": now["address"]}, asked)
+    shown = {"address": now["address"]}
+    return contradicted(clocks.facts, claims, shown, asked, occurs={"a word": there})

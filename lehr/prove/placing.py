@@ -49,7 +49,7 @@ def puts_events(
     if "maps.spike_ram.write_address" in now:
         claims["spikes of layers"] = list(_spikes(now))
     shown = {x: now[x] for x in ("in_c", "in_y", "in_x", "in_value")}
-    return contradicted(assumed, claims, shown, asked)
+    return contradicted(assumed, claims, shown, asked, occurs={"an event": sent})
 
 
 def _place(now: Wires, shape: tuple[int, int, int], grain: int, across: int) -> Term:
@@ -142,7 +142,7 @@ def gathers_spikes(circuit: Circuit, asked: Questions) -> dict[str, Any] | None:
         ],
     }
     shown = {x: now[x] for x in ("c", "x", "y", "last_c", "gathered", "spike")}
-    return contradicted(clocks.facts, claims, shown, asked)
+    return contradicted(clocks.facts, claims, shown, asked, occurs={"a word": writes})
 
 
 def _next_neuron(now: Wires, after: Wires, ends: Term, opens: Term) -> Iterator[Term]:

@@ -7,7 +7,7 @@ and whether there are others.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -148,18 +148,15 @@ class Program:
     def _two(self) -> Clocks:
         return Clocks(self.circuit, 1)
 
-    def depth(self, written: Mapping[str, int]) -> int:
-        """Return how many maps a source has.
+    def maps(self, written: Mapping[str, int]) -> set[int]:
+        """Return where the maps of a source begin.
 
         Args:
             written: what is on wires while the source's map is opened.
         """
-        return max((len({*self._maps(written, ring)}) for ring in self.rings), default=1)
-
-    def _maps(self, written: Mapping[str, int], ring: Ring) -> Iterator[int]:
-        for number in range(ring.last + 1):
-            slots = {"slots": number << ring.low}
-            yield self._said({"map": "map_address"}, {**written, **slots})["map"]
+        numbers = [n << ring.low for ring in self.rings for n in range(ring.last + 1)]
+        opened = [{**written, "slots": number} for number in numbers] or [dict(written)]
+        return {self._said({"map": "map_address"}, each)["map"] for each in opened}
 
     def reads(self, feed: int, lag: int, written: Mapping[str, int]) -> bool:
         """Return whether a feed always reads the map that was written so many steps before."""
@@ -183,6 +180,25 @@ class Program:
             return False
         differs = clocks.at(0, "map_address") != clocks.at(1, "map_address")
         return self.asked.met([*facts, differs]) is None
+
+
+class Programs:
+    """The program of an engine, asked once of its circuit.
+
+    Args:
+        rings: of its maps.
+    """
+
+    def __init__(self, rings: Sequence[Ring]) -> None:
+        self.rings = rings
+        self._program: Program | None = None
+
+    def of(self, circuit: Circuit, asked: Questions) -> Program:
+        """Return the program; further questions are counted by `asked`."""
+        if self._program is None or self._program.circuit is not circuit:
+            self._program = Program(circuit, self.rings, asked)
+        self._program.asked = asked
+        return self._program
 
 
 def maps_of(subject: Subject, engine: Engine) -> dict[str, dict[str, int]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from lehr import __version__
 from lehr.arithmetic import Int64
 from lehr.network import INPUT
 from lehr.prove.boxes import with_boxes
@@ -23,8 +24,8 @@ from lehr.prove.circuit import Claim
 from lehr.prove.engines import Engine, engine_of
 from lehr.prove.images import Elsewhere, Heard, Images, Reader, map_of, read_words, volume
 from lehr.prove.obligations import Obligation, State
-from lehr.prove.program import BOXES, Program, maps_of, rings_of
-from lehr.prove.questions import Questions, Undecided, lacks
+from lehr.prove.program import BOXES, Program, Programs, maps_of, rings_of
+from lehr.prove.questions import Questions, Undecided, lacks, version
 from lehr.prove.reaching import Synapses, reaching, sources_of
 from lehr.prove.subject import Subject
 from lehr.prove.yosys import Circuit, circuits, read_verilog
@@ -59,17 +60,18 @@ def prove(subject: Subject, engine: Engine, timeout: float) -> Iterator[Obligati
         NotMappable: for a node whose effect is not known.
     """
     images = read_images(engine)
-    circuit: Circuit | None = None
+    control = read_verilog(engine.folder, engine.file("lehr_control"))
+    programs, circuit = Programs(rings_of(control)), None
     for name in subject.net.neurons:
         if engine_of(subject, name).tag != engine.tag:
             continue
-        layer = Layer(subject, engine_of(subject, name), name)
+        layer = Layer(subject, engine_of(subject, name), name, programs)
         claim = Claim(
             "sums",
             name,
             f"each of {layer.count:,} weights between an event and a neuron is that of the "
-            f"network, through the words of {engine.prefix}rows, columns, chunks and weights "
-            "that are visited",
+            f"network, and there is no other, through the words of {engine.prefix}rows, columns, "
+            "chunks and weights that are visited",
             (WALK, ORDER),
             partial(layer.rewired, images),
         )
@@ -119,7 +121,8 @@ def _shown(
         reason = str(error)
     asked.seconds = time.process_time() - began  # the images are followed here
     state: State = "refuted" if found is not None else "undecided" if reason else "proven"
-    return claim.said(state, asked, fault=fault, counterexample=found or {}, reason=reason)
+    said = claim.said(state, asked, fault=fault, counterexample=found or {}, reason=reason)
+    return replace(said, tool=f"lehr {__version__}, entry by entry; {version()}")
 
 
 class Layer:
@@ -129,6 +132,7 @@ class Layer:
         subject: the network and its artefact.
         engine: on which the layer is computed.
         name: of the layer.
+        programs: of the engine.
 
     Attributes:
         visited: words of weights at which chunks of the layer begin, after it was followed.
@@ -137,10 +141,10 @@ class Layer:
         NotMappable: for a node whose effect is not known.
     """
 
-    def __init__(self, subject: Subject, engine: Engine, name: str) -> None:
-        self.subject, self.engine, self.name, net = subject, engine, name, subject.net
+    def __init__(self, subject: Subject, engine: Engine, name: str, programs: Programs) -> None:
+        self.subject, self.engine, self.name, self.programs = subject, engine, name, programs
+        net = subject.net
         self.visited: list[tuple[str, int]] = []
-        self._program: Program | None = None
         parts = {source: reaching(net, name, source) for source in sources_of(net, name)}
         shape = next(iter(parts.values())).maxima
         self.defined = Wiring(
@@ -171,10 +175,7 @@ class Layer:
 
     def rewired(self, images: Images, circuit: Circuit, asked: Questions) -> Found | None:
         """Return where the artefact's synapses are others than the network's; None if nowhere."""
-        if self._program is None or self._program.circuit is not circuit:
-            control = read_verilog(self.engine.folder, self.engine.file("lehr_control"))
-            self._program = Program(circuit, rings_of(control), asked)
-        program = self._program
+        program = self.programs.of(circuit, asked)
         sums = read_verilog(self.engine.folder, self.engine.file("lehr_sums"))
         try:
             there = self._followed(program, Reader(program, images, sums))
@@ -243,6 +244,7 @@ class Layer:
         there["neurons of a place"] = said["last_chunk"] * reader.lanes + said["last_count"]
         if [*there.values()] != [*shape, shape[0]] or said["last_feed"] < said["first_feed"]:
             raise Elsewhere(**there)
+        self._apart(program, reader)
         self.visited = []
         heard, places, maxima = Heard(), list[Places](), list[Sequence[Places]]()
         for number in range(said["first_feed"], said["last_feed"] + 1):
@@ -300,7 +302,7 @@ class Layer:
         found = []
         for source, written in maps_of(self.subject, self.engine).items():
             values = source == INPUT and net.input.kind == "u8"
-            if values != bool(feed["of_values"]) or (lag and lag >= program.depth(written)):
+            if values != bool(feed["of_values"]) or (lag and lag >= len(program.maps(written))):
                 continue
             number_there = written.get("layer", -1)  # the input comes before all layers
             if lag == 0 and number_there >= self.engine.number:
@@ -310,6 +312,24 @@ class Layer:
         if len(found) != 1:
             raise Elsewhere(feed=number, **{"maps that it reads": ", ".join(found) or "none"})
         return found[0]
+
+    def _apart(self, program: Program, reader: Reader) -> None:
+        """Refuse maps that share words.
+
+        Raises:
+            Elsewhere: where there are such.
+        """
+        taken: dict[tuple[bool, int], str] = {}
+        for source, written in maps_of(self.subject, self.engine).items():
+            if not program.keeps(written):
+                continue
+            values = source == INPUT and self.subject.net.input.kind == "u8"
+            words = len(self._map(program, reader, source))
+            for first in program.maps(written):
+                for word in range(first, first + words):
+                    if (values, word) in taken:
+                        raise Elsewhere(word=word, maps=f"{taken[values, word]}, {source}")
+                    taken[values, word] = source
 
     def _map(self, program: Program, reader: Reader, source: str) -> Int64:
         net = self.subject.net

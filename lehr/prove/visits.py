@@ -119,14 +119,24 @@ def contradicted(
     claims: Mapping[str, Sequence[Term]],
     shown: Mapping[str, Term],
     asked: Questions,
+    *,
+    occurs: Mapping[str, Term],
 ) -> dict[str, Any] | None:
     """Return values that contradict a claim, and which; None where nothing does.
+
+    Args:
+        assumed: in every claim.
+        claims: terms that hold, by what they are about.
+        shown: terms by name.
+        asked: what counts questions.
+        occurs: what claims are about, each of which must be able to occur.
 
     Raises:
         Undecided: where nothing meets what is assumed, or the time was not enough.
     """
-    if asked.met(assumed) is None:
-        raise Undecided("nothing can meet what is assumed")
+    for what, there in occurs.items():
+        if asked.met([*assumed, there]) is None:
+            raise Undecided(f"nothing can meet what is assumed: {what}")
     for what, claim in claims.items():
         wrong = z3.Or(z3.BoolVal(False), *(z3.Not(each) for each in claim))
         if (found := asked.met([*assumed, wrong], shown)) is not None:
@@ -165,7 +175,8 @@ def looks(circuit: Circuit, asked: Questions) -> dict[str, Any] | None:
         "not sent yet": [z3.Implies(z3.And(before.state(PLACE), scanning), before.sent())],
     }
     shown = {x: now[x] for x in ("layer", "feed", "y", "x", "chunk", "look")}
-    return contradicted(assumed, claims, shown, asked)
+    occurs = {"a word is looked at": z3.And(scanning, now["more"] == 0, now.word_ends())}
+    return contradicted(assumed, claims, shown, asked, occurs=occurs)
 
 
 def _addressed(before: Wires, now: Wires, side: str) -> Term:
@@ -250,7 +261,8 @@ def in_order(rings: Sequence[Ring], circuit: Circuit, asked: Questions) -> dict[
     if rings:
         claims["next map"] = list(_next_map(rings, now, after))
     shown = {x: now[x] for x in ("layer", "feed", "y", "x", "chunk", "control.state")}
-    return contradicted(assumed, claims, shown, asked)
+    occurs = {"a chunk ends": chunk_ends, "a feed ends": z3.And(feed_ends, z3.Not(last))}
+    return contradicted(assumed, claims, shown, asked, occurs=occurs)
 
 
 def _next_place(now: Wires, after: Wires, ends: Term, begins: Term) -> Iterator[Term]:

@@ -23,6 +23,7 @@ from lehr.nodes import Delay, Flatten, MaxPool2d, Scale
 from lehr.prove import adders, summing, synapses
 from lehr.prove.engines import engine_of
 from lehr.prove.obligations import Obligation
+from lehr.prove.program import Programs
 from lehr.prove.questions import Questions
 from lehr.prove.reaching import Synapses, reaching, sources_of
 from lehr.prove.subject import read_subject
@@ -81,7 +82,7 @@ def test_every_weight_is_followed_and_one_other_is_named(built: Path) -> None:
     weight = subject.net.nodes["fc"].weight  # type: ignore[attr-defined]
     assert f"{np.count_nonzero(weight)} weights" in second.claim
     images = synapses.read_images(engine)
-    layer = synapses.Layer(subject, engine, "lif2")
+    layer = synapses.Layer(subject, engine, "lif2", Programs(()))
     circuit, asked = synapses.program_of(engine, SECONDS), Questions(SECONDS)
     assert layer.rewired(images, circuit, asked) is None
     ((memory, word),) = layer.visited
