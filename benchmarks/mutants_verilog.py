@@ -2,9 +2,10 @@
 
     python benchmarks/mutants_verilog.py [MODEL]     digits if not given
 
-A fault is one operator exchanged or one constant one too high, anywhere in lehr_neuron.v,
-lehr_events.v or lehr_lane.v (lehr/prove/faults.py). Of each the questions of `lehr prove` are
-asked. What they do not refute is printed.
+A fault is one operator exchanged or one constant one too high, anywhere in the files of a neuron, a
+lane, and what lies between tables and lanes (lehr/prove/faults.py). Of each the questions of `lehr
+prove --only arithmetic`, `sums` and of events in `control` are asked. What they do not refute is
+printed.
 """
 
 from __future__ import annotations
@@ -14,41 +15,68 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
 import lehr
+from lehr.network import INPUT
+from lehr.prove import visits
 from lehr.prove.adders import adds_wrongly
-from lehr.prove.circuit import Differs, with_faults
+from lehr.prove.boxes import with_boxes
+from lehr.prove.circuit import Differs
 from lehr.prove.control import leaves_once
+from lehr.prove.datapath import weights_of
 from lehr.prove.engines import engine_of
 from lehr.prove.faults import faults
+from lehr.prove.gathering import counts_all, leave, meet_lanes
+from lehr.prove.images import volume
 from lehr.prove.neuron import Neuron, layout
+from lehr.prove.placing import puts_events
 from lehr.prove.questions import Questions, Undecided
 from lehr.prove.subject import Subject, read_subject
-from lehr.prove.yosys import read_verilog
+from lehr.prove.yosys import circuits, read_verilog
 
 SECONDS = 600.0
-Claims = Sequence[tuple[Mapping[str, int], Differs]]
-"""For each module, parameters that it is instantiated with, and what is asked of it then."""
 
 
-def claims(subject: Subject) -> dict[str, Claims]:
+class Way(NamedTuple):
+    """How a module is asked about: in which files, from which top, and what is asked."""
+
+    files: Mapping[str, str]
+    top: str
+    given: Mapping[str, int]
+    differs: Differs
+
+
+def ways(subject: Subject) -> dict[str, Sequence[Way]]:
     """Return what is asked of each module of the first engine."""
     first = next(iter(subject.net.neurons))
     engine = engine_of(subject, first)
-    at = layout(read_verilog(engine.folder, engine.file("lehr_neuron")))
-    neurons: list[tuple[Mapping[str, int], Differs]] = [
-        ({}, Neuron(subject, name, engine_of(subject, name).kind, at).differs)
-        for name in reversed(list(subject.net.neurons))
-        if engine_of(subject, name).tag == engine.tag
-    ]
+    folder = engine.folder
+    at = layout(read_verilog(folder, engine.file("lehr_neuron")))
+
+    def alone(module: str, differs: Differs, **given: int) -> Way:
+        return Way({f"{module}.v": read_verilog(folder, f"{module}.v")}, module, given, differs)
+
+    core = with_boxes(folder, "lehr_core", visits.BOXES)
+    weight, packs = weights_of(read_verilog(folder, "lehr_sums.v"))
+    lanes = partial(meet_lanes, weight, packs)
+    shape = volume(subject.net.shapes[INPUT])
     adds: Callable[..., dict[str, Any] | None] = partial(adds_wrongly, subject, engine)
     return {
-        "lehr_neuron": neurons,
-        "lehr_events": [({}, leaves_once)],
-        "lehr_lane": [({"VALUES": v}, partial(adds, {"VALUES": v})) for v in (0, 1)],
+        "lehr_neuron": [
+            alone("lehr_neuron", Neuron(subject, name, engine_of(subject, name).kind, at).differs)
+            for name in reversed(list(subject.net.neurons))
+            if engine_of(subject, name).tag == engine.tag
+        ],
+        "lehr_events": [alone("lehr_events", leaves_once), Way(core, "lehr_core", {}, leave)],
+        "lehr_lane": [alone("lehr_lane", partial(adds, {"VALUES": v}), VALUES=v) for v in (0, 1)],
+        "lehr_scan": [Way(core, "lehr_core", {}, visits.looks)],
+        "lehr_maps": [Way(core, "lehr_core", {}, partial(puts_events, shape))],
+        "lehr_sums": [
+            *(Way(core, "lehr_core", {}, each) for each in (lanes, counts_all)),
+        ],
     }
 
 
@@ -59,19 +87,19 @@ def main(model: Annotated[str, typer.Argument()] = "digits") -> None:
         net = lehr.read(lehr.zoo.get(model, Path(scratch) / "model") / "model.nir")
         lehr.build(net, "fpga", folder)
         subject = read_subject(folder)
-        for module, asked_of in claims(subject).items():
+        for module, asked_of in ways(subject).items():
             file = f"{module}.v"
-            text = read_verilog(folder, file)
-            chosen, began = list(faults(text)), time.process_time()
-            left = [each.what for each in chosen]
-            for given, differs in asked_of:
-                rest = [each for each in chosen if each.what in left]
-                _, *copies = with_faults({file: text}, module, rest, SECONDS, given)
-                left = [what for what, circuit in copies if not _seen(differs, circuit)]
+            chosen, began = list(faults(read_verilog(folder, file))), time.process_time()
+            left = chosen
+            for way in asked_of:
+                variants = [{**way.files, file: fault.text} for fault in left]
+                copies = circuits(variants, way.top, SECONDS, way.given) if variants else []
+                pairs = zip(left, copies, strict=True)
+                left = [fault for fault, circuit in pairs if not _seen(way.differs, circuit)]
             seconds = time.process_time() - began
             typer.echo(f"{file}: {len(chosen) - len(left)} of {len(chosen)} seen, {seconds:.0f} s")
-            for what in left:
-                typer.echo(f"  {what}")
+            for fault in left:
+                typer.echo(f"  {fault.what}: {fault.text.splitlines()[fault.line - 1].strip()}")
 
 
 def _seen(differs: Differs, circuit: Any) -> bool:

@@ -72,7 +72,7 @@ def prove(subject: Subject, engine: Engine, timeout: float) -> Iterator[Obligati
         faulty = [
             (file, each.fault(texts[file])) for file, each in zip(files, asked_of, strict=True)
         ]
-        circuit, changed = _with_faults(texts, faulty, top, timeout)
+        circuit, changed = with_faults_in(texts, faulty, top, timeout)
         for claim, fault in zip(claims, changed, strict=True):
             yield claim.shown(circuit, [fault], timeout)
     yield from _memories(engine, timeout)
@@ -123,16 +123,12 @@ def _of_maps(subject: Subject, engine: Engine) -> Iterator[Asked]:
 
 def _of_sums(engine: Engine) -> Iterator[Asked]:
     sums = read_verilog(engine.folder, engine.file("lehr_sums"))
-    packs = {
-        *map(int, re.findall(r"pack == \d+'d(\d+)", sums)),
-        *map(int, re.findall(r"default: weight_at_0 = .* \+ (\d+) \+:", sums)),
-    }
-    weight = parameter_of(sums, "WEIGHT")
+    weight, packs = weights_of(sums)
     yield Asked(
         "each lane gets the weights of an event from the words of these numbers, and its value; "
         "the sums of lanes come to their neurons one after another",
         (PACK, RESET),
-        partial(gathering.meet_lanes, weight, sorted(packs)),
+        partial(gathering.meet_lanes, weight, packs),
         "lehr_sums",
         lambda text: Fault(
             "hit_3 is given to lanes for hit_4", text.replace(".add(hit_4)", ".add(hit_3)"), 0
@@ -156,6 +152,19 @@ def _of_sums(engine: Engine) -> Iterator[Asked]:
             "lehr_control",
             _near("closing <="),
         )
+
+
+def weights_of(sums: str) -> tuple[int, list[int]]:
+    """Return the bits of a weight, and how many words of them, by logarithm, share one of memory.
+
+    Args:
+        sums: text of lehr_sums.v.
+    """
+    packs = {
+        *map(int, re.findall(r"pack == \d+'d(\d+)", sums)),
+        *map(int, re.findall(r"default: weight_at_0 = .* \+ (\d+) \+:", sums)),
+    }
+    return parameter_of(sums, "WEIGHT"), sorted(packs)
 
 
 def _of_neurons() -> Asked:
@@ -191,7 +200,7 @@ def _memories(engine: Engine, timeout: float) -> Iterator[Obligation]:
 
 
 # ---------------------------------------------------------------- faults
-def _with_faults(
+def with_faults_in(
     texts: Mapping[str, str],
     faulty: Sequence[tuple[str, Fault]],
     top: str,
