@@ -45,7 +45,7 @@ def leave(circuit: Circuit, asked: Questions) -> dict[str, Any] | None:
         "heard_1": now["scan.heard"],
         "fresh": z3.BitVecVal(1, 1),
     }
-    taken |= {"valid": now["scans"], "values": now["of_values"], "element": _element(now)}
+    taken |= {"valid": now["scans"], "values": now["of_values"], "element": _element(now, after)}
     held = {each: now[f"events.{each}"] for each in taken if each != "fresh"} | {
         "fresh": z3.BitVecVal(0, 1)
     }
@@ -68,10 +68,10 @@ def leave(circuit: Circuit, asked: Questions) -> dict[str, Any] | None:
     return contradicted(assumed, claims, shown, asked, occurs=occurs)
 
 
-def _element(now: Wires) -> Term:
-    """Return the number of the first channel of a word that is looked at."""
+def _element(now: Wires, after: Wires) -> Term:
+    """Return the number of the first channel of a word that is looked at; any where none is."""
     element = low_bits(now["scan.word"], now.offset)
-    spikes = element
+    spikes = after["events.element"]
     if "events.bits" in now:
         spikes = element << (now["events.bits"].size() - 1).bit_length()
     return z3.If(now.on("of_values"), element, spikes)
