@@ -19,6 +19,7 @@ PROVERS: tuple[tuple[Part, str, About, str], ...] = (
     ("arithmetic", "fpga", "artefact", "lehr.prove.neuron"),
     ("arithmetic", "c", "artefact", "lehr.prove.arithmetic_c"),
     ("sums", "c", "artefact", "lehr.prove.sums_c"),
+    ("sums", "c", "artefact", "lehr.prove.scatter_c"),
     ("sums", "fpga", "artefact", "lehr.prove.summing"),
     ("control", "fpga", "artefact", "lehr.prove.control"),
     ("control", "fpga", "artefact", "lehr.prove.inferences"),

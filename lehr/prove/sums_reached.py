@@ -18,7 +18,7 @@ import numpy as np
 from lehr.arithmetic import Int64
 from lehr.network import INPUT, Network
 from lehr.nodes import Conv2d, Delay, Linear, Node
-from lehr.paths import synapses
+from lehr.paths import arrivals, synapses
 from lehr.tables import Table
 
 
@@ -34,6 +34,16 @@ EXTREMES: Table[Callable[..., Reached]] = Table("the proof", "its widths are not
 
 def sums_reached(net: Network) -> dict[str, Reached]:
     """Return the extremes of the sum that comes to each layer of neurons, in any step.
+
+    Raises:
+        NotMappable: for a type of node that has no rule here.
+    """
+    comes = arriving_reached(net)
+    return {name: comes[name] for name in net.neurons}
+
+
+def arriving_reached(net: Network) -> dict[str, Reached]:
+    """Return the extremes of what comes to each node, in any step.
 
     Raises:
         NotMappable: for a type of node that has no rule here.
@@ -55,7 +65,41 @@ def sums_reached(net: Network) -> dict[str, Reached]:
         if name not in known:
             node = net.nodes[name]
             known[name] = _of(node, arriving(name))
-    return {name: arriving(name) for name in net.neurons}
+    return {name: arriving(name) for name in net.nodes}
+
+
+def magnitude(node: Node, most: Int64) -> Int64:
+    """Return how large each value of a node can be, and any part of its sum.
+
+    Args:
+        node: that adds up, with weights or without.
+        most: how large each value is that comes to it.
+    """
+    sums: Int64 = np.zeros((), np.int64)
+    if not isinstance(node, Conv2d | Linear):
+        sums = np.abs(node.sums(most[None])[0])
+    else:
+        plus, minus = _signed(node)
+        sums = plus.sums(most[None])[0] - minus.sums(most[None])[0]
+    return sums
+
+
+def pulses_reached(net: Network, name: str) -> list[Int64]:
+    """Return how large what single events make of a node can be, and of what it is added to."""
+    sizes = []
+    for layer, neuron in net.neurons.items():
+        for arrival in arrivals(net, layer) if neuron.by_event else ():
+            total = np.zeros(net.shapes[layer], np.int64)
+            for path in arrival.paths:
+                most = np.ones(net.shapes[arrival.source], np.int64)
+                for step in path:
+                    most = magnitude(net.nodes[step], most)
+                    if step == name:
+                        sizes.append(most)
+                total += most
+            if any(name in path for path in arrival.paths):
+                sizes.append(total)
+    return sizes
 
 
 def _of(node: Node, x: Reached) -> Reached:
@@ -101,13 +145,18 @@ def _most(net: Network, source: str) -> int:
 
 @EXTREMES.rule(Conv2d, Linear)
 def _weighted(node: Conv2d | Linear, x: Reached) -> Reached:
-    weight = node.weight.astype(np.int64)
-    plus, minus = (
-        replace(node, weight=part.astype(np.int8), kind="int8")
-        for part in (np.maximum(weight, 0), np.minimum(weight, 0))
-    )
+    plus, minus = _signed(node)
     low = plus.sums(x.low[None])[0] + minus.sums(x.high[None])[0]
     return Reached(low, plus.sums(x.high[None])[0] + minus.sums(x.low[None])[0])
+
+
+def _signed(node: Conv2d | Linear) -> tuple[Conv2d | Linear, Conv2d | Linear]:
+    """Return a node with its positive weights alone, and one with its negative ones."""
+    weight = node.weight.astype(np.int8)
+    return (
+        replace(node, weight=np.maximum(weight, np.int8(0)), kind="int8"),
+        replace(node, weight=np.minimum(weight, np.int8(0)), kind="int8"),
+    )
 
 
 @EXTREMES.rule(Delay)
