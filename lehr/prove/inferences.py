@@ -164,7 +164,10 @@ def _engine(engine: Engine, layers: int, timeout: float) -> Iterator[Obligation]
     ]
     if engine.file("lehr_maps") in order.files:
         all_shown.append(_frames(order))
-        if " spike_ram (" in order.files[engine.file("lehr_maps")] and not reason:
+        spikes = " spike_ram (" in order.files[engine.file("lehr_maps")]
+        # places of a window beyond the map are looked at, and nothing comes of it
+        maxima = "closing" in order.files[engine.file("lehr_control")]
+        if spikes and not maxima and not reason:
             layers_of = plan(order, progress.swept, timeout)
             all_shown += [_words(progress, layers_of), _begins(progress, layers_of)]
     yield from _each(order.files, engine.module("lehr_core"), all_shown, timeout)
