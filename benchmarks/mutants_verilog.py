@@ -20,6 +20,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 import lehr
+from lehr.errors import FileRefused
 from lehr.network import INPUT
 from lehr.prove import visits
 from lehr.prove.adders import adds_wrongly
@@ -92,19 +93,20 @@ def main(model: Annotated[str, typer.Argument()] = "digits") -> None:
             chosen, began = list(faults(read_verilog(folder, file))), time.process_time()
             left = chosen
             for way in asked_of:
-                variants = [{**way.files, file: fault.text} for fault in left]
-                copies = circuits(variants, way.top, SECONDS, way.given) if variants else []
-                pairs = zip(left, copies, strict=True)
-                left = [fault for fault, circuit in pairs if not _seen(way.differs, circuit)]
+                left = [fault for fault in left if not _seen(way, {file: fault.text})]
             seconds = time.process_time() - began
             typer.echo(f"{file}: {len(chosen) - len(left)} of {len(chosen)} seen, {seconds:.0f} s")
             for fault in left:
                 typer.echo(f"  {fault.what}: {fault.text.splitlines()[fault.line - 1].strip()}")
 
 
-def _seen(differs: Differs, circuit: Any) -> bool:
+def _seen(way: Way, changed: Mapping[str, str]) -> bool:
+    """Return whether changed files are refuted, or refused as no Verilog."""
     try:
-        return differs(circuit, Questions(SECONDS)) is not None
+        (circuit,) = circuits([{**way.files, **changed}], way.top, SECONDS, way.given)
+        return way.differs(circuit, Questions(SECONDS)) is not None
+    except FileRefused:
+        return True
     except Undecided:
         return False
 
