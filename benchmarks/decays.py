@@ -22,12 +22,15 @@ import typer
 import lehr
 from lehr.arithmetic import Arithmetic, Rounding, Synapse
 from lehr.network import INPUT, OUTPUT, Input, Linear, Network, Neuron
-from lehr.prove import arithmetic_c, kernel_tables, kernels, neuron, onnx_graph
+from lehr.prove import onnx_graph
+from lehr.prove.c import arithmetic
+from lehr.prove.engine import kernels, tables
 from lehr.prove.obligations import Obligation
 from lehr.prove.subject import Subject, read_subject
+from lehr.prove.verilog import neuron
 
 SECONDS = 120.0
-ARTEFACTS = {"onnx": onnx_graph.prove, "c": arithmetic_c.prove, "fpga": neuron.prove}
+ARTEFACTS = {"onnx": onnx_graph.prove, "c": arithmetic.prove, "fpga": neuron.prove}
 
 
 def network(k: int, rounding: Rounding, *, synapse: bool) -> Network:
@@ -51,7 +54,7 @@ def proofs(of: str, net: Network) -> Iterator[Obligation]:
             lehr.build(net, of, Path(scratch) / "out")
             yield from ARTEFACTS[of](read_subject(Path(scratch) / "out"), SECONDS)
     else:
-        prove = kernel_tables.prove if of == "engine 2" else kernels.prove
+        prove = tables.prove if of == "engine 2" else kernels.prove
         yield from prove(Subject(net), SECONDS)
 
 

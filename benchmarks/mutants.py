@@ -3,7 +3,7 @@
     python benchmarks/mutants.py [NETWORK ...]   every operator and number of every update, changed
 
 A fault is one operator exchanged or one number one too high, in the update of an artefact's
-lehr_model.c (lehr/prove/cfaults.py). CBMC is asked about each as `lehr prove` asks about the
+lehr_model.c (lehr/prove/c/faults.py). CBMC is asked about each as `lehr prove` asks about the
 artefact. What it does not refute is printed with what CBMC says of it: that it changes nothing, for
 numbers beyond the bounds too, or nothing within them, with an example from beyond.
 """
@@ -22,11 +22,11 @@ import typer
 import lehr
 from lehr.arithmetic import Arithmetic
 from lehr.network import Network
-from lehr.prove.cbmc import Asked
-from lehr.prove.cfaults import faults
-from lehr.prove.cfiles import read_c
-from lehr.prove.csurvivors import said_of
-from lehr.prove.cuses import uses
+from lehr.prove.c.cbmc import Asked
+from lehr.prove.c.faults import faults
+from lehr.prove.c.files import read_c
+from lehr.prove.c.survivors import said_of
+from lehr.prove.c.uses import uses
 from lehr.prove.subject import read_subject
 from lehr.targets.conformance.machines import machine_network
 from lehr.targets.conformance.networks import small_network

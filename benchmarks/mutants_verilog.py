@@ -2,10 +2,10 @@
 
     python benchmarks/mutants_verilog.py [MODEL]     digits if not given
 
-A fault is one operator exchanged or one constant one too high, anywhere in the files of a neuron, a
-lane, and what lies between tables and lanes (lehr/prove/faults.py). Of each the questions of `lehr
-prove --only arithmetic`, `sums` and of events in `control` are asked. What they do not refute is
-printed.
+A fault is one operator exchanged or one constant one too high (lehr/prove/verilog/faults.py),
+anywhere in the files of a neuron, a lane, and what lies between tables and lanes. Of each the
+questions of `lehr prove --only arithmetic`, `sums` and of events in `control` are asked. What they
+do not refute is printed.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ import typer
 import lehr
 from lehr.errors import FileRefused
 from lehr.network import INPUT
-from lehr.prove import visits
-from lehr.prove.adders import adds_wrongly
-from lehr.prove.boxes import with_boxes
-from lehr.prove.circuit import Differs
-from lehr.prove.control import leaves_once
-from lehr.prove.datapath import weights_of
-from lehr.prove.engines import engine_of
-from lehr.prove.faults import faults
-from lehr.prove.gathering import counts_all, leave, meet_lanes
-from lehr.prove.images import volume
-from lehr.prove.neuron import Neuron, layout
-from lehr.prove.placing import puts_events
-from lehr.prove.questions import Questions, Undecided
 from lehr.prove.subject import Subject, read_subject
-from lehr.prove.yosys import circuits, read_verilog
+from lehr.prove.verilog.boxes import with_boxes
+from lehr.prove.verilog.circuit import Differs
+from lehr.prove.verilog.control.engine import leaves_once
+from lehr.prove.verilog.engines import engine_of
+from lehr.prove.verilog.faults import faults
+from lehr.prove.verilog.neuron import Neuron, layout
+from lehr.prove.verilog.questions import Questions, Undecided
+from lehr.prove.verilog.sums import visits
+from lehr.prove.verilog.sums.adders import adds_wrongly
+from lehr.prove.verilog.sums.datapath import weights_of
+from lehr.prove.verilog.sums.gathering import counts_all, leave, meet_lanes
+from lehr.prove.verilog.sums.images import volume
+from lehr.prove.verilog.sums.placing import puts_events
+from lehr.prove.verilog.yosys import circuits, read_verilog
 
 SECONDS = 600.0
 

@@ -230,7 +230,7 @@ def names(node_type: str, file: Path) -> bool:
             "Scale",
             "scale",
             {
-                "lehr/prove/reaching.py",
+                "lehr/prove/verilog/sums/reaching.py",
                 "export/torchmodels/nodes.py",
                 "targets/conformance/maxima.py",
                 "targets/conformance/strategies.py",
@@ -241,7 +241,7 @@ def names(node_type: str, file: Path) -> bool:
             "MaxPool2d",
             "max_pool2d",
             {
-                "lehr/prove/places_c.py",
+                "lehr/prove/c/places.py",
                 "targets/conformance/scaled.py",
                 "targets/conformance/upsampled.py",
             },
@@ -250,7 +250,7 @@ def names(node_type: str, file: Path) -> bool:
             "Upsample2d",
             "upsample2d",
             {
-                "lehr/prove/reaching.py",
+                "lehr/prove/verilog/sums/reaching.py",
                 "export/torchmodels/signal.py",
                 "targets/conformance/maxima.py",
                 "targets/conformance/scaled.py",

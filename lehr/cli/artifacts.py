@@ -118,7 +118,7 @@ def _certify(out: Output, net: Network) -> None:
         return
     from lehr.errors import NotBitExact
     from lehr.prove.subject import Subject
-    from lehr.prove.widths import prove
+    from lehr.prove.widths.certificates import prove
 
     states = {}
     for each in prove(Subject(net), SECONDS_TO_PROVE):

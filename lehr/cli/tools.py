@@ -7,8 +7,8 @@ import subprocess
 from importlib import metadata
 
 from lehr.cli.machine import MISSING
-from lehr.prove.cbmc import CBMC
-from lehr.prove.cbmc import INSTALL as OF_CBMC
+from lehr.prove.c.cbmc import CBMC
+from lehr.prove.c.cbmc import INSTALL as OF_CBMC
 from lehr.targets.c.figures import TOOLS as OF_C
 from lehr.targets.verilog import INSTALL, NAMES, search_path
 

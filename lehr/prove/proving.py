@@ -12,18 +12,18 @@ from lehr.prove.subject import Subject
 
 Prover = Callable[[Subject, float], Iterator[Obligation]]
 PROVERS: tuple[tuple[Part, str, About, str], ...] = (
-    ("widths", "", "network", "lehr.prove.widths"),
-    ("arithmetic", "", "engine", "lehr.prove.kernels"),
-    ("arithmetic", "", "engine", "lehr.prove.kernel_tables"),
+    ("widths", "", "network", "lehr.prove.widths.certificates"),
+    ("arithmetic", "", "engine", "lehr.prove.engine.kernels"),
+    ("arithmetic", "", "engine", "lehr.prove.engine.tables"),
     ("arithmetic", "onnx", "artefact", "lehr.prove.onnx_graph"),
-    ("arithmetic", "fpga", "artefact", "lehr.prove.neuron"),
-    ("arithmetic", "c", "artefact", "lehr.prove.arithmetic_c"),
-    ("sums", "c", "artefact", "lehr.prove.sums_c"),
-    ("sums", "c", "artefact", "lehr.prove.scatter_c"),
-    ("sums", "fpga", "artefact", "lehr.prove.summing"),
-    ("control", "fpga", "artefact", "lehr.prove.control"),
-    ("control", "fpga", "artefact", "lehr.prove.inferences"),
-    ("netlist", "fpga", "artefact", "lehr.prove.netlist"),
+    ("arithmetic", "fpga", "artefact", "lehr.prove.verilog.neuron"),
+    ("arithmetic", "c", "artefact", "lehr.prove.c.arithmetic"),
+    ("sums", "c", "artefact", "lehr.prove.c.tables"),
+    ("sums", "c", "artefact", "lehr.prove.c.scatter"),
+    ("sums", "fpga", "artefact", "lehr.prove.verilog.sums.summing"),
+    ("control", "fpga", "artefact", "lehr.prove.verilog.control.engine"),
+    ("control", "fpga", "artefact", "lehr.prove.verilog.control.inferences"),
+    ("netlist", "fpga", "artefact", "lehr.prove.verilog.netlist.claims"),
 )
 """A part, the target whose artefacts it is about or "" for every network, what it is about, and the
 module whose `prove` yields its obligations."""

@@ -11,8 +11,8 @@ pytest.importorskip("z3")
 
 import lehr
 from lehr.errors import LehrError, NotBitExact, ToolMissing, Undecided, UsageError
-from lehr.prove import widths
 from lehr.prove.obligations import Obligation, State
+from lehr.prove.widths import certificates
 
 
 def test_a_network_and_a_folder_are_proven_alike(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_what_is_not_proven_is_an_error_that_names_it(
             Obligation("widths", "b", "", (), state, "z3", reason="of something"),
         ]
 
-    monkeypatch.setattr(widths, "prove", stood_in)
+    monkeypatch.setattr(certificates, "prove", stood_in)
     proof = lehr.prove(small_network()[0], "widths")
     assert [each.name for each in proof.of(state)] == ["b"]
     with pytest.raises(error, match=f"widths, b: {state}: of something"):

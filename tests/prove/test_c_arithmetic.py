@@ -12,12 +12,12 @@ from strategies import small_network
 
 import lehr as api
 from lehr.arithmetic import Arithmetic
-from lehr.prove import arithmetic_c
-from lehr.prove.cbmc import CBMC, Asked
-from lehr.prove.cfaults import faults
-from lehr.prove.cfiles import MODEL, read_c
-from lehr.prove.csurvivors import said_of
-from lehr.prove.cuses import uses
+from lehr.prove.c.arithmetic import prove
+from lehr.prove.c.cbmc import CBMC, Asked
+from lehr.prove.c.faults import faults
+from lehr.prove.c.files import MODEL, read_c
+from lehr.prove.c.survivors import said_of
+from lehr.prove.c.uses import uses
 from lehr.prove.obligations import Obligation
 from lehr.prove.subject import read_subject
 
@@ -50,7 +50,7 @@ def edited(folder: Path, old: str, new: str) -> None:
 
 def proofs(folder: Path, timeout: float = 60.0) -> dict[str, Obligation]:
     """Return the worst that is said of each update, by its function."""
-    found = arithmetic_c.prove(read_subject(folder), timeout)
+    found = prove(read_subject(folder), timeout)
     worst = sorted(found, key=lambda each: each.state == "refuted")
     return {each.name.partition(" ")[0]: each for each in worst}
 
@@ -134,7 +134,7 @@ def test_what_takes_too_long_is_undecided(tmp_path: Path) -> None:
     arithmetic = Arithmetic(decay_numerator=241, decay_shift=8, state_bits=28)
     net, x = small_network(arithmetic)
     api.build(net, "c", tmp_path / "out", x)
-    (said,) = list(arithmetic_c.prove(read_subject(tmp_path / "out"), 1e-3))[:1]
+    (said,) = list(prove(read_subject(tmp_path / "out"), 1e-3))[:1]
     assert said.state == "undecided"
     assert said.reason == "cbmc did not end within 0.001 s"
 

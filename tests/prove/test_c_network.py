@@ -16,10 +16,10 @@ import lehr as api
 from lehr.arithmetic import Arithmetic, Rounding
 from lehr.machines import MACHINES
 from lehr.network import Network, Neuron
-from lehr.prove import arithmetic_c
-from lehr.prove.cbmc import CBMC, MET, Answer, Asked
-from lehr.prove.cfiles import HEADER, MODEL, WEIGHTS
-from lehr.prove.ctext import ANY, OFF, ON, PREAMBLE, WIDE, definition
+from lehr.prove.c.arithmetic import prove
+from lehr.prove.c.cbmc import CBMC, MET, Answer, Asked
+from lehr.prove.c.files import HEADER, MODEL, WEIGHTS
+from lehr.prove.c.text import ANY, OFF, ON, PREAMBLE, WIDE, definition
 from lehr.prove.subject import read_subject
 from lehr.update import INPUT
 
@@ -98,7 +98,7 @@ def test_every_input_of_a_small_network_for_four_steps(tmp_path: Path) -> None:
 def test_updates_of_machines_are_proven(tmp_path: Path, name: str) -> None:
     net, x = machine_network(name)
     api.build(net, "c", tmp_path / "out", x)
-    said = list(arithmetic_c.prove(read_subject(tmp_path / "out"), 120.0))
+    said = list(prove(read_subject(tmp_path / "out"), 120.0))
     assert said
     assert {each.state for each in said} == {"proven"}, said
 
@@ -119,5 +119,5 @@ def test_decays_of_up_to_eight_bits_are_decided(
     net = Network(nodes, net.edges, net.input, 100)
     x = np.random.default_rng(1).integers(0, 1, (2, 100, 4), np.uint8, endpoint=True)
     api.build(net, "c", tmp_path / "out", x)
-    said = list(arithmetic_c.prove(read_subject(tmp_path / "out"), 120.0))
+    said = list(prove(read_subject(tmp_path / "out"), 120.0))
     assert {each.state for each in said} == {"proven"}, said

@@ -21,9 +21,9 @@ from lehr.arithmetic import Arithmetic
 from lehr.errors import FileRefused
 from lehr.network import INPUT, OUTPUT, Input, Network
 from lehr.nodes import Conv2d, Neuron, Upsample2d
-from lehr.prove import scatter_c
-from lehr.prove.cbmc import CBMC
-from lehr.prove.cfiles import MODEL, read_c
+from lehr.prove.c import scatter as scatters_of_c
+from lehr.prove.c.cbmc import CBMC
+from lehr.prove.c.files import MODEL, read_c
 from lehr.prove.obligations import Obligation
 from lehr.prove.subject import read_subject
 
@@ -53,7 +53,7 @@ SLOW = {"factors", "bytes, into pools", "pools, by event"}
 
 def proofs(folder: Path) -> dict[str, Obligation]:
     """Return what is said of each function, by its name."""
-    return {each.name: each for each in scatter_c.prove(read_subject(folder), 60.0)}
+    return {each.name: each for each in scatters_of_c.prove(read_subject(folder), 60.0)}
 
 
 def body_of(text: str, name: str) -> tuple[int, int]:
@@ -84,7 +84,7 @@ def test_every_form_is_proven_and_a_value_that_goes_elsewhere_refutes_it(
         elsewhere = text[start:end].replace("out[i]", "out[i + 1]")
     assert elsewhere != text[start:end]
     place.write_text(text[:start] + elsewhere + text[end:])
-    refuted = next(scatter_c.prove(read_subject(tmp_path / "out"), 60.0))
+    refuted = next(scatters_of_c.prove(read_subject(tmp_path / "out"), 60.0))
     assert (refuted.name, refuted.state) == (name, "refuted")
     values = refuted.counterexample
     assert values["node"] in net.nodes
@@ -114,6 +114,6 @@ def test_statements_of_another_form_are_refused(tmp_path: Path, line: str) -> No
     start, _ = body_of(text, "scatter_fc_out")
     place.write_text(f"{text[:start]}    {line}\n{text[start:]}")
     subject, files = read_subject(tmp_path / "out"), read_c(tmp_path / "out")
-    (scatter,) = (x for x in scatter_c.scatters(subject, files) if x.node == "fc-out")
+    (scatter,) = (x for x in scatters_of_c.scatters(subject, files) if x.node == "fc-out")
     with pytest.raises(FileRefused, match="scatter_fc_out of lehr_model.c is not as lehr writes"):
-        scatter_c.question(subject, files, scatter)
+        scatters_of_c.question(subject, files, scatter)

@@ -11,15 +11,15 @@ from hard_networks import HARD
 pytest.importorskip("z3")
 
 import lehr as api
-from lehr.prove import sums_c
-from lehr.prove.cfiles import WEIGHTS
+from lehr.prove.c.files import WEIGHTS
+from lehr.prove.c.tables import prove
 from lehr.prove.obligations import Obligation
 from lehr.prove.subject import read_subject
 
 
 def proofs(folder: Path) -> dict[str, Obligation]:
     """Return what is said of each table, by its name."""
-    return {each.name: each for each in sums_c.prove(read_subject(folder), 1.0)}
+    return {each.name: each for each in prove(read_subject(folder), 1.0)}
 
 
 @pytest.mark.parametrize("name", ["all kinds of weights", "knot", "recurrent"])

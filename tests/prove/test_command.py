@@ -14,8 +14,8 @@ pytest.importorskip("z3")
 
 import lehr as api
 from lehr.artifact import PROOF
-from lehr.prove import widths
 from lehr.prove.obligations import Obligation, State
+from lehr.prove.widths import certificates
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_a_build_has_widths_proven_and_stops_where_they_are_refuted(
     def wrong(*_: object) -> list[Obligation]:
         return [Obligation("widths", "lif", "", (), "refuted", "z3", counterexample={"v": 9})]
 
-    monkeypatch.setattr(widths, "prove", wrong)
+    monkeypatch.setattr(certificates, "prove", wrong)
     ran = lehr("build", model, *words, tmp_path / "b")
     assert ran.code == 4
     assert "z3 refutes the bounds of its registers by v 9" in ran.err.replace("\n", " ")
@@ -97,7 +97,7 @@ def test_the_worst_state_is_the_exit_code(
     def stood_in(*_: object) -> list[Obligation]:
         return [Obligation("widths", "lif", "a claim", (), state, "z3") for state in states]
 
-    monkeypatch.setattr(widths, "prove", stood_in)
+    monkeypatch.setattr(certificates, "prove", stood_in)
     ran = lehr("prove", built, "--only", "widths")
     assert ran.code == code
     assert ran.last == ("PASS" if code == 0 else "FAIL")

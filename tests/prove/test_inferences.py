@@ -24,9 +24,9 @@ import lehr as api
 from lehr.arithmetic import Arithmetic
 from lehr.network import Input, Network
 from lehr.nodes import MaxPool2d
-from lehr.prove import inferences
 from lehr.prove.obligations import Obligation
 from lehr.prove.subject import read_subject
+from lehr.prove.verilog.control import inferences
 from lehr.targets.verilog import missing
 
 pytestmark = pytest.mark.skipif(missing("yosys") is not None, reason="Yosys is not here")

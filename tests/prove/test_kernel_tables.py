@@ -13,8 +13,8 @@ from strategies import Builder
 
 from lehr.arithmetic import Arithmetic, Synapse
 from lehr.network import Input
-from lehr.prove import kernel_runs, lanes
-from lehr.prove.kernel_tables import prove
+from lehr.prove.engine import lanes, runs
+from lehr.prove.engine.tables import prove
 from lehr.prove.obligations import Obligation
 from lehr.prove.subject import Subject
 from lehr.simulate.fast.plans.layers import Update
@@ -125,7 +125,7 @@ def test_a_change_of_its_source_is_refuted(
             assert text.count(line) == 1
             text = text.replace(line, changed)
         (tmp_path / each.name).write_text(text)
-    for module in (lanes, kernel_runs):
+    for module in (lanes, runs):
         monkeypatch.setattr(module, "KERNELS", tmp_path)
     obligation = proven(name)
     assert obligation.state == "refuted", obligation
@@ -151,7 +151,7 @@ def test_the_operations_of_a_row_by_event_are_those_of_the_program(
         (tmp_path / each.name).write_text(
             text.replace("result = 1 if y > m", "result = 1 if y >= m")
         )
-    for module in (lanes, kernel_runs):
+    for module in (lanes, runs):
         monkeypatch.setattr(module, "KERNELS", tmp_path)
     first, _ = prove(Subject(machine_network("dynapcnn_by_event")[0]), SECONDS)
     assert first.state == "refuted"

@@ -13,8 +13,8 @@ from strategies import Builder
 
 from lehr.arithmetic import Arithmetic
 from lehr.network import Input
-from lehr.prove import lanes
-from lehr.prove.kernels import prove
+from lehr.prove.engine import lanes
+from lehr.prove.engine.kernels import prove
 from lehr.prove.obligations import Obligation
 from lehr.prove.subject import Subject
 

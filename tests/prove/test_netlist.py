@@ -16,11 +16,11 @@ pytest.importorskip("z3")
 pytest.importorskip("bitwuzla")
 
 import lehr as api
-from lehr.prove import netlist
-from lehr.prove import placed as placed_here
-from lehr.prove.cells import LOGIC, Net, Netlist, Values, placed
 from lehr.prove.solver import z3
 from lehr.prove.subject import read_subject
+from lehr.prove.verilog.netlist import claims
+from lehr.prove.verilog.netlist import placed as placed_here
+from lehr.prove.verilog.netlist.cells import LOGIC, Net, Netlist, Values, placed
 from lehr.targets.verilog import command, missing
 
 INPUTS = ("I0", "I1", "I2", "I3", "CIN", "CEN", "SR")
@@ -142,8 +142,8 @@ def test_what_is_placed_is_proven_and_another_netlist_is_not(
         return kept[0]
 
     netlist_place = placed_here.place
-    monkeypatch.setattr(netlist, "place", once)
-    shown = {each.name: each for each in netlist.prove(read_subject(built), 600.0)}
+    monkeypatch.setattr(claims, "place", once)
+    shown = {each.name: each for each in claims.prove(read_subject(built), 600.0)}
     assert set(shown) == {"lehr_neuron.v", "lehr_lane.v", "lehr_top.v", "rst"}
     for name in ("lehr_neuron.v", "lehr_lane.v", "rst"):
         assert (shown[name].state, bool(shown[name].fault)) == ("proven", True), shown[name]
@@ -151,7 +151,7 @@ def test_what_is_placed_is_proven_and_another_netlist_is_not(
     # a threshold that is passed at, not above it: the netlist of before is not this Verilog's
     file = built / "lehr_neuron.v"
     file.write_text(file.read_text().replace(" > ", " >= "))
-    (neuron,) = (e for e in netlist.prove(read_subject(built), 600.0) if e.name == file.name)
+    (neuron,) = (e for e in claims.prove(read_subject(built), 600.0) if e.name == file.name)
     assert neuron.state in ("refuted", "undecided"), neuron
     assert any("fired" in each for each in (*neuron.counterexample, neuron.reason))
 

@@ -20,8 +20,8 @@ import lehr as api
 from lehr.artifact import REFUTED, BuildPlan
 from lehr.network import Network
 from lehr.prove import vectors
-from lehr.prove.cbmc import CBMC
-from lehr.prove.cfiles import MODEL, WEIGHTS
+from lehr.prove.c.cbmc import CBMC
+from lehr.prove.c.files import MODEL, WEIGHTS
 from lehr.targets import verification
 from lehr.targets.c import C
 from lehr.targets.contract import Options

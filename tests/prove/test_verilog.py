@@ -16,9 +16,11 @@ import lehr as api
 from lehr.arithmetic import Arithmetic
 from lehr.errors import FileRefused
 from lehr.network import Input, Linear, Network, Neuron
-from lehr.prove import control, neuron, summing
-from lehr.prove.faults import faults
 from lehr.prove.subject import read_subject
+from lehr.prove.verilog import neuron
+from lehr.prove.verilog.control import engine
+from lehr.prove.verilog.faults import faults
+from lehr.prove.verilog.sums import summing
 from lehr.targets.verilog import missing
 
 pytestmark = pytest.mark.skipif(missing("yosys") is not None, reason="Yosys is not here")
@@ -82,7 +84,7 @@ EDITS = {
 
 def test_events_memories_parameters_and_lanes_are_proven(built: Path) -> None:
     subject = read_subject(built)
-    for each in (*control.prove(subject, SECONDS), *summing.prove(subject, SECONDS)):
+    for each in (*engine.prove(subject, SECONDS), *summing.prove(subject, SECONDS)):
         assert (each.state, bool(each.fault)) == ("proven", True), each
 
 
@@ -95,7 +97,7 @@ def test_what_is_edited_in_control_and_sums_is_refuted(built: Path, edit: str) -
     text, count = re.subn(old, new, file.read_text(), count=1, flags=re.M)
     assert count == 1
     file.write_text(text)
-    prover = control if part == "control" else summing
+    prover = engine if part == "control" else summing
     refuted = [e for e in prover.prove(read_subject(built), SECONDS) if e.state == "refuted"]
     assert refuted
     assert named in refuted[0].counterexample
@@ -116,7 +118,7 @@ def test_verilog_that_reads_or_runs_is_refused(built: Path, text: str, said: str
 
 
 def test_a_machine_without_yosys_says_so(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lehr.prove.questions.missing", lambda tool: f"{tool} is not here")
+    monkeypatch.setattr("lehr.prove.verilog.questions.missing", lambda tool: f"{tool} is not here")
     first, _ = neuron.prove(read_subject(built), SECONDS)
     assert first.state == "missing"
     assert "pip install 'lehr[fpga]'" in first.reason

@@ -20,13 +20,13 @@ import lehr as api
 from lehr.arithmetic import Arithmetic
 from lehr.network import INPUT, Conv2d, Input, Linear, Network, Neuron, SumPool2d
 from lehr.nodes import Delay, Flatten, MaxPool2d, Scale
-from lehr.prove import adders, summing, synapses
-from lehr.prove.engines import engine_of
 from lehr.prove.obligations import Obligation
-from lehr.prove.program import Programs
-from lehr.prove.questions import Questions
-from lehr.prove.reaching import Synapses, reaching, sources_of
 from lehr.prove.subject import read_subject
+from lehr.prove.verilog.engines import engine_of
+from lehr.prove.verilog.program import Programs
+from lehr.prove.verilog.questions import Questions
+from lehr.prove.verilog.sums import adders, summing, synapses
+from lehr.prove.verilog.sums.reaching import Synapses, reaching, sources_of
 from lehr.targets.verilog import missing
 
 pytestmark = pytest.mark.skipif(missing("yosys") is not None, reason="Yosys is not here")

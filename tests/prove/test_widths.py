@@ -15,7 +15,7 @@ pytest.importorskip("z3")
 from lehr.arithmetic import Arithmetic
 from lehr.prove.obligations import Obligation
 from lehr.prove.subject import Subject
-from lehr.prove.widths import certified, claims, prove
+from lehr.prove.widths.certificates import certified, claims, prove
 
 SECONDS = 2.0
 

@@ -1,0 +1,1 @@
+"""Proofs of the generated C, by CBMC and entry by entry."""

@@ -1,0 +1,1 @@
+"""Proofs of the fast engine's kernels, from their own source."""

@@ -1,0 +1,1 @@
+"""Proofs of the Verilog of an fpga artefact, by Yosys and Bitwuzla."""

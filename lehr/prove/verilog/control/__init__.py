@@ -1,0 +1,1 @@
+"""The control of an fpga artefact, from start to done."""

@@ -1,0 +1,1 @@
+"""The placed netlist of an fpga artefact against its Verilog."""

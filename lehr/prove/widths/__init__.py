@@ -1,0 +1,1 @@
+"""Certificates of widths: what no step of a neuron leaves."""
