@@ -5,7 +5,6 @@ Memories and the circuit of the neuron are taken out: whatever they give, the cl
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -13,14 +12,13 @@ from typing import Any
 from lehr.prove.obligations import Obligation
 from lehr.prove.solver import z3
 from lehr.prove.subject import Subject
+from lehr.prove.verilog.boxes import MEMORIES, with_boxes
 from lehr.prove.verilog.circuit import Claim, with_faults
 from lehr.prove.verilog.engines import Engine, engine_of
 from lehr.prove.verilog.faults import Fault, faults
 from lehr.prove.verilog.questions import Questions, Undecided, lacks
 from lehr.prove.verilog.yosys import Circuit, Clocks, read_verilog
 
-_INSTANCE = re.compile(r"^    (lehr_ram|lehr_rom|lehr_table|lehr_neuron\w*) ", re.M)
-_OUTPUTS = re.compile(r"(?P<head>module \w+ .*?\);).*endmodule", re.S)
 OPENS = "a layer is opened, and an inference begins, when no neuron is on its way"
 RESET = "the clock that resets the module is before the first"
 
@@ -52,7 +50,6 @@ def _of(engine: Engine, timeout: float) -> Iterator[Obligation]:
             leaves_once,
         )
         yield _shown(claim, {events: text}, engine.module("lehr_events"), "later", timeout)
-    text = read_verilog(engine.folder, neurons)
     claim = Claim(
         "control",
         neurons,
@@ -61,12 +58,9 @@ def _of(engine: Engine, timeout: float) -> Iterator[Obligation]:
         (OPENS, RESET),
         apart,
     )
-    files = {neurons: text}
-    for part in dict.fromkeys(_INSTANCE.findall(text)):
-        inside = read_verilog(engine.folder, f"{part}.v").replace("output reg", "output")
-        # one that is quite empty would be kept as a box
-        files[f"{part}.v"] = _OUTPUTS.sub(r"\g<head>\n    wire unused = clk;\nendmodule", inside)
-    yield _shown(claim, files, engine.module("lehr_neurons"), "phase", timeout)
+    module = engine.module("lehr_neurons")
+    files = with_boxes(engine.folder, module, MEMORIES | {"lehr_neuron"})
+    yield _shown(claim, files, module, "phase", timeout)
 
 
 def _shown(claim: Claim, files: dict[str, str], top: str, near: str, timeout: float) -> Obligation:
