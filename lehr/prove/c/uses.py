@@ -211,6 +211,6 @@ def _hull(kind: str, distinct: Sequence[Distinct]) -> Box:
             given[INPUT] = each.alike.comes
         for said in each.said:
             guess = as_said(each.alike, said)
-            boxes.append({**(guess.between if kind in ("event", "end") else guess.ends), **given})
+            boxes.append({**(guess.inside if kind in ("event", "end") else guess.ends), **given})
     hull = {x: (min(box[x][0] for box in boxes), max(box[x][1] for box in boxes)) for x in boxes[0]}
     return {**hull, FIRED: (hull[FIRED][0], min(hull[FIRED][1], MOST_SPIKES))}

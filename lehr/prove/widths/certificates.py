@@ -145,7 +145,7 @@ class Distinct:
         yield [as_said(self.alike, said) for said in self.said]
         for swing in (False,) if self.alike.program.loop is None else (True, False):
             if not ever:
-                yield list(islice(as_reached(self.alike, swing=swing), len(self.said)))
+                yield list(islice(as_reached(self.alike, swing=swing, ever=False), len(self.said)))
             elif (guess := settled(self.alike, swing=swing)) is not None:
                 yield [guess]
 

@@ -9,7 +9,7 @@ it was found to reach. A wrong guess costs a proof, and proves nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, product
 
 import numpy as np
@@ -57,14 +57,21 @@ class Guess:
 
     Attributes:
         ends: the states at the end of a step.
-        between: all registers before and after any event; empty where there are none.
+        before: all registers before any event; empty where there are none.
+        between: all registers behind any event; empty where there are none.
         swings: registers that events move, with their bounds before the first one: they are no
             higher and no lower than these and all that came since.
     """
 
     ends: Box
+    before: Box
     between: Box
     swings: Box
+
+    @property
+    def inside(self) -> Box:
+        """All registers before or behind any event."""
+        return {x: _hull(each, self.between[x]) for x, each in self.before.items()}
 
 
 @dataclass(frozen=True)
@@ -121,53 +128,66 @@ def as_said(alike: Alike, said: Said) -> Guess:
     """Guess that registers are where they are said to be, cut by their Bounds."""
     program, loop = alike.program, alike.program.loop
     if loop is None:
-        return Guess(_behind(alike, program.statements, said), {}, {})
+        return Guess(_behind(alike, program.statements, said), {}, {}, {})
     at = program.statements.index(loop)
     outside = _behind(alike, program.statements[:at], said)
     inside = _behind(alike, loop.body, said)
     changed = {written(s) for s in loop.body if not isinstance(s, ForEachEvent)}
-    between = {
-        x: _hull(outside[x], inside[x]) if x in changed else outside[x] for x in program.registers
-    }
+    between = {x: inside[x] if x in changed else outside[x] for x in program.registers}
     behind = {written(s) for s in program.statements[at + 1 :] if not isinstance(s, ForEachEvent)}
-    ends = {x: said.registers[x] if x in behind else between[x] for x in program.registers}
-    return Guess(ends, between, {})
+    ends = {
+        x: said.registers[x] if x in behind else _hull(outside[x], between[x])
+        for x in program.registers
+    }
+    return Guess(ends, outside, between, {})
 
 
-def as_reached(alike: Alike, *, swing: bool) -> Iterator[Guess]:
+def as_reached(alike: Alike, *, swing: bool, ever: bool) -> Iterator[Guess]:
     """Guess by running the definition from all 0, step by step, without an end.
 
     With `swing`, registers go as far as all events of a step move them, else as far as events do
-    that come again and again.
+    that come again and again. With `ever`, each step may be the first one, too.
     """
     program, loop = alike.program, alike.program.loop
     ends: Box = {}
     at = len(program.statements) if loop is None else program.statements.index(loop)
     while True:
         start: Box = {x: ends.get(x, (0, 0)) for x in program.registers}
+        if ever:
+            start = {x: _hull(each, (0, 0)) for x, each in start.items()}
         before = _done(alike, program.statements[:at], start, given=loop is None, start=True)
-        between: Box = {}
-        swings: Box = {}
-        box = before
-        if loop is not None:
-            if swing:
-                swings = _swings(alike, before)
-                box = {**before, **_swung(alike, swings)}
-            box = between = _events(alike, loop, box, frozenset(swings))
-            box = _done(alike, program.statements[at + 1 :], between, given=False)
-        ends = {x: _hull(ends.get(x, box[x]), box[x]) for x in program.states}
-        yield Guess(ends, between, swings)
+        if loop is None:
+            guess = Guess(before, {}, {}, {})
+        else:
+            swings = _swings(alike, before) if swing else {}
+            between = _events(alike, loop, before, _swung(alike, swings))
+            guess = Guess({}, before, between, swings)
+            box = _done(alike, program.statements[at + 1 :], guess.inside, given=False)
+            guess = replace(guess, ends=box)
+        ends = {x: _hull(ends.get(x, guess.ends[x]), guess.ends[x]) for x in program.states}
+        yield replace(guess, ends=ends)
 
 
-def _events(alike: Alike, loop: ForEachEvent, box: Box, known: frozenset[str]) -> Box:
-    """Return what registers reach by events that come again and again, but for those known."""
+def _events(alike: Alike, loop: ForEachEvent, before: Box, most: Box) -> Box:
+    """Return where registers are behind events that come again and again, up to what is known."""
+    box = _cut(_done(alike, loop.body, before, given=True), most)
     for _ in range(ROUNDS):
-        more = _done(alike, loop.body, box, given=True)
-        grown = {x: box[x] if x in known else _hull(box[x], more[x]) for x in box}
+        start = {x: _hull(before[x], box[x]) for x in box}
+        more = _cut(_done(alike, loop.body, start, given=True), most)
+        grown = {x: _hull(box[x], more[x]) for x in box}
         if all(grown[x] == box[x] for x in box if x not in alike.counters):
             break
         box = grown
     return box
+
+
+def _cut(box: Box, most: Box) -> Box:
+    """Return a box within what is known of some registers."""
+    cut = {
+        x: (min(max(box[x][0], low), high), max(min(box[x][1], high), low))
+        for x, (low, high) in most.items()
+    }
+    return {**box, **cut}
 
 
 def _swings(alike: Alike, before: Box) -> Box:
@@ -190,7 +210,7 @@ def _swings(alike: Alike, before: Box) -> Box:
                 low = min(low, *highs)
             if any(most >= level for level in levels):
                 low = min(low, 0) if put or taken else low
-                high = max(high, 0) if put else high
+                high = max(high, 0) if put and min(levels) < 0 else high  # else it goes down to 0
         swings[x] = low, high
     return swings
 
@@ -215,7 +235,7 @@ def _ends(alike: Alike, x: str) -> tuple[list[int], list[int]]:
 def settled(alike: Alike, *, swing: bool) -> Guess | None:
     """Return what is reached in any number of steps; None where it goes on growing."""
     last: Guess | None = None
-    for guess in islice(as_reached(alike, swing=swing), ROUNDS):
+    for guess in islice(as_reached(alike, swing=swing, ever=True), ROUNDS):
         if guess == last:
             return guess
         last = guess
@@ -230,7 +250,10 @@ def _done(
     With `given`, something comes; at the start of a step, spikes are those of their registers.
     """
     program = alike.program
-    marks = {0, *(alike.number(s.level) for s in program.fires)}
+    levels = {alike.number(s.level) for s in program.fires}
+    # an event leads from here to a level
+    near = {level - (w << k) for k in alike.moved.values() for level in levels for w in alike.comes}
+    marks = {0, *levels, *(near if given else ())}
     points = {x: _points(box[x], marks) for x in program.registers if _is_read(x, statements)}
     points[INPUT] = _points(alike.comes, {0, 1, -1}) if given else [0]
     while np.prod([len(each) for each in points.values()]) > MOST_POINTS:

@@ -68,18 +68,25 @@ class Steps:
         more = z3.If(self.input > 0, self.input, 0), z3.If(self.input < 0, self.input, 0)
         comes = [*self.comes, self.input != 0, up + more[0] <= positive, down + more[1] >= negative]
 
-        def end(terms: Terms, move: Move, came: tuple[Term, Term]) -> list[Term]:
+        def behind(terms: Terms, move: Move) -> list[Term]:
             return [
                 *self.claimed(terms, move.said),
-                *self._between(terms.values, move.guess, came),
+                *self._between(terms.values, move.guess, (up + more[0], down + more[1])),
             ]
 
-        anywhere = [self._between(registers, move.guess, (up, down)) for move in moves]
-        none = (INTEGERS.number(0), INTEGERS.number(0))
-        then = (up + more[0], down + more[1])
-        starts = [Claims(self._start(states, m), end(first, m, none)) for m in moves]
-        events = [Claims(a, end(event, m, then)) for a, m in zip(anywhere, moves, strict=True)]
-        ends = [Claims(a, self._end(last, m)) for a, m in zip(anywhere, moves, strict=True)]
+        def anywhere(move: Move) -> list[Term]:
+            before = z3.And(up == 0, down == 0, *self._within(registers, move.guess.before))
+            between = self._between(registers, move.guess, (up, down))
+            return [z3.Or(before, z3.And(z3.Or(up != 0, down != 0), *between))]
+
+        starts, events, ends = [], [], []
+        for move in moves:
+            before = self._within(first.values, move.guess.before)
+            starts.append(
+                Claims(self._start(states, move), [*self.claimed(first, move.said), *before])
+            )
+            events.append(Claims(anywhere(move), behind(event, move)))
+            ends.append(Claims(anywhere(move), self._end(last, move)))
         with_input: dict[str, Term] = {**registers, INPUT: self.input}
         parts: tuple[_Part, ...] = (
             ("what comes before the events", [], states, starts),
@@ -127,7 +134,7 @@ class Steps:
     def _between(
         self, values: Mapping[str, Term], guess: Guess, came: tuple[Term, Term]
     ) -> list[Term]:
-        """Return what is guessed of registers between events, of which `came` came so far."""
+        """Return what is guessed of registers behind events, of which `came` came so far."""
         terms = self._within(values, guess.between)
         for x, (low, high) in guess.swings.items():
             scale = 1 << self.alike.moved[x]
