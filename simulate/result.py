@@ -160,10 +160,10 @@ def check_shape(
     held, timed = shape[1:] == each, shape[2:] == each and len(shape) == len(each) + 2
     if dtype != np.uint8 or not (held or timed):
         axes = ", ".join(map(str, each))
-        wanted = f"the network takes uint8 [N, {axes}] or [N, T, {axes}]"
+        takes = f"uint8 [N, {axes}] or [N, T, {axes}]"
         if dtype != np.uint8:
-            raise FileRefused(f"input has dtype {dtype}, {wanted}; convert it")
-        raise FileRefused(f"input has shape {list(shape)}, {wanted}; reshape it")
+            raise FileRefused(f"input has dtype {dtype}, the network takes {takes}; convert it")
+        raise FileRefused(f"input has shape {list(shape)}, the network takes {takes}; reshape it")
     if shape[0] == 0 or (timed and shape[1] == 0):
         raise FileRefused(
             f"input has shape {list(shape)}, which holds no sample or no step; give at least one"
