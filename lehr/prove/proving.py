@@ -20,6 +20,7 @@ PROVERS: tuple[tuple[Part, str, About, str], ...] = (
     ("arithmetic", "c", "artefact", "lehr.prove.c.arithmetic"),
     ("sums", "c", "artefact", "lehr.prove.c.tables"),
     ("sums", "c", "artefact", "lehr.prove.c.scatter"),
+    ("sums", "c", "artefact", "lehr.prove.c.count"),
     ("sums", "fpga", "artefact", "lehr.prove.verilog.sums.summing"),
     ("control", "fpga", "artefact", "lehr.prove.verilog.control.engine"),
     ("control", "fpga", "artefact", "lehr.prove.verilog.control.inferences"),
