@@ -85,6 +85,7 @@ def test_a_fault_is_refuted(tmp_path: Path, fault: str) -> None:
     assert refuted(tmp_path / "out", question)
 
 
+@pytest.mark.slow
 def test_every_function_is_proven_with_a_fault_that_was_seen(tmp_path: Path) -> None:
     api.build(counted(10), "c", tmp_path / "out")
     said = proofs(tmp_path / "out")
