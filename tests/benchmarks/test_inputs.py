@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from pathlib import Path
 
@@ -42,9 +43,16 @@ def test_shards_are_written_as_they_are_read(
 
 
 def test_what_is_resident_is_counted() -> None:
+    """Pages of its own, as what is allocated may lie where something was freed before.
+
+    The system may take some of the process's other pages at the same time.
+    """
+    size = 1 << 27
     before = inputs.resident(os.getpid())
-    held = np.ones(1 << 25, np.uint8)
-    assert inputs.resident(os.getpid()) - before >= 0.9 * held.nbytes
+    with mmap.mmap(-1, size) as held:
+        held.write(bytes([1]) * size)
+        grown = inputs.resident(os.getpid()) - before
+    assert 0.7 * size <= grown <= 2.2 * size  # the bytes that were written may still be there
 
 
 @pytest.mark.parametrize(
