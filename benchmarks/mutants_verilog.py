@@ -101,13 +101,16 @@ def main(model: Annotated[str, typer.Argument()] = "digits") -> None:
 
 
 def _seen(way: Way, changed: Mapping[str, str]) -> bool:
-    """Return whether changed files are refuted, or refused as no Verilog."""
+    """Return whether changed files are refuted, or refused by Yosys as no Verilog."""
     try:
         (circuit,) = circuits([{**way.files, **changed}], way.top, SECONDS, way.given)
-        return way.differs(circuit, Questions(SECONDS)) is not None
     except FileRefused:
         return True
     except Undecided:
+        return False
+    try:
+        return way.differs(circuit, Questions(SECONDS)) is not None
+    except (FileRefused, Undecided):  # a wire that is asked about is gone: nothing was refuted
         return False
 
 
